@@ -1,0 +1,1 @@
+//! Windlass: a durable job engine.
