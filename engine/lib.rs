@@ -1,1 +1,5 @@
-//! Windlass: a durable job engine.
+#![doc = include_str!("../README.md")]
+
+pub mod clock;
+pub mod error;
+pub mod job;

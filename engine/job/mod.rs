@@ -1,0 +1,37 @@
+//! The pure core: what a job is, and every decision about it.
+//!
+//! *Architecture invariant:* nothing here performs IO, reads a clock, draws a random number or awaits.
+//! Times, ids and randomness are arguments, so one seed replays a whole engine life.
+
+pub mod chain;
+pub mod effect;
+pub mod event;
+pub mod id;
+pub mod items;
+pub mod limits;
+pub mod options;
+pub mod outcome;
+pub mod query;
+pub mod retry;
+pub mod spec;
+pub mod status;
+pub mod time;
+pub mod transition;
+pub mod validate;
+
+pub use chain::{ChainState, ChainSummary, GraphError};
+pub use effect::{Effect, pending_effects};
+pub use event::{Event, EventKind, JobEvent, JobFact};
+pub use id::{ChainId, JobId, Seq};
+pub use items::ItemCounts;
+pub use limits::JobLimits;
+pub use options::{OptionValue, RunOptions};
+pub use outcome::{Deadline, Outcome, OutcomeKind, Reason};
+pub use query::{Cursor, Filter, Order};
+pub use retry::{Backoff, RetryOn, RetryPolicy};
+pub use spec::{
+    Deadlines, FunctionTask, JobSpec, NamedTask, OnCrash, ProcessLimits, ProcessTask, Task,
+};
+pub use status::{Job, RunHandle, State, Status, Step, StopCause, Stopping, Wait, Waits};
+pub use time::Timestamp;
+pub use transition::{Illegal, Verdict, apply};

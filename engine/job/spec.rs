@@ -1,0 +1,202 @@
+//! What is asked for: the immutable part of a job.
+
+use serde::{Deserialize, Serialize};
+
+use super::options::RunOptions;
+use super::retry::RetryPolicy;
+use super::time::Timestamp;
+
+/// A request to run something once: everything about a job that never changes after it was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobSpec {
+    /// What it is called; must be unique within one submission, where [`JobSpec::after`] refers to it.
+    pub name: Option<String>,
+    /// The namespace it belongs to.
+    pub project: String,
+    /// The queue whose slots it takes.
+    pub queue: String,
+    /// The job config it comes from.
+    pub config: Option<String>,
+    /// 0 to 255; higher runs earlier. A waiting job ages, so a low one is never starved.
+    pub priority: u8,
+    /// What runs.
+    pub task: Task,
+    /// Key/values given to the work as its environment; sealed at rest.
+    pub options: RunOptions,
+    /// How often it is tried.
+    pub retry: RetryPolicy,
+    /// Limits of time.
+    pub deadlines: Deadlines,
+    /// What happens when the engine or the platform goes away under it.
+    pub on_crash: OnCrash,
+    /// Milliseconds between the polite stop and the forced one.
+    pub stop_grace_ms: u64,
+    /// Names of jobs of the same submission that must succeed first.
+    pub after: Vec<String>,
+    /// Wait until somebody releases it.
+    pub hold: bool,
+    /// Items may still be added; the job waits until they are closed.
+    pub open_items: bool,
+    /// Not before this time.
+    pub start_at: Option<Timestamp>,
+    /// A second submission with this key in the same project returns the first one's job.
+    pub idempotency_key: Option<String>,
+}
+
+impl JobSpec {
+    /// A spec with defaults for everything but the task: project and queue `default`, priority 100, one
+    /// attempt, run again after a crash, no deadline, ten seconds between the polite stop and the forced one.
+    pub fn new(task: Task) -> Self {
+        JobSpec {
+            name: None,
+            project: DEFAULT_NAME.to_owned(),
+            queue: DEFAULT_NAME.to_owned(),
+            config: None,
+            priority: 100,
+            task,
+            options: RunOptions::new(),
+            retry: RetryPolicy::default(),
+            deadlines: Deadlines::default(),
+            on_crash: OnCrash::default(),
+            stop_grace_ms: 10_000,
+            after: Vec::new(),
+            hold: false,
+            open_items: false,
+            start_at: None,
+            idempotency_key: None,
+        }
+    }
+
+    /// A job that runs a program.
+    pub fn process<A: Into<String>>(
+        program: impl Into<String>,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        JobSpec::new(Task::Process(ProcessTask {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+            limits: ProcessLimits::default(),
+        }))
+    }
+
+    /// A job that calls the function registered as `name` with JSON text as its input.
+    ///
+    /// [`Engine::submit_function`](crate::Engine::submit_function) takes a typed input instead.
+    pub fn function(name: impl Into<String>, input_json: impl Into<Vec<u8>>) -> Self {
+        JobSpec::new(Task::Function(FunctionTask {
+            name: name.into(),
+            input: input_json.into(),
+        }))
+    }
+
+    /// Sets the name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Adds a job of the same submission that must succeed first.
+    #[must_use]
+    pub fn after(mut self, name: impl Into<String>) -> Self {
+        self.after.push(name.into());
+        self
+    }
+
+    /// Sets a run option.
+    #[must_use]
+    pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.set(name, value.into());
+        self
+    }
+}
+
+/// The name of the project and of the queue that a job has when none is given.
+pub const DEFAULT_NAME: &str = "default";
+
+/// What runs, and on which executor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    /// A program on this machine.
+    Process(ProcessTask),
+    /// A function of the embedding program.
+    Function(FunctionTask),
+    /// Work of an executor that the embedding program registered by name.
+    Named(NamedTask),
+}
+
+impl Task {
+    /// The name of the executor that runs it.
+    pub fn executor(&self) -> &str {
+        match self {
+            Task::Process(_) => "process",
+            Task::Function(_) => "function",
+            Task::Named(task) => &task.executor,
+        }
+    }
+}
+
+/// A program on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessTask {
+    /// The program: a path, or a name looked up in the `PATH` of the job.
+    pub program: String,
+    /// Its arguments, without the program.
+    pub args: Vec<String>,
+    /// What it may use.
+    pub limits: ProcessLimits,
+}
+
+/// What one process may use; `None` leaves the limit of the engine's own process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessLimits {
+    /// Address space in bytes (RLIMIT_AS).
+    pub memory_bytes: Option<u64>,
+    /// CPU time in seconds (RLIMIT_CPU).
+    pub cpu_seconds: Option<u64>,
+    /// Open files (RLIMIT_NOFILE).
+    pub open_files: Option<u64>,
+    /// Bytes of the largest file it may write (RLIMIT_FSIZE).
+    pub file_size_bytes: Option<u64>,
+}
+
+/// A call of a registered function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionTask {
+    /// The name it is registered under.
+    pub name: String,
+    /// Its input as JSON text.
+    #[serde(with = "serde_bytes")]
+    pub input: Vec<u8>,
+}
+
+/// Work of an executor that is known by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedTask {
+    /// The name of the executor.
+    pub executor: String,
+    /// What the executor is told, as JSON text; only it knows the meaning.
+    #[serde(with = "serde_bytes")]
+    pub params: Vec<u8>,
+}
+
+/// Limits of time, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadlines {
+    /// From entering the queue to the start of an attempt.
+    pub queue_ms: Option<u64>,
+    /// One attempt, from its start.
+    pub attempt_ms: Option<u64>,
+    /// From submission to the end, all attempts and waits included.
+    pub total_ms: Option<u64>,
+}
+
+/// What happens to a job whose attempt was interrupted by a crash of the engine or the platform.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnCrash {
+    /// Run again: at least once.
+    #[default]
+    Rerun,
+    /// Fail: at most once.
+    Fail,
+}

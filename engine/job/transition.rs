@@ -1,0 +1,401 @@
+//! The state machine: a pure, total function from (job, event, time) to what follows.
+//!
+//! [`TABLE`] lists every change of state there is; the diagram in `engine/architecture.md` is made from it
+//! and the property tests hold [`apply`] to it.
+
+use super::effect::deadline_at;
+use super::event::{Event, EventKind};
+use super::id::JobId;
+use super::outcome::{Deadline, Outcome, OutcomeKind, Reason};
+use super::retry::Decision;
+use super::spec::OnCrash;
+use super::status::{Job, State, Status, Step, StopCause, Stopping};
+use super::time::Timestamp;
+
+/// What [`apply`] says to a legal event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The job as it is from now on, one revision further.
+    Changed(Job),
+    /// Accepted; there is nothing to change (a second cancel, a tick that came early).
+    Unchanged,
+    /// The outcome of an attempt that no longer counts: to be recorded, changes nothing.
+    Late,
+}
+
+/// An event that cannot happen to a job in this state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{event:?} cannot happen to a job that is {state}")]
+pub struct Illegal {
+    /// The state of the job.
+    pub state: State,
+    /// The event.
+    pub event: EventKind,
+}
+
+use EventKind as On;
+use State::{Cancelled, Cancelling, Failed, Queued, Running, Succeeded, TimedOut, Waiting};
+
+/// Every change of state: from, on which event, to which states. What is not listed does not happen.
+pub const TABLE: &[(State, EventKind, &[State])] = &[
+    (Waiting, On::ItemsAdded, &[Waiting]),
+    (Waiting, On::ItemsClosed, &[Waiting, Queued]),
+    (Waiting, On::Release, &[Waiting, Queued]),
+    (
+        Waiting,
+        On::Predecessor,
+        &[Waiting, Queued, Failed, Cancelled],
+    ),
+    (Waiting, On::Tick, &[Waiting, Queued, TimedOut]),
+    (Waiting, On::Cancel, &[Cancelled]),
+    (Queued, On::Claim, &[Running]),
+    (Queued, On::Tick, &[TimedOut]),
+    (Queued, On::Cancel, &[Cancelled]),
+    (Running, On::Step, &[Running]),
+    (Running, On::Checkpoint, &[Running]),
+    (Running, On::ItemsAdded, &[Running]),
+    (Running, On::ItemBegan, &[Running]),
+    (Running, On::ItemEnded, &[Running]),
+    (Running, On::ContactLost, &[Running]),
+    (Running, On::ContactFound, &[Running]),
+    (Running, On::Tick, &[Cancelling]),
+    (Running, On::Cancel, &[Cancelling]),
+    (Running, On::Ended, &[Succeeded, Failed, Waiting, Queued]),
+    (Cancelling, On::Checkpoint, &[Cancelling]),
+    (Cancelling, On::ItemEnded, &[Cancelling]),
+    (Cancelling, On::ContactLost, &[Cancelling]),
+    (Cancelling, On::ContactFound, &[Cancelling]),
+    (Cancelling, On::Cancel, &[Cancelling]),
+    (
+        Cancelling,
+        On::Ended,
+        &[Cancelled, TimedOut, Waiting, Queued],
+    ),
+];
+
+/// Decides what `event` at time `now` makes of `job`.
+///
+/// # Errors
+/// [`Illegal`] when the event cannot happen to a job in this state.
+pub fn apply(job: &Job, event: &Event, now: Timestamp) -> Result<Verdict, Illegal> {
+    let next = match event {
+        Event::Ended {
+            attempt,
+            outcome,
+            roll,
+        } => {
+            if *attempt > job.status.attempt {
+                return Err(illegal(job, event));
+            }
+            if *attempt < job.status.attempt || !has_attempt(job) {
+                return Ok(Verdict::Late);
+            }
+            Some(ended(job, outcome, *roll, now))
+        }
+        _ if job.status.state.is_final() => at_the_end(job, event)?,
+        Event::Cancel { by } => cancel(job, by, now),
+        Event::Tick => tick(job, now),
+        Event::Claim => Some(claim(job, now).ok_or_else(|| illegal(job, event))?),
+        Event::Predecessor { id, state } => {
+            if !state.is_final() {
+                return Err(illegal(job, event));
+            }
+            predecessor(job, *id, *state, now)
+        }
+        Event::Release | Event::ItemsClosed => unblock(job, event, now)?,
+        Event::ItemsAdded(_) | Event::ItemBegan | Event::ItemEnded { .. } => items(job, event)?,
+        Event::Step(_) | Event::Checkpoint(_) | Event::ContactLost | Event::ContactFound => {
+            observe(job, event, now)?
+        }
+    };
+    Ok(match next {
+        None => Verdict::Unchanged,
+        Some(status) => {
+            let status = Status {
+                rev: job.status.rev + 1,
+                ..status
+            };
+            Verdict::Changed(Job {
+                status,
+                ..job.clone()
+            })
+        }
+    })
+}
+
+fn illegal(job: &Job, event: &Event) -> Illegal {
+    Illegal {
+        state: job.status.state,
+        event: event.kind(),
+    }
+}
+
+fn has_attempt(job: &Job) -> bool {
+    matches!(job.status.state, Running | Cancelling)
+}
+
+/// Final is final: what may still arrive changes nothing, what may not is illegal.
+fn at_the_end(job: &Job, event: &Event) -> Result<Option<Status>, Illegal> {
+    match event {
+        Event::Cancel { .. }
+        | Event::Tick
+        | Event::Predecessor { .. }
+        | Event::ContactLost
+        | Event::ContactFound => Ok(None),
+        _ => Err(illegal(job, event)),
+    }
+}
+
+fn cancel(job: &Job, by: &str, now: Timestamp) -> Option<Status> {
+    let reason = Reason::CancelledBy(by.to_owned());
+    let status = &job.status;
+    match (status.state, &status.stopping) {
+        (
+            Cancelling,
+            Some(Stopping {
+                cause: StopCause::Cancel { .. },
+                ..
+            }),
+        ) => None,
+        (Running | Cancelling, stopping) => {
+            let since = stopping.as_ref().map_or(now, |stopping| stopping.since);
+            Some(stop(
+                status,
+                StopCause::Cancel { by: by.to_owned() },
+                reason,
+                since,
+            ))
+        }
+        _ => Some(finish(status, Cancelled, Some(reason), now)),
+    }
+}
+
+fn stop(status: &Status, cause: StopCause, reason: Reason, since: Timestamp) -> Status {
+    Status {
+        state: Cancelling,
+        step: None,
+        stopping: Some(Stopping { cause, since }),
+        reason: Some(reason),
+        ..status.clone()
+    }
+}
+
+fn tick(job: &Job, now: Timestamp) -> Option<Status> {
+    let status = &job.status;
+    let passed = |deadline| deadline_at(job, deadline).is_some_and(|at| at <= now);
+    let timed_out = |deadline| {
+        Some(finish(
+            status,
+            TimedOut,
+            Some(Reason::Deadline(deadline)),
+            now,
+        ))
+    };
+    let overrun = |deadline| {
+        Some(stop(
+            status,
+            StopCause::Deadline(deadline),
+            Reason::Deadline(deadline),
+            now,
+        ))
+    };
+    match status.state {
+        Waiting | Queued if passed(Deadline::Total) => timed_out(Deadline::Total),
+        Queued if passed(Deadline::Queue) => timed_out(Deadline::Queue),
+        Running if passed(Deadline::Total) => overrun(Deadline::Total),
+        Running if passed(Deadline::Attempt) => overrun(Deadline::Attempt),
+        Waiting if status.waits.until.is_some_and(|until| until <= now) => {
+            let mut next = status.clone();
+            next.waits.until = None;
+            Some(queue_if_ready(next, now))
+        }
+        _ => None,
+    }
+}
+
+fn claim(job: &Job, now: Timestamp) -> Option<Status> {
+    let status = &job.status;
+    (status.state == Queued).then(|| Status {
+        state: Running,
+        step: Some(Step::Preparing),
+        attempt: status.attempt + 1,
+        started_at: status.started_at.or(Some(now)),
+        attempt_started_at: Some(now),
+        reason: None,
+        ..status.clone()
+    })
+}
+
+/// A job that waits for another one hears that it ended. A failure ends the successors as failed, a cancel
+/// ends them with the same word; both name the job that was the cause.
+fn predecessor(job: &Job, id: JobId, ended: State, now: Timestamp) -> Option<Status> {
+    let mut next = job.status.clone();
+    if next.state != Waiting || !next.waits.after.contains(&id.seq()) {
+        return None;
+    }
+    let end = match ended {
+        Succeeded => {
+            next.waits.after.retain(|seq| *seq != id.seq());
+            return Some(queue_if_ready(next, now));
+        }
+        Cancelled => Cancelled,
+        _ => Failed,
+    };
+    Some(finish(
+        &next,
+        end,
+        Some(Reason::PreviousJob(id, ended)),
+        now,
+    ))
+}
+
+fn unblock(job: &Job, event: &Event, now: Timestamp) -> Result<Option<Status>, Illegal> {
+    let mut next = job.status.clone();
+    let closed = match event {
+        Event::Release => std::mem::take(&mut next.waits.held),
+        _ if next.state == Waiting => std::mem::take(&mut next.waits.items_open),
+        _ => return Err(illegal(job, event)),
+    };
+    Ok((closed && next.state == Waiting).then(|| queue_if_ready(next, now)))
+}
+
+fn queue_if_ready(mut status: Status, now: Timestamp) -> Status {
+    if status.waits.is_over() {
+        status.state = Queued;
+        status.ready_at = now;
+        status.waits.retry = false;
+    }
+    status
+}
+
+fn items(job: &Job, event: &Event) -> Result<Option<Status>, Illegal> {
+    let status = &job.status;
+    let counts = match (event, status.state) {
+        (Event::ItemsAdded(count), Waiting) if status.waits.items_open => status.items.add(*count),
+        (Event::ItemsAdded(count), Running) => status.items.add(*count),
+        (Event::ItemBegan, Running) => status.items.begin(),
+        (Event::ItemEnded { succeeded }, Running | Cancelling) => status.items.end(*succeeded),
+        _ => None,
+    };
+    let items = counts.ok_or_else(|| illegal(job, event))?;
+    Ok((items != status.items).then(|| Status {
+        items,
+        ..status.clone()
+    }))
+}
+
+fn observe(job: &Job, event: &Event, now: Timestamp) -> Result<Option<Status>, Illegal> {
+    let status = &job.status;
+    if !has_attempt(job) {
+        return Err(illegal(job, event));
+    }
+    let mut next = status.clone();
+    match event {
+        // An attempt that is being stopped has no steps to go.
+        Event::Step(_) if status.state == Cancelling => return Ok(None),
+        Event::Step(step) => next.step = next.step.max(Some(*step)),
+        Event::Checkpoint(handle) => next.handle = Some(handle.clone()),
+        Event::ContactLost => next.lost_since = next.lost_since.or(Some(now)),
+        _ => next.lost_since = None,
+    }
+    Ok((next != *status).then_some(next))
+}
+
+fn ended(job: &Job, outcome: &Outcome, roll: u32, now: Timestamp) -> Status {
+    let status = &job.status;
+    let cause = status.stopping.as_ref().map(|stopping| &stopping.cause);
+    match cause {
+        Some(StopCause::Cancel { .. }) => finish(status, Cancelled, status.reason.clone(), now),
+        Some(StopCause::Deadline(Deadline::Attempt)) => {
+            let reason = Reason::Deadline(Deadline::Attempt);
+            retry_or(
+                job,
+                OutcomeKind::TimedOut,
+                &Outcome::Stopped,
+                reason,
+                TimedOut,
+                roll,
+                now,
+            )
+        }
+        Some(StopCause::Deadline(deadline)) => {
+            finish(status, TimedOut, Some(Reason::Deadline(*deadline)), now)
+        }
+        None => match (outcome, outcome.kind(), outcome.reason()) {
+            (Outcome::Succeeded, _, _) => finish(status, Succeeded, None, now),
+            (Outcome::Interrupted, _, _) | (_, None, _) | (_, _, None) => interrupted(job, now),
+            (_, Some(kind), Some(reason)) => {
+                retry_or(job, kind, outcome, reason, Failed, roll, now)
+            }
+        },
+    }
+}
+
+/// The attempt was lost to a crash: at-least-once jobs are queued again, at-most-once jobs fail.
+fn interrupted(job: &Job, now: Timestamp) -> Status {
+    let status = &job.status;
+    let again = job.spec.on_crash == OnCrash::Rerun
+        && status.interruptions < job.spec.retry.max_interruptions;
+    if !again {
+        return finish(status, Failed, Some(Reason::Interrupted), now);
+    }
+    let next = Status {
+        interruptions: status.interruptions + 1,
+        ..after_attempt(status, Reason::Interrupted)
+    };
+    queue_if_ready(next, now)
+}
+
+fn retry_or(
+    job: &Job,
+    kind: OutcomeKind,
+    outcome: &Outcome,
+    reason: Reason,
+    end: State,
+    roll: u32,
+    now: Timestamp,
+) -> Status {
+    let status = &job.status;
+    match job
+        .spec
+        .retry
+        .decide(status.attempt, status.interruptions, kind, outcome, roll)
+    {
+        Decision::GiveUp => finish(status, end, Some(reason), now),
+        Decision::RetryAfter(millis) => {
+            let mut next = after_attempt(status, reason);
+            next.waits.until = (millis > 0).then(|| now.plus_millis(millis));
+            next.waits.retry = true;
+            queue_if_ready(next, now)
+        }
+    }
+}
+
+/// The attempt is over and the job is not.
+fn after_attempt(status: &Status, reason: Reason) -> Status {
+    Status {
+        state: Waiting,
+        step: None,
+        stopping: None,
+        lost_since: None,
+        handle: None,
+        reason: Some(reason),
+        items: status.items.restart(),
+        ..status.clone()
+    }
+}
+
+fn finish(status: &Status, state: State, reason: Option<Reason>, now: Timestamp) -> Status {
+    Status {
+        state,
+        waits: Default::default(),
+        step: None,
+        stopping: None,
+        lost_since: None,
+        handle: None,
+        reason,
+        items: status.items.close(),
+        finished_at: Some(now),
+        ..status.clone()
+    }
+}
