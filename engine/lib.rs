@@ -1,1 +1,3 @@
 //! Windlass: a durable job engine.
+
+pub mod secret;
