@@ -4,3 +4,4 @@ pub mod clock;
 pub mod error;
 pub mod job;
 pub mod secret;
+mod store;
