@@ -31,7 +31,6 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
 }
 
 fn check_one(source: &Source) -> Vec<Finding> {
-    let tests = source.tokens.test_regions();
     let mut findings = Vec::new();
     for named in paths(&source.tokens) {
         if let Some((library, homes)) = homes_of(source, &named)
@@ -41,8 +40,10 @@ fn check_one(source: &Source) -> Vec<Finding> {
             let what = format!("`{library}` may be named in {homes} only");
             findings.push(source.finding(named.line, what));
         }
-        let in_test = tests.iter().any(|region| region.contains(&named.at));
-        if starts_task(&named) && !in_test && !STARTS_TASKS.iter().any(|zone| source.is_in(zone)) {
+        if starts_task(&named)
+            && !source.is_test(named.at)
+            && !STARTS_TASKS.iter().any(|zone| source.is_in(zone))
+        {
             let zones = STARTS_TASKS.join(", ");
             let what = format!("tasks are started in {zones} only");
             findings.push(source.finding(named.line, what));

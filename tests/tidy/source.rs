@@ -17,6 +17,8 @@ pub(crate) struct Source {
     pub(crate) path: String,
     pub(crate) text: String,
     pub(crate) tokens: Tokens,
+    /// Declared by its parent as `#[cfg(test)] mod …;`.
+    is_for_tests: bool,
 }
 
 impl Source {
@@ -25,7 +27,27 @@ impl Source {
             path: path.to_owned(),
             text: text.to_owned(),
             tokens: tokenize(text),
+            is_for_tests: false,
         }
+    }
+
+    /// Whether the token at `at` is built for tests only.
+    pub(crate) fn is_test(&self, at: usize) -> bool {
+        let regions = self.tokens.test_regions();
+        self.is_for_tests || regions.iter().any(|region| region.contains(&at))
+    }
+
+    /// The modules of their own files that this one declares for tests only.
+    fn test_modules(&self) -> Vec<Vec<String>> {
+        let Some(module) = self.module() else {
+            return Vec::new();
+        };
+        let tokens = &self.tokens;
+        let declared = (0..tokens.len()).filter(|at| {
+            tokens.text(*at) == "mod" && tokens.text(at + 2) == ";" && self.is_test(*at)
+        });
+        let path_of = |at| [&module[..], &[tokens.text(at + 1).to_owned()]].concat();
+        declared.map(path_of).collect()
     }
 
     /// The module this file is, from the crate's root: `engine/job/mod.rs` is `[job]`. `None` outside the engine.
@@ -78,7 +100,16 @@ pub(crate) fn load(root: &Path) -> Vec<Source> {
             load_folder(root, folder, &mut sources);
         }
     }
+    mark_test_files(&mut sources);
     sources
+}
+
+fn mark_test_files(sources: &mut [Source]) {
+    let modules: Vec<Vec<String>> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in sources {
+        let module = source.module().unwrap_or_default();
+        source.is_for_tests = modules.iter().any(|tested| module.starts_with(tested));
+    }
 }
 
 fn load_folder(root: &Path, folder: &str, sources: &mut Vec<Source>) {
@@ -134,4 +165,18 @@ fn a_file_knows_its_module() {
     assert!(Source::new("engine/executors/process/group.rs", "").is_in("executors/process"));
     assert!(!Source::new("engine/executors/mod.rs", "").is_in("executors/process"));
     assert!(!Source::new("engine/executors/processes.rs", "").is_in("executors/process"));
+}
+
+#[test]
+fn a_file_is_for_tests_when_its_parent_says_so() {
+    let mut sources = [
+        ("engine/job/mod.rs", "mod state; #[cfg(test)] mod diagram;"),
+        ("engine/job/state.rs", "x"),
+        ("engine/job/diagram.rs", "x"),
+        ("engine/job/diagram/table.rs", "x"),
+    ]
+    .map(|(path, text)| Source::new(path, text));
+    mark_test_files(&mut sources);
+    let marked = sources.map(|source| source.is_test(0));
+    assert_eq!(marked, [false, false, true, true]);
 }

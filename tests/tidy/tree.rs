@@ -78,10 +78,9 @@ pub(crate) fn executors_in_readme(sources: &[Source], readme: &str) -> Vec<Findi
 
 fn implements_executor(source: &Source) -> bool {
     let tokens = &source.tokens;
-    let tests = tokens.test_regions();
     (0..tokens.len())
         .filter(|at| tokens.starts_with(*at, &["Executor", "for"]))
-        .any(|at| !tests.iter().any(|region| region.contains(&at)))
+        .any(|at| !source.is_test(at))
 }
 
 pub(crate) fn root_entries(entries: &BTreeSet<String>) -> Vec<Finding> {
