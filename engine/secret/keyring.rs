@@ -140,6 +140,7 @@ impl Keyring {
 impl LiveKey {
     fn new(key: &Key) -> Result<Self, SecretError> {
         let id = key.id();
+        // AES-256 takes any 32 bytes, so this never fails; it must not panic either.
         let cipher = UnboundKey::new(&AES_256_GCM, key.bytes())
             .map_err(|_| SecretError::WrongKey { key: id })?;
         let cipher = LessSafeKey::new(cipher);
