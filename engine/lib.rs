@@ -1,1 +1,4 @@
 //! Windlass: a durable job engine.
+
+#[doc(hidden)]
+pub mod files;
