@@ -1,10 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod clock;
+pub mod config;
 pub mod error;
-#[doc(hidden)]
+
 pub mod executors;
-#[doc(hidden)]
+
 pub mod files;
 pub mod job;
 pub mod secret;
