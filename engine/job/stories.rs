@@ -166,7 +166,7 @@ pub(crate) fn anything(job: &Job, data: u32) -> Vec<Event> {
         Event::Checkpoint(RunHandle(vec![data as u8 % 3])),
         Event::ItemBegan,
         Event::ItemEnded {
-            succeeded: data % 2 == 0,
+            succeeded: data.is_multiple_of(2),
         },
         cancel(data),
         ended(attempt, outcome(data), data),
@@ -181,7 +181,7 @@ pub(crate) fn anything(job: &Job, data: u32) -> Vec<Event> {
 
 fn likely(job: &Job, data: u32) -> Vec<Event> {
     let mut all = anything(job, data);
-    let rarely = data % 5 == 0;
+    let rarely = data.is_multiple_of(5);
     let now = |event: Event| if rarely { cancel(data) } else { event };
     match job.status.state {
         State::Waiting => vec![
@@ -238,7 +238,7 @@ pub(crate) fn ended(attempt: u32, outcome: Outcome, roll: u32) -> Event {
 
 fn outcome(data: u32) -> Outcome {
     let message = "went wrong".to_owned();
-    let permanent = data % 3 == 0;
+    let permanent = data.is_multiple_of(3);
     match data / 8 % 10 {
         0 => Outcome::Succeeded,
         1 => Outcome::Signal { signal: 9 },

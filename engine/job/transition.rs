@@ -14,6 +14,10 @@ use super::time::Timestamp;
 
 /// What [`apply`] says to a legal event.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a change is the common case and is moved out at once; a box would cost an allocation each"
+)]
 pub enum Verdict {
     /// The job as it is from now on, one revision further.
     Changed(Job),
