@@ -9,6 +9,6 @@ pub mod executors;
 pub mod files;
 pub mod job;
 pub mod secret;
-mod store;
+pub mod store;
 
 pub use executors::process::supervise_if_asked;
