@@ -25,6 +25,7 @@ pub(crate) use group::{Committed, Listener};
 pub(crate) use keys::Rotation;
 pub(crate) use list::Page;
 pub(crate) use open::StoreOptions;
+pub(crate) use prune::Finished;
 pub(crate) use records::Stored;
 pub(crate) use verbs::{Moved, NewJob};
 

@@ -141,6 +141,16 @@ impl Store {
         Ok(after)
     }
 
+    /// Returns when everything handed in before is on disk.
+    pub(crate) async fn flush(&self) -> Result<(), Error> {
+        self.send(Op::Flush, Urgency::Waited).await.map(drop)
+    }
+
+    /// The sequence number that the next job gets.
+    pub(crate) fn next_seq(&self) -> Seq {
+        lock(&self.next).seq
+    }
+
     fn reload(&self, id: JobId) -> Result<Stored, Error> {
         self.find(id)?.ok_or_else(|| Error::NotFound(id.to_string()))
     }
