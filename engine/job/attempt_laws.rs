@@ -1,7 +1,7 @@
 //! The laws of attempts: which of them are heard, and what their end decides.
 
 use super::event::Event;
-use super::outcome::{Deadline, Outcome, OutcomeKind};
+use super::outcome::{Deadline, Outcome, OutcomeKind, Reason};
 use super::retry::RetryOn;
 use super::spec::OnCrash;
 use super::status::{Job, State, StopCause};
@@ -34,13 +34,14 @@ pub(crate) fn check_attempt(before: &Job, event: &Event, after: &Job, now: Times
         _ => old.attempt_started_at,
     };
     assert_eq!(new.attempt_started_at, began);
+    check_uncounted(before, event, after);
     if let Event::Ended { outcome, roll, .. } = event {
         assert_eq!(
             !new.state.is_final(),
             goes_on(before, outcome),
             "{old:?} {event:?}"
         );
-        let failures = new.attempt - new.interruptions;
+        let failures = new.attempt - new.interruptions - new.handed_back;
         let delay_ms = before.spec.retry.backoff.delay_ms(failures, *roll);
         let retry_at = new.waits.retry.then(|| now.plus_millis(delay_ms));
         assert_eq!(new.waits.until, retry_at);
@@ -57,10 +58,30 @@ pub(crate) fn check_attempt(before: &Job, event: &Event, after: &Job, now: Times
     }
 }
 
+/// An attempt counts, unless a crash took it or the engine handed it back: the job is then queued again at once.
+fn check_uncounted(before: &Job, event: &Event, after: &Job) {
+    let (old, new) = (&before.status, &after.status);
+    let back = matches!(new.state, State::Waiting | State::Queued) && old.stopping.is_none();
+    let (lost, returned) = match event {
+        Event::Ended { outcome, .. } if back => (
+            matches!(outcome, Outcome::Stopped | Outcome::Interrupted),
+            *outcome == Outcome::HandedBack,
+        ),
+        _ => (false, false),
+    };
+    assert_eq!(new.interruptions, old.interruptions + u32::from(lost));
+    assert_eq!(new.handed_back, old.handed_back + u32::from(returned));
+    if lost || returned {
+        let expected = (State::Queued, Some(Reason::Interrupted));
+        assert_eq!((new.state, new.reason.clone()), expected);
+    }
+}
+
 /// What a retry policy promises, said a second time in other words.
 fn goes_on(job: &Job, outcome: &Outcome) -> bool {
     let (spec, status) = (&job.spec, &job.status);
-    let tries_left = spec.retry.max_attempts + status.interruptions - status.attempt;
+    let uncounted = status.interruptions + status.handed_back;
+    let tries_left = spec.retry.max_attempts + uncounted - status.attempt;
     let worth = |kind: OutcomeKind| match &spec.retry.on {
         RetryOn::Any => true,
         RetryOn::Only { kinds, .. } => kinds.contains(&kind),
@@ -76,6 +97,7 @@ fn goes_on(job: &Job, outcome: &Outcome) -> bool {
         Some(_) => false,
         None => match outcome {
             Outcome::Succeeded => false,
+            Outcome::HandedBack => spec.on_crash == OnCrash::Rerun,
             Outcome::Stopped | Outcome::Interrupted => {
                 spec.on_crash == OnCrash::Rerun
                     && status.interruptions < spec.retry.max_interruptions

@@ -254,7 +254,7 @@ pub(crate) fn ended(attempt: u32, outcome: Outcome, roll: u32) -> Event {
 fn outcome(data: u32) -> Outcome {
     let message = "went wrong".to_owned();
     let permanent = data.is_multiple_of(3);
-    match data / 8 % 10 {
+    match data / 8 % 11 {
         0 => Outcome::Succeeded,
         1 => Outcome::Signal { signal: 9 },
         2 => Outcome::OutOfMemory,
@@ -263,6 +263,7 @@ fn outcome(data: u32) -> Outcome {
         5 => Outcome::NotStarted { message, permanent },
         6 => Outcome::Stopped,
         7 => Outcome::Interrupted,
+        8 => Outcome::HandedBack,
         _ => Outcome::Exit {
             code: if permanent { 75 } else { 1 },
         },

@@ -331,6 +331,7 @@ fn ended(job: &Job, outcome: &Outcome, roll: u32, now: Timestamp) -> Status {
         }
         None => match (outcome, outcome.kind(), outcome.reason()) {
             (Outcome::Succeeded, _, _) => finish(status, Succeeded, None, now),
+            (Outcome::HandedBack, _, _) => handed_back(job, now),
             (Outcome::Interrupted, _, _) | (_, None, _) | (_, _, None) => interrupted(job, now),
             (_, Some(kind), Some(reason)) => {
                 retry_or(job, kind, outcome, reason, Failed, roll, now)
@@ -354,6 +355,20 @@ fn interrupted(job: &Job, now: Timestamp) -> Status {
     queue_if_ready(next, now)
 }
 
+/// The engine stopped the attempt at its own shutdown. The job did nothing to be held against it, and no loop is
+/// to be feared: it goes back to the queue however often.
+fn handed_back(job: &Job, now: Timestamp) -> Status {
+    let status = &job.status;
+    if job.spec.on_crash == OnCrash::Fail {
+        return finish(status, Failed, Some(Reason::Interrupted), now);
+    }
+    let next = Status {
+        handed_back: status.handed_back + 1,
+        ..after_attempt(status, Reason::Interrupted)
+    };
+    queue_if_ready(next, now)
+}
+
 fn retry_or(
     job: &Job,
     kind: OutcomeKind,
@@ -367,7 +382,7 @@ fn retry_or(
     match job
         .spec
         .retry
-        .decide(status.attempt, status.interruptions, kind, outcome, roll)
+        .decide(status.attempt, status.uncounted(), kind, outcome, roll)
     {
         Decision::GiveUp => finish(status, end, Some(reason), now),
         Decision::RetryAfter(millis) => {
