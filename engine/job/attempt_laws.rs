@@ -36,6 +36,7 @@ pub(crate) fn check_attempt(before: &Job, event: &Event, after: &Job, now: Times
     assert_eq!(new.attempt_started_at, began);
     check_uncounted(before, event, after);
     if let Event::Ended { outcome, roll, .. } = event {
+        check_success(before, outcome, after);
         assert_eq!(
             !new.state.is_final(),
             goes_on(before, outcome),
@@ -77,6 +78,15 @@ fn check_uncounted(before: &Job, event: &Event, after: &Job) {
     }
 }
 
+/// A success is one, even after a deadline; only somebody's cancel outweighs it.
+fn check_success(before: &Job, outcome: &Outcome, after: &Job) {
+    let cause = before.status.stopping.as_ref().map(|stop| &stop.cause);
+    let cancelled = matches!(cause, Some(StopCause::Cancel { .. }));
+    let succeeds = *outcome == Outcome::Succeeded && !cancelled;
+    assert_eq!(after.state() == State::Succeeded, succeeds, "{outcome:?}");
+    assert_eq!(after.state() == State::Cancelled, cancelled, "{outcome:?}");
+}
+
 /// What a retry policy promises, said a second time in other words.
 fn goes_on(job: &Job, outcome: &Outcome) -> bool {
     let (spec, status) = (&job.spec, &job.status);
@@ -91,6 +101,7 @@ fn goes_on(job: &Job, outcome: &Outcome) -> bool {
         _ => false,
     };
     match status.stopping.as_ref().map(|stopping| &stopping.cause) {
+        Some(StopCause::Deadline(_)) if *outcome == Outcome::Succeeded => false,
         Some(StopCause::Deadline(Deadline::Attempt)) => {
             tries_left > 0 && worth(OutcomeKind::TimedOut)
         }

@@ -73,7 +73,7 @@ pub const TABLE: &[(State, EventKind, &[State])] = &[
     (
         Cancelling,
         On::Ended,
-        &[Cancelled, TimedOut, Waiting, Queued],
+        &[Succeeded, Cancelled, TimedOut, Waiting, Queued],
     ),
 ];
 
@@ -314,6 +314,10 @@ fn ended(job: &Job, outcome: &Outcome, roll: u32, now: Timestamp) -> Status {
     let cause = status.stopping.as_ref().map(|stopping| &stopping.cause);
     match cause {
         Some(StopCause::Cancel { .. }) => finish(status, Cancelled, status.reason.clone(), now),
+        // Work that is done is not done again and not thrown away, though it came late.
+        Some(StopCause::Deadline(_)) if *outcome == Outcome::Succeeded => {
+            finish(status, Succeeded, None, now)
+        }
         Some(StopCause::Deadline(Deadline::Attempt)) => {
             let reason = Reason::Deadline(Deadline::Attempt);
             retry_or(
