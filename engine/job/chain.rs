@@ -154,9 +154,9 @@ fn walk_cycle(
 /// The condition of a whole chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChainState {
-    /// No job has begun.
+    /// No job has begun or ended.
     Pending,
-    /// Some job has begun and not all are over.
+    /// Some job has begun or ended and not all are over.
     Running,
     /// All have succeeded.
     Succeeded,
@@ -177,10 +177,13 @@ pub struct ChainSummary {
     pub counts: [u32; 8],
 }
 
-/// The fold that makes the condition of a chain from the states of its jobs.
-pub fn summarize(states: impl IntoIterator<Item = State>) -> ChainSummary {
+/// The fold that makes the condition of a chain from its jobs: the state of each, and whether its first
+/// attempt has begun. A chain that waits for the retry of its only job is running, not pending again.
+pub fn summarize(jobs: impl IntoIterator<Item = (State, bool)>) -> ChainSummary {
     let mut counts = [0_u32; 8];
-    for state in states {
+    let mut any_begun = false;
+    for (state, begun) in jobs {
+        any_begun |= begun;
         for (count, known) in counts.iter_mut().zip(State::ALL) {
             *count += u32::from(known == state);
         }
@@ -197,7 +200,7 @@ pub fn summarize(states: impl IntoIterator<Item = State>) -> ChainSummary {
     ] = counts;
     let over = succeeded + failed + cancelled + timed_out;
     let state = if waiting + queued + running + cancelling > 0 {
-        if over + running + cancelling > 0 {
+        if any_begun || over + running + cancelling > 0 {
             ChainState::Running
         } else {
             ChainState::Pending
@@ -292,7 +295,7 @@ mod tests {
     #[test]
     fn the_fold() {
         use State::*;
-        let state = |states: &[State]| summarize(states.iter().copied()).state;
+        let state = |states: &[State]| summarize(states.iter().map(|state| (*state, false))).state;
         assert_eq!(state(&[Waiting, Queued]), ChainState::Pending);
         assert_eq!(state(&[Succeeded, Waiting]), ChainState::Running);
         assert_eq!(state(&[Cancelling, Waiting]), ChainState::Running);
@@ -300,5 +303,7 @@ mod tests {
         assert_eq!(state(&[Succeeded, Cancelled, Failed]), ChainState::Failed);
         assert_eq!(state(&[Succeeded, Cancelled]), ChainState::Cancelled);
         assert_eq!(state(&[TimedOut, Cancelled]), ChainState::TimedOut);
+        let retried = |state| summarize([(state, true), (Waiting, false)]).state;
+        assert_eq!([Waiting, Queued].map(retried), [ChainState::Running; 2]);
     }
 }

@@ -28,14 +28,29 @@ pub enum Event {
     /// A slot was given to it; the next attempt begins. Illegal once a deadline of the job has passed: the
     /// tick that is due ends it.
     Claim,
-    /// The attempt got to this step.
-    Step(Step),
-    /// The executor gave a handle to find the run again.
-    Checkpoint(RunHandle),
-    /// An item of the running attempt began.
-    ItemBegan,
-    /// An item of the running attempt ended.
+    /// An attempt got to a step.
+    Step {
+        /// Which attempt.
+        attempt: u32,
+        /// The step.
+        step: Step,
+    },
+    /// The executor gave a handle to find the run of an attempt again.
+    Checkpoint {
+        /// Which attempt.
+        attempt: u32,
+        /// The handle.
+        handle: RunHandle,
+    },
+    /// An item of an attempt began.
+    ItemBegan {
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// An item of an attempt ended.
     ItemEnded {
+        /// Which attempt.
+        attempt: u32,
         /// Whether it ended well.
         succeeded: bool,
     },
@@ -46,20 +61,47 @@ pub enum Event {
     },
     /// An attempt ended.
     Ended {
-        /// Which attempt; another than the current one is late and changes nothing.
+        /// Which attempt.
         attempt: u32,
         /// How.
         outcome: Outcome,
         /// A uniformly random number for the jitter of the next attempt.
         roll: u32,
     },
-    /// The executor of the attempt cannot be reached.
-    ContactLost,
+    /// The executor of an attempt cannot be reached.
+    ContactLost {
+        /// Which attempt.
+        attempt: u32,
+    },
     /// It can be reached again.
-    ContactFound,
+    ContactFound {
+        /// Which attempt.
+        attempt: u32,
+    },
 }
 
 impl Event {
+    /// The attempt that reports it, where one does. What an attempt reports after another has begun, or after
+    /// its own end, is late and changes nothing.
+    pub fn attempt(&self) -> Option<u32> {
+        match self {
+            Event::Step { attempt, .. }
+            | Event::Checkpoint { attempt, .. }
+            | Event::ItemBegan { attempt }
+            | Event::ItemEnded { attempt, .. }
+            | Event::Ended { attempt, .. }
+            | Event::ContactLost { attempt }
+            | Event::ContactFound { attempt } => Some(*attempt),
+            Event::Release
+            | Event::ItemsAdded(_)
+            | Event::ItemsClosed
+            | Event::Predecessor { .. }
+            | Event::Tick
+            | Event::Claim
+            | Event::Cancel { .. } => None,
+        }
+    }
+
     /// Its kind, as the transition table names it.
     pub fn kind(&self) -> EventKind {
         match self {
@@ -69,14 +111,14 @@ impl Event {
             Event::Predecessor { .. } => EventKind::Predecessor,
             Event::Tick => EventKind::Tick,
             Event::Claim => EventKind::Claim,
-            Event::Step(_) => EventKind::Step,
-            Event::Checkpoint(_) => EventKind::Checkpoint,
-            Event::ItemBegan => EventKind::ItemBegan,
+            Event::Step { .. } => EventKind::Step,
+            Event::Checkpoint { .. } => EventKind::Checkpoint,
+            Event::ItemBegan { .. } => EventKind::ItemBegan,
             Event::ItemEnded { .. } => EventKind::ItemEnded,
             Event::Cancel { .. } => EventKind::Cancel,
             Event::Ended { .. } => EventKind::Ended,
-            Event::ContactLost => EventKind::ContactLost,
-            Event::ContactFound => EventKind::ContactFound,
+            Event::ContactLost { .. } => EventKind::ContactLost,
+            Event::ContactFound { .. } => EventKind::ContactFound,
         }
     }
 }

@@ -6,12 +6,11 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use super::attempt_laws::{check_attempt, check_fence};
 use super::effect::{Effect, next_tick, pending_effects};
 use super::event::{Event, EventKind, JobFact, fact_of};
-use super::outcome::{Deadline, Outcome, OutcomeKind};
-use super::retry::RetryOn;
-use super::spec::OnCrash;
-use super::status::{Job, State, Step, StopCause, Wait};
+use super::outcome::Outcome;
+use super::status::{Job, State, Step, Wait};
 use super::stories::{Beat, LONGEST, anything, beats, ended, id_of, jobs};
 use super::time::Timestamp;
 use super::transition::{Illegal, TABLE, Verdict, apply};
@@ -63,6 +62,7 @@ impl Life {
         assert_eq!(verdict, apply(&self.job, event, self.now), "apply is pure");
         check_fence(&self.job, event, &verdict);
         check_final(&self.job, event, &verdict);
+        check_repeats(&self.job, event, &verdict);
         match verdict {
             Ok(Verdict::Changed(after)) => {
                 self.changes
@@ -118,22 +118,6 @@ fn help(job: &Job) -> Event {
     }
 }
 
-/// An attempt that no longer counts changes nothing, and one that never began cannot end.
-fn check_fence(job: &Job, event: &Event, verdict: &Result<Verdict, Illegal>) {
-    let Event::Ended { attempt, .. } = event else {
-        return assert_ne!(verdict, &Ok(Verdict::Late), "{event:?}");
-    };
-    let current = job.status.attempt;
-    let runs = matches!(job.state(), State::Running | State::Cancelling);
-    if *attempt == 0 || *attempt > current {
-        assert!(verdict.is_err(), "{event:?} of attempt {current}");
-    } else if *attempt < current || !runs {
-        assert_eq!(verdict, &Ok(Verdict::Late), "{event:?} of {current}");
-    } else {
-        assert!(matches!(verdict, Ok(Verdict::Changed(_))), "{verdict:?}");
-    }
-}
-
 fn check_final(job: &Job, event: &Event, verdict: &Result<Verdict, Illegal>) {
     if !job.state().is_final() {
         return;
@@ -142,12 +126,27 @@ fn check_final(job: &Job, event: &Event, verdict: &Result<Verdict, Illegal>) {
     assert!(!changed, "{event:?} changed the end: {verdict:?}");
     // These are on their way while a job ends; none of them is a mistake.
     let harmless = match event {
-        Event::Cancel { .. } | Event::Tick | Event::ContactLost | Event::ContactFound => true,
+        Event::Cancel { .. } | Event::Tick => true,
         Event::Predecessor { state, .. } => state.is_final(),
         _ => false,
     };
     if harmless {
         assert_eq!(verdict, &Ok(Verdict::Unchanged));
+    }
+}
+
+/// What was done before or comes too late to matter is no mistake.
+fn check_repeats(job: &Job, event: &Event, verdict: &Result<Verdict, Illegal>) {
+    let status = &job.status;
+    let counts = event.attempt() == Some(status.attempt);
+    let nothing_to_do = match event {
+        Event::Release => !status.waits.held,
+        Event::ItemsClosed => !status.waits.items_open,
+        Event::Step { .. } | Event::ItemBegan { .. } => counts && status.state == State::Cancelling,
+        _ => false,
+    };
+    if nothing_to_do && !status.state.is_final() {
+        assert_eq!(verdict, &Ok(Verdict::Unchanged), "{event:?} on {status:?}");
     }
 }
 
@@ -183,11 +182,6 @@ fn check_change(
             "claimed after a deadline"
         );
     }
-    let lost = new.interruptions - old.interruptions;
-    assert!(
-        lost == 0 || lost == 1 && kind == EventKind::Ended,
-        "{lost} lost by {event:?}"
-    );
     let finished_at = new.state.is_final().then_some(now);
     assert_eq!((old.finished_at, new.finished_at), (None, finished_at));
     if new.state == State::Queued {
@@ -221,68 +215,6 @@ fn check_waits(before: &Job, event: &Event, after: &Job, now: Timestamp) {
     }
     expected.retry = new.retry;
     assert_eq!(new, &expected, "{event:?}");
-}
-
-/// Within an attempt steps only rise and the first word counts; its end is decided by the policy.
-fn check_attempt(before: &Job, event: &Event, after: &Job, now: Timestamp) {
-    let (old, new) = (&before.status, &after.status);
-    let began = match event {
-        Event::Claim => Some(now),
-        _ => old.attempt_started_at,
-    };
-    assert_eq!(new.attempt_started_at, began);
-    if let Event::Ended { outcome, roll, .. } = event {
-        assert_eq!(
-            !new.state.is_final(),
-            goes_on(before, outcome),
-            "{old:?} {event:?}"
-        );
-        let failures = new.attempt - new.interruptions;
-        let delay_ms = before.spec.retry.backoff.delay_ms(failures, *roll);
-        let retry_at = new.waits.retry.then(|| now.plus_millis(delay_ms));
-        assert_eq!(new.waits.until, retry_at);
-        return;
-    }
-    if let (Some(old), Some(new)) = (old.step, new.step) {
-        assert!(old <= new, "{old:?} after {new:?}");
-    }
-    if let (Some(old), Some(new)) = (&old.stopping, &new.stopping) {
-        assert_eq!(old.since, new.since);
-    }
-    if let (Some(old), Some(new)) = (old.lost_since, new.lost_since) {
-        assert_eq!(old, new);
-    }
-}
-
-/// What a retry policy promises, said a second time in other words.
-fn goes_on(job: &Job, outcome: &Outcome) -> bool {
-    let (spec, status) = (&job.spec, &job.status);
-    let tries_left = spec.retry.max_attempts + status.interruptions - status.attempt;
-    let worth = |kind: OutcomeKind| match &spec.retry.on {
-        RetryOn::Any => true,
-        RetryOn::Only { kinds, .. } => kinds.contains(&kind),
-    };
-    let listed = match (&spec.retry.on, outcome) {
-        (RetryOn::Only { exit_codes, .. }, Outcome::Exit { code }) => exit_codes.contains(code),
-        _ => false,
-    };
-    match status.stopping.as_ref().map(|stopping| &stopping.cause) {
-        Some(StopCause::Deadline(Deadline::Attempt)) => {
-            tries_left > 0 && worth(OutcomeKind::TimedOut)
-        }
-        Some(_) => false,
-        None => match outcome {
-            Outcome::Succeeded => false,
-            Outcome::Stopped | Outcome::Interrupted => {
-                spec.on_crash == OnCrash::Rerun
-                    && status.interruptions < spec.retry.max_interruptions
-            }
-            failure => {
-                let again = worth(failure.kind().unwrap()) || listed;
-                tries_left > 0 && again && !failure.is_permanent()
-            }
-        },
-    }
 }
 
 fn check_fact(before: &Job, after: &Job) {
@@ -332,8 +264,10 @@ fn check_shape(job: &Job) {
     assert_eq!(status.attempt_started_at.is_some(), status.attempt > 0);
 
     let retry = &job.spec.retry;
-    assert!(status.attempt <= retry.max_attempts + status.interruptions);
-    assert!(status.interruptions <= retry.max_interruptions.min(status.attempt));
+    let uncounted = status.interruptions + status.handed_back;
+    assert!(uncounted <= status.attempt);
+    assert!(status.attempt <= retry.max_attempts + uncounted);
+    assert!(status.interruptions <= retry.max_interruptions);
     let items = status.items;
     assert!(items.adds_up(), "{items:?}");
     assert!(runs || items.running == 0);

@@ -20,6 +20,8 @@ pub mod transition;
 pub mod validate;
 
 #[cfg(test)]
+mod attempt_laws;
+#[cfg(test)]
 mod chain_laws;
 #[cfg(test)]
 mod diagram;

@@ -47,13 +47,15 @@ pub enum Outcome {
     Stopped,
     /// The engine or the platform went away under it; nobody knows how far it came.
     Interrupted,
+    /// The engine stopped it at its own shutdown; it goes back to the queue.
+    HandedBack,
 }
 
 impl Outcome {
-    /// The kind, for retry rules; `None` for a success and for a stop.
+    /// The kind, for retry rules; `None` for a success, a stop and a job handed back.
     pub fn kind(&self) -> Option<OutcomeKind> {
         Some(match self {
-            Outcome::Succeeded | Outcome::Stopped => return None,
+            Outcome::Succeeded | Outcome::Stopped | Outcome::HandedBack => return None,
             Outcome::Exit { .. } => OutcomeKind::Exit,
             Outcome::Signal { .. } => OutcomeKind::Signal,
             Outcome::OutOfMemory => OutcomeKind::OutOfMemory,
@@ -88,7 +90,7 @@ impl Outcome {
             Outcome::Panicked { message } => Reason::Panic(message.clone()),
             Outcome::Error { message, .. } => Reason::Error(message.clone()),
             Outcome::NotStarted { message, .. } => Reason::NotStarted(message.clone()),
-            Outcome::Interrupted => Reason::Interrupted,
+            Outcome::Interrupted | Outcome::HandedBack => Reason::Interrupted,
         })
     }
 }

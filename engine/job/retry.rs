@@ -119,16 +119,17 @@ pub enum Decision {
 }
 
 impl RetryPolicy {
-    /// Decides after attempt `attempt` (from 1, `interruptions` of them lost to crashes, this one not).
+    /// Decides after attempt `attempt` (from 1; `uncounted` of them were lost to crashes or handed back, this one
+    /// was not).
     pub fn decide(
         &self,
         attempt: u32,
-        interruptions: u32,
+        uncounted: u32,
         kind: OutcomeKind,
         outcome: &Outcome,
         roll: u32,
     ) -> Decision {
-        let counted = attempt.saturating_sub(interruptions);
+        let counted = attempt.saturating_sub(uncounted);
         if counted >= self.max_attempts
             || outcome.is_permanent()
             || !self.on.includes(kind, outcome)

@@ -193,9 +193,17 @@ pub struct Status {
     pub items: ItemCounts,
     /// What the executor needs to find the run again.
     pub handle: Option<RunHandle>,
+    /// Attempts that the engine handed back to the queue at its own shutdown.
+    #[serde(default)]
+    pub handed_back: u32,
 }
 
 impl Status {
+    /// Attempts that do not count against `max_attempts`: lost to a crash or handed back.
+    pub fn uncounted(&self) -> u32 {
+        self.interruptions + self.handed_back
+    }
+
     /// What a waiting job waits for now: the first of its waits.
     pub fn wait(&self) -> Option<Wait> {
         if self.state == State::Waiting {

@@ -149,38 +149,59 @@ pub(crate) fn id_of(seq: u64) -> JobId {
     JobId::new(seq, START, 7)
 }
 
-/// One event of every kind, and those kinds that matter in several forms.
+/// One event of every kind, those kinds that matter in several forms, and the reports of every attempt: the
+/// current one, the one before, one to come, and none.
 pub(crate) fn anything(job: &Job, data: u32) -> Vec<Event> {
     let attempt = job.status.attempt;
-    let pick = data as usize;
-    vec![
+    let mut all = vec![
         Event::Release,
         Event::ItemsAdded(data % 4),
         Event::ItemsAdded(u32::MAX),
         Event::ItemsClosed,
-        predecessor(data, State::ALL[pick % 8]),
+        predecessor(data, State::ALL[data as usize % 8]),
         predecessor(data, State::Succeeded),
         Event::Tick,
         Event::Claim,
-        Event::Step([Step::Preparing, Step::Executing, Step::Finalizing][pick % 3]),
-        Event::Checkpoint(RunHandle(vec![data as u8 % 3])),
-        Event::ItemBegan,
+        cancel(data),
+    ];
+    for attempt in [
+        attempt,
+        attempt.saturating_sub(1),
+        attempt + 1 + data % 2,
+        0,
+    ] {
+        all.extend(reports(attempt, data));
+        all.push(ended(attempt, Outcome::Succeeded, data));
+    }
+    all
+}
+
+/// Everything that an attempt can report; its end is the last.
+fn reports(attempt: u32, data: u32) -> Vec<Event> {
+    let steps = [Step::Preparing, Step::Executing, Step::Finalizing];
+    vec![
+        Event::Step {
+            attempt,
+            step: steps[data as usize % 3],
+        },
+        Event::Checkpoint {
+            attempt,
+            handle: RunHandle(vec![data as u8 % 3]),
+        },
+        Event::ItemBegan { attempt },
         Event::ItemEnded {
+            attempt,
             succeeded: data.is_multiple_of(2),
         },
-        cancel(data),
+        Event::ContactLost { attempt },
+        Event::ContactFound { attempt },
         ended(attempt, outcome(data), data),
-        ended(attempt, Outcome::Succeeded, data),
-        ended(attempt.saturating_sub(1), outcome(data), data),
-        ended(attempt + 1 + data % 2, outcome(data), data),
-        ended(0, Outcome::Succeeded, data),
-        Event::ContactLost,
-        Event::ContactFound,
     ]
 }
 
 fn likely(job: &Job, data: u32) -> Vec<Event> {
-    let mut all = anything(job, data);
+    let attempt = job.status.attempt;
+    let mut likely = reports(attempt, data);
     let rarely = data.is_multiple_of(5);
     let now = |event: Event| if rarely { cancel(data) } else { event };
     match job.status.state {
@@ -198,23 +219,17 @@ fn likely(job: &Job, data: u32) -> Vec<Event> {
         ],
         State::Queued => vec![Event::Claim, now(Event::Claim), Event::Tick],
         State::Running => {
-            let fails = ended(job.status.attempt, outcome(data), data);
-            all.truncate(12);
-            all.drain(..6);
-            let reports = [
-                Event::ItemsAdded(2),
-                Event::ContactLost,
-                Event::ContactFound,
-            ];
-            all.extend(reports);
-            all.extend([fails.clone(), fails.clone(), now(fails)]);
-            all
+            let fails = ended(attempt, outcome(data), data);
+            likely.extend([Event::ItemsAdded(2), Event::Tick]);
+            likely.extend([fails.clone(), now(fails)]);
+            likely
         }
         State::Cancelling => {
-            all.drain(..9);
-            all
+            likely.push(ended(attempt, Outcome::Succeeded, data));
+            likely.extend([Event::Tick, cancel(data)]);
+            likely
         }
-        _ => all,
+        _ => anything(job, data),
     }
 }
 
@@ -239,7 +254,7 @@ pub(crate) fn ended(attempt: u32, outcome: Outcome, roll: u32) -> Event {
 fn outcome(data: u32) -> Outcome {
     let message = "went wrong".to_owned();
     let permanent = data.is_multiple_of(3);
-    match data / 8 % 10 {
+    match data / 8 % 11 {
         0 => Outcome::Succeeded,
         1 => Outcome::Signal { signal: 9 },
         2 => Outcome::OutOfMemory,
@@ -248,6 +263,7 @@ fn outcome(data: u32) -> Outcome {
         5 => Outcome::NotStarted { message, permanent },
         6 => Outcome::Stopped,
         7 => Outcome::Interrupted,
+        8 => Outcome::HandedBack,
         _ => Outcome::Exit {
             code: if permanent { 75 } else { 1 },
         },
