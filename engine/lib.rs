@@ -11,6 +11,7 @@ pub mod job;
 mod runtime;
 pub mod secret;
 pub mod store;
+pub mod testing;
 
 pub use clock::Clock;
 pub use config::{EngineConfig, KeepWork, Retention};

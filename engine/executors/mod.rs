@@ -66,6 +66,12 @@ pub struct AttemptName {
     pub attempt: u32,
 }
 
+impl std::fmt::Display for AttemptName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.job, self.attempt)
+    }
+}
+
 /// Everything an executor needs to start an attempt.
 #[derive(Clone, Debug)]
 pub struct AttemptOrder {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::attempts::Control;
 use super::call::call;
 use super::slots::Slot;
@@ -227,7 +229,7 @@ async fn find_again(runtime: &Runtime, job: &Job, executor: &dyn Executor) -> Re
         }
         tokio::select! {
             () = runtime.clock.sleep(ask_again_ms) => {}
-            _ = detach.wait_for(|detach| *detach) => return Ok(Found::Detached),
+            () = detached(&mut detach) => return Ok(Found::Detached),
         }
         ask_again_ms = (ask_again_ms * 2).min(LAST_ASK_AGAIN_MS);
     }
@@ -237,6 +239,12 @@ fn lose_contact(runtime: &Runtime, job: &Job, error: &crate::executors::ContactE
     tracing::warn!(%error, job = %job.id, "the executor of an attempt cannot be reached");
     let lost = Event::ContactLost { attempt: job.status.attempt };
     runtime.store.change_lazily(job, &[lost], runtime.clock.now()).map(drop)
+}
+
+/// Returns when external attempts are to be left to the next life of the engine.
+async fn detached(detach: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the runtime, which this task holds.
+    let _ = detach.wait_for(|detach| *detach).await;
 }
 
 /// Waits for the end of the attempt, passing on a stop. `None` when the engine detaches from it.
@@ -257,7 +265,7 @@ async fn observe(
         let ended = loop {
             tokio::select! {
                 ended = &mut wait => break ended,
-                _ = detach.wait_for(|detach| *detach) => return Ok(None),
+                () = detached(&mut detach) => return Ok(None),
                 () = control.stop.raised(), if !stop_told => {
                     stop_told = match executor.stop(name, handle, job.spec.stop_grace_ms).await {
                         Ok(()) => true,
@@ -272,7 +280,7 @@ async fn observe(
         }
         tokio::select! {
             () = runtime.clock.sleep(ask_again_ms) => {}
-            _ = detach.wait_for(|detach| *detach) => return Ok(None),
+            () = detached(&mut detach) => return Ok(None),
         }
         ask_again_ms = (ask_again_ms * 2).min(LAST_ASK_AGAIN_MS);
     }

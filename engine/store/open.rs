@@ -88,7 +88,6 @@ impl Store {
             key_source,
             digest_secret,
             next: Mutex::new(next),
-            entropy: options.entropy,
             queue_limit: options.queue_limit,
             thread: Mutex::new(Some(thread)),
         })

@@ -122,6 +122,11 @@ impl Store {
         lock(&self.index).live()
     }
 
+    /// Operations handed to the writer so far.
+    pub(crate) fn operations(&self) -> u64 {
+        self.writer.operations()
+    }
+
     /// What was done to the disk since the store was opened.
     pub(crate) fn disk_use(&self) -> DiskUse {
         self.meter.read()
