@@ -145,6 +145,8 @@ async fn what_a_job_leaves_running_is_killed() {
     ))
     .await;
     assert_eq!(record.outcome, exited(5));
+    let ran_ms = record.ended_ms - record.started_ms;
+    assert!(ran_ms < 3000, "the end took {ran_ms} ms");
     assert!(!alive(rig.pid_from("near")) && !alive(rig.pid_from("far")));
 }
 
