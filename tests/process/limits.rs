@@ -71,7 +71,7 @@ async fn file_size() {
 async fn the_supervisor_is_not_bound() {
     let limits = ProcessLimits {
         file_size_bytes: Some(10),
-        open_files: Some(3),
+        open_files: Some(10),
         ..ProcessLimits::default()
     };
     let (outcome, rig) = outcome(

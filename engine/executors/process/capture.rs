@@ -98,11 +98,10 @@ impl Pipe {
         let Some(reader) = &self.reader else {
             return Ok(0);
         };
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; READ_BYTES];
-        }
+        self.buffer.clear();
+        self.buffer.reserve(READ_BYTES);
         loop {
-            match reader.try_read(&mut self.buffer) {
+            match reader.try_read_buf(&mut self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     reader.readable().await?
                 }
@@ -113,12 +112,11 @@ impl Pipe {
 
     /// Passes on what [`Self::fill`] has read: whole lines now, the start of one when its time has come.
     pub(super) fn pass_on(&mut self, filled: io::Result<usize>, log: &mut Log) {
-        let len = match filled {
-            Ok(len) if len > 0 => len,
-            // A pipe that cannot be read any more has ended, whatever the reason.
-            _ => return self.end(log),
-        };
-        let shown = self.masker.push(self.buffer.get(..len).unwrap_or_default());
+        // A pipe that cannot be read any more has ended, whatever the reason.
+        if !filled.is_ok_and(|len| len > 0) {
+            return self.end(log);
+        }
+        let shown = self.masker.push(&self.buffer);
         self.partial.extend_from_slice(&shown);
         let whole = self
             .partial

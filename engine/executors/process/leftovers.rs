@@ -2,8 +2,8 @@
 //!
 //! A pid alone names nobody: it is used again. A pid with the start time the kernel keeps for it does, within one boot.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -161,9 +161,11 @@ pub(super) struct ProcessStat {
 
 impl ProcessStat {
     pub(super) fn read(pid: i32) -> io::Result<Self> {
-        let text = fs::read(format!("/proc/{pid}/stat"))?;
-        Self::parse(&String::from_utf8_lossy(&text))
-            .ok_or_else(|| io::ErrorKind::InvalidData.into())
+        // One line of less than a kilobyte, read at once: it is of one moment.
+        let mut buffer = [0; 2048];
+        let len = File::open(format!("/proc/{pid}/stat"))?.read(&mut buffer)?;
+        let text = String::from_utf8_lossy(buffer.get(..len).unwrap_or_default());
+        Self::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     fn parse(text: &str) -> Option<Self> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpgid, kill_process,
-    kill_process_group, waitid, waitpid,
+    kill_process_group, wait, waitid, waitpid,
 };
 use tokio::signal::unix::{self, SignalKind};
 use tokio::time::Instant;
@@ -315,7 +315,7 @@ impl Supervision {
             }
             return;
         }
-        while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
         self.childless = !has_children();
     }
 
