@@ -90,7 +90,8 @@ pub enum RetryOn {
     Any,
     /// Those of a listed kind, and programs that end with a listed exit code.
     Only {
-        /// Kinds of outcome.
+        /// Kinds of outcome; not [`OutcomeKind::Interrupted`]: a crash is decided by `on_crash` and
+        /// `max_interruptions`.
         kinds: Vec<OutcomeKind>,
         /// Exit codes.
         exit_codes: Vec<i32>,
@@ -98,11 +99,16 @@ pub enum RetryOn {
 }
 
 impl RetryOn {
+    /// Whether it names this kind.
+    pub(crate) fn lists(&self, kind: OutcomeKind) -> bool {
+        matches!(self, RetryOn::Only { kinds, .. } if kinds.contains(&kind))
+    }
+
     fn includes(&self, kind: OutcomeKind, outcome: &Outcome) -> bool {
         match self {
             RetryOn::Any => true,
-            RetryOn::Only { kinds, exit_codes } => {
-                kinds.contains(&kind)
+            RetryOn::Only { exit_codes, .. } => {
+                self.lists(kind)
                     || matches!(outcome, Outcome::Exit { code } if exit_codes.contains(code))
             }
         }

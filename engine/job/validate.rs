@@ -3,6 +3,7 @@
 use super::chain::{self, GraphError, Node};
 use super::limits::JobLimits;
 use super::options::RunOptions;
+use super::outcome::OutcomeKind;
 use super::retry::RetryPolicy;
 use super::spec::{Deadlines, JobSpec, ProcessLimits, Task};
 use crate::error::Problem;
@@ -330,28 +331,31 @@ fn check_options(options: &RunOptions, limits: &JobLimits, check: &mut Check<'_>
 fn check_retry(retry: &RetryPolicy, limits: &JobLimits, check: &mut Check<'_>) {
     let most = limits.max_attempts;
     let attempts = |count: u32| format!("{count} is out of range");
-    let range = (1..=most).contains(&retry.max_attempts);
     check.require(
-        range,
+        (1..=most).contains(&retry.max_attempts),
         "retry.max_attempts",
         || attempts(retry.max_attempts),
         || format!("1 to {most}"),
     );
-    let range = retry.max_interruptions <= most;
     check.require(
-        range,
+        retry.max_interruptions <= most,
         "retry.max_interruptions",
         || attempts(retry.max_interruptions),
         || format!("0 to {most}"),
     );
-    millis(
-        check,
-        "retry.backoff.initial",
-        retry.backoff.initial_ms,
-        0,
-        limits,
+    check.require(
+        !retry.on.lists(OutcomeKind::Interrupted),
+        "retry.on",
+        || "crashes are decided by on_crash and max_interruptions".into(),
+        || "the kinds of outcome but interrupted".into(),
     );
-    millis(check, "retry.backoff.max", retry.backoff.max_ms, 0, limits);
+    let delays = [
+        ("retry.backoff.initial", retry.backoff.initial_ms),
+        ("retry.backoff.max", retry.backoff.max_ms),
+    ];
+    for (field, value) in delays {
+        millis(check, field, value, 0, limits);
+    }
     let factor = retry.backoff.factor_percent;
     check.require(
         (100..=10_000).contains(&factor),
@@ -394,7 +398,7 @@ fn millis(check: &mut Check<'_>, field: &str, value: u64, least: u64, limits: &J
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::retry::Backoff;
+    use crate::job::retry::{Backoff, RetryOn};
 
     fn problems(spec: JobSpec) -> Vec<String> {
         let checked = check_submission(&[spec], &JobLimits::default());
@@ -443,6 +447,8 @@ mod tests {
             max_ms: 1,
             jitter_percent: 101,
         };
+        let (kinds, exit_codes) = (OutcomeKind::ALL.to_vec(), Vec::new());
+        spec.retry.on = RetryOn::Only { kinds, exit_codes };
         spec.deadlines.attempt_ms = Some(0);
         spec.task = Task::Process(crate::job::ProcessTask {
             program: String::new(),
@@ -459,6 +465,7 @@ mod tests {
             "retry.backoff.initial:",
             "retry.backoff.factor:",
             "retry.backoff.jitter:",
+            "retry.on: crashes are decided by on_crash",
             "deadlines.attempt:",
             "command: the program is empty",
             "command: it holds a NUL",
