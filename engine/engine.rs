@@ -12,8 +12,8 @@ use crate::job::chain::summarize;
 use crate::job::options::request_options_for;
 use crate::job::validate::check_submission;
 use crate::job::{
-    ChainId, ChainSummary, Cursor, Event, Filter, FunctionTask, Job, JobEvent, JobId, JobSpec, Order, RunOptions, State,
-    Task,
+    ChainId, ChainSummary, Cursor, Event, Filter, FunctionTask, Job, JobEvent, JobId, JobSpec, Order, RunOptions,
+    State, Task,
 };
 use crate::runtime::Runtime;
 use crate::store::{DiskUse, Moved, NewJob, Stored};
@@ -251,10 +251,11 @@ impl Engine {
                     problems.push(Problem { field: field("idempotency_key"), problem, allowed });
                 }
             }
-            problems.extend(self.task_problems(&spec.task).into_iter().map(|problem| Problem {
-                field: field(&problem.field),
-                ..problem
-            }));
+            problems.extend(
+                self.task_problems(&spec.task)
+                    .into_iter()
+                    .map(|problem| Problem { field: field(&problem.field), ..problem }),
+            );
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
     }

@@ -15,9 +15,7 @@ pub mod testing;
 
 pub use clock::Clock;
 pub use config::{EngineConfig, KeepWork, Retention};
-pub use engine::{
-    Builder, ChainView, Engine, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription,
-};
+pub use engine::{Builder, ChainView, Engine, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
 pub use error::{Error, Problem};
 pub use executors::function::{Function, FunctionContext, FunctionError, Progress};
 pub use executors::process::{Supervisor, supervise_if_asked};

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 
 use super::{AttemptName, BoxFuture};
 use crate::clock::Clock;
-use crate::files::{LogLimits, LogStream, LogWriter, Masker};
 use crate::error::Error;
+use crate::files::{LogLimits, LogStream, LogWriter, Masker};
 use crate::job::{Event, JobEvent, JobFact, JobId, RunOptions};
 
 /// Why a function did not do its work. Any error turns into one that may be tried again.

@@ -37,11 +37,7 @@ pub(crate) fn check_attempt(before: &Job, event: &Event, after: &Job, now: Times
     check_uncounted(before, event, after);
     if let Event::Ended { outcome, roll, .. } = event {
         check_success(before, outcome, after);
-        assert_eq!(
-            !new.state.is_final(),
-            goes_on(before, outcome),
-            "{old:?} {event:?}"
-        );
+        assert_eq!(!new.state.is_final(), goes_on(before, outcome), "{old:?} {event:?}");
         let failures = new.attempt - new.interruptions - new.handed_back;
         let delay_ms = before.spec.retry.backoff.delay_ms(failures, *roll);
         let retry_at = new.waits.retry.then(|| now.plus_millis(delay_ms));
@@ -64,10 +60,9 @@ fn check_uncounted(before: &Job, event: &Event, after: &Job) {
     let (old, new) = (&before.status, &after.status);
     let back = matches!(new.state, State::Waiting | State::Queued) && old.stopping.is_none();
     let (lost, returned) = match event {
-        Event::Ended { outcome, .. } if back => (
-            matches!(outcome, Outcome::Stopped | Outcome::Interrupted),
-            *outcome == Outcome::HandedBack,
-        ),
+        Event::Ended { outcome, .. } if back => {
+            (matches!(outcome, Outcome::Stopped | Outcome::Interrupted), *outcome == Outcome::HandedBack)
+        }
         _ => (false, false),
     };
     assert_eq!(new.interruptions, old.interruptions + u32::from(lost));
@@ -102,16 +97,13 @@ fn goes_on(job: &Job, outcome: &Outcome) -> bool {
     };
     match status.stopping.as_ref().map(|stopping| &stopping.cause) {
         Some(StopCause::Deadline(_)) if *outcome == Outcome::Succeeded => false,
-        Some(StopCause::Deadline(Deadline::Attempt)) => {
-            tries_left > 0 && worth(OutcomeKind::TimedOut)
-        }
+        Some(StopCause::Deadline(Deadline::Attempt)) => tries_left > 0 && worth(OutcomeKind::TimedOut),
         Some(_) => false,
         None => match outcome {
             Outcome::Succeeded => false,
             Outcome::HandedBack => spec.on_crash == OnCrash::Rerun,
             Outcome::Stopped | Outcome::Interrupted => {
-                spec.on_crash == OnCrash::Rerun
-                    && status.interruptions < spec.retry.max_interruptions
+                spec.on_crash == OnCrash::Rerun && status.interruptions < spec.retry.max_interruptions
             }
             failure => {
                 let again = worth(failure.kind().unwrap()) || listed;

@@ -41,9 +41,7 @@ fn graphs() -> impl Strategy<Value = (Graph, usize, Fate)> {
     (masks, any::<proptest::sample::Index>(), fate).prop_map(|(masks, victim, fate)| {
         let edges = masks.iter().enumerate().map(|(position, (some, few))| {
             let mask = some & few;
-            (0..position)
-                .filter(|before| mask & (1 << before) != 0)
-                .collect()
+            (0..position).filter(|before| mask & (1 << before) != 0).collect()
         });
         let edges: Vec<Vec<usize>> = edges.collect();
         let mut spec = JobSpec::process("true", [] as [&str; 0]);
@@ -72,9 +70,7 @@ impl Graph {
     fn happen(&mut self, position: usize, event: &Event, after_ms: u64) {
         let job = &mut self.jobs[position];
         let verdict = apply(job, event, START.plus_millis(after_ms));
-        let Ok(Verdict::Changed(next)) = verdict else {
-            panic!("{event:?} on {:?}: {verdict:?}", job.status)
-        };
+        let Ok(Verdict::Changed(next)) = verdict else { panic!("{event:?} on {:?}: {verdict:?}", job.status) };
         *job = next;
     }
 
@@ -88,8 +84,7 @@ impl Graph {
             let followers: Vec<usize> = self.followers(position).collect();
             for follower in followers {
                 let was_final = self.jobs[follower].state().is_final();
-                if let Verdict::Changed(next) = apply(&self.jobs[follower], &event, START).unwrap()
-                {
+                if let Verdict::Changed(next) = apply(&self.jobs[follower], &event, START).unwrap() {
                     self.jobs[follower] = next;
                 }
                 let again = apply(&self.jobs[follower], &event, START);

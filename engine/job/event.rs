@@ -125,10 +125,7 @@ impl Event {
 
 /// [`Event`] without its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(
-    missing_docs,
-    reason = "each is documented at the event of the same name"
-)]
+#[expect(missing_docs, reason = "each is documented at the event of the same name")]
 pub enum EventKind {
     Release,
     ItemsAdded,
@@ -215,27 +212,18 @@ pub enum JobFact {
 pub fn fact_of(before: &Job, after: &Job) -> Option<JobFact> {
     let (old, new) = (&before.status, &after.status);
     if new.state.is_final() {
-        return Some(JobFact::Finished {
-            state: new.state,
-            reason: new.reason.clone(),
-        });
+        return Some(JobFact::Finished { state: new.state, reason: new.reason.clone() });
     }
     if has_attempt(old.state) && !has_attempt(new.state) {
         let reason = new.reason.clone().unwrap_or(Reason::Interrupted);
-        return Some(JobFact::AttemptFailed {
-            attempt: old.attempt,
-            reason,
-            retry_at: new.waits.until,
-        });
+        return Some(JobFact::AttemptFailed { attempt: old.attempt, reason, retry_at: new.waits.until });
     }
     match (old.state, new.state) {
         (State::Waiting, State::Queued) => Some(JobFact::Queued),
-        (State::Queued, State::Running) => Some(JobFact::Started {
-            attempt: new.attempt,
-        }),
-        (State::Running, State::Cancelling) => Some(JobFact::Stopping {
-            reason: new.reason.clone().unwrap_or(Reason::Interrupted),
-        }),
+        (State::Queued, State::Running) => Some(JobFact::Started { attempt: new.attempt }),
+        (State::Running, State::Cancelling) => {
+            Some(JobFact::Stopping { reason: new.reason.clone().unwrap_or(Reason::Interrupted) })
+        }
         _ if old.lost_since.is_none() && new.lost_since.is_some() => Some(JobFact::ContactLost),
         _ if old.lost_since.is_some() && new.lost_since.is_none() => Some(JobFact::ContactFound),
         _ => None,
@@ -255,20 +243,13 @@ pub fn is_stored(fact: &JobFact) -> bool {
         | JobFact::ContactFound
         | JobFact::LateOutcome { .. } => true,
         JobFact::Started { attempt } => *attempt > 1,
-        JobFact::Submitted
-        | JobFact::Queued
-        | JobFact::Finished { .. }
-        | JobFact::Progress { .. } => false,
+        JobFact::Submitted | JobFact::Queued | JobFact::Finished { .. } | JobFact::Progress { .. } => false,
     }
 }
 
 /// The facts that the records of a job carry: accepted, first start, end.
 pub fn facts_in_records(job: &Job) -> Vec<JobEvent> {
-    let at = |at: Timestamp, fact: JobFact| JobEvent {
-        id: job.id,
-        at,
-        fact,
-    };
+    let at = |at: Timestamp, fact: JobFact| JobEvent { id: job.id, at, fact };
     let mut events = vec![at(job.created_at, JobFact::Submitted)];
     if let Some(started) = job.status.started_at {
         events.push(at(started, JobFact::Started { attempt: 1 }));
@@ -282,9 +263,5 @@ pub fn facts_in_records(job: &Job) -> Vec<JobEvent> {
 
 /// The key of the jobs that a job waits for, as the store indexes them.
 pub fn waits_for(job: &Job) -> &[Seq] {
-    if job.status.state == State::Waiting {
-        &job.status.waits.after
-    } else {
-        &[]
-    }
+    if job.status.state == State::Waiting { &job.status.waits.after } else { &[] }
 }

@@ -29,12 +29,7 @@ struct Life {
 impl Life {
     fn begin(job: Job) -> Life {
         check_shape(&job);
-        Life {
-            now: job.created_at,
-            job,
-            cancel_accepted: false,
-            changes: Changes::new(),
-        }
+        Life { now: job.created_at, job, cancel_accepted: false, changes: Changes::new() }
     }
 
     /// Everything that could happen now is tried and judged, then what does happen.
@@ -65,8 +60,7 @@ impl Life {
         check_repeats(&self.job, event, &verdict);
         match verdict {
             Ok(Verdict::Changed(after)) => {
-                self.changes
-                    .insert(check_change(&self.job, event, &after, self.now));
+                self.changes.insert(check_change(&self.job, event, &after, self.now));
                 check_shape(&after);
                 (true, Some(after))
             }
@@ -108,10 +102,7 @@ fn help(job: &Job) -> Event {
     match (job.state(), job.status.wait()) {
         (_, Some(Wait::Items)) => Event::ItemsClosed,
         (_, Some(Wait::Release)) => Event::Release,
-        (_, Some(Wait::After)) => Event::Predecessor {
-            id: id_of(job.status.waits.after[0]),
-            state: State::Succeeded,
-        },
+        (_, Some(Wait::After)) => Event::Predecessor { id: id_of(job.status.waits.after[0]), state: State::Succeeded },
         (_, Some(Wait::Until(_) | Wait::Retry(_))) => Event::Tick,
         (State::Queued, _) => Event::Claim,
         _ => ended(job.status.attempt, Outcome::Succeeded, 0),
@@ -151,12 +142,7 @@ fn check_repeats(job: &Job, event: &Event, verdict: &Result<Verdict, Illegal>) {
 }
 
 /// The laws of one change.
-fn check_change(
-    before: &Job,
-    event: &Event,
-    after: &Job,
-    now: Timestamp,
-) -> (State, EventKind, State) {
+fn check_change(before: &Job, event: &Event, after: &Job, now: Timestamp) -> (State, EventKind, State) {
     let (old, new, kind) = (&before.status, &after.status, event.kind());
     assert_eq!(new.rev, old.rev + 1);
     let constant = |job: &Job| (job.id, job.chain, job.created_at, job.spec.clone());
@@ -165,22 +151,13 @@ fn check_change(
     let listed = |row: &&(State, EventKind, &[State])| (row.0, row.1) == (old.state, kind);
     let row = TABLE.iter().find(listed);
     let to = row.map_or(&[][..], |row| row.2);
-    assert!(
-        to.contains(&new.state),
-        "not in the table: {old:?} {event:?} {new:?}"
-    );
+    assert!(to.contains(&new.state), "not in the table: {old:?} {event:?} {new:?}");
 
     let claimed = u32::from(kind == EventKind::Claim);
     assert_eq!(new.attempt, old.attempt + claimed);
-    assert_eq!(
-        new.started_at,
-        old.started_at.or((claimed > 0).then_some(now))
-    );
+    assert_eq!(new.started_at, old.started_at.or((claimed > 0).then_some(now)));
     if claimed > 0 {
-        assert!(
-            next_tick(before).is_none_or(|due| due > now),
-            "claimed after a deadline"
-        );
+        assert!(next_tick(before).is_none_or(|due| due > now), "claimed after a deadline");
     }
     let finished_at = new.state.is_final().then_some(now);
     assert_eq!((old.finished_at, new.finished_at), (None, finished_at));
@@ -190,10 +167,7 @@ fn check_change(
     check_waits(before, event, after, now);
     check_attempt(before, event, after, now);
     let words = (poller_rank(before), poller_rank(after));
-    assert!(
-        words.0 <= words.1,
-        "a poller sees it go backwards: {words:?}"
-    );
+    assert!(words.0 <= words.1, "a poller sees it go backwards: {words:?}");
     check_fact(before, after);
     (old.state, kind, new.state)
 }
@@ -223,9 +197,7 @@ fn check_fact(before: &Job, after: &Job) {
         Some(JobFact::Finished { state, reason }) => {
             assert_eq!((state, reason), (new.state, new.reason.clone()));
         }
-        Some(JobFact::AttemptFailed {
-            attempt, retry_at, ..
-        }) => {
+        Some(JobFact::AttemptFailed { attempt, retry_at, .. }) => {
             assert_eq!((attempt, retry_at), (old.attempt, new.waits.until));
         }
         Some(JobFact::Started { attempt }) => assert_eq!(attempt, old.attempt + 1),
@@ -239,16 +211,8 @@ fn check_shape(job: &Job) {
     let status = &job.status;
     let state = status.state;
     let runs = matches!(state, State::Running | State::Cancelling);
-    assert_eq!(
-        status.wait().is_some(),
-        state == State::Waiting,
-        "{status:?}"
-    );
-    assert_eq!(
-        status.waits.is_over(),
-        state != State::Waiting,
-        "{status:?}"
-    );
+    assert_eq!(status.wait().is_some(), state == State::Waiting, "{status:?}");
+    assert_eq!(status.waits.is_over(), state != State::Waiting, "{status:?}");
     assert_eq!(status.step.is_some(), state == State::Running);
     assert_eq!(status.stopping.is_some(), state == State::Cancelling);
     assert_eq!(status.finished_at.is_some(), state.is_final());
@@ -285,9 +249,7 @@ fn check_effects(job: &Job) {
     let main = match job.state() {
         State::Waiting => None,
         State::Queued => Some(Effect::Offer),
-        State::Running if job.status.step == Some(Step::Preparing) => {
-            Some(Effect::Start { attempt })
-        }
+        State::Running if job.status.step == Some(Step::Preparing) => Some(Effect::Start { attempt }),
         State::Running => Some(Effect::Observe { attempt }),
         State::Cancelling => Some(Effect::Stop { attempt }),
         _ => Some(Effect::TellSuccessors),
@@ -300,10 +262,7 @@ fn check_effects(job: &Job) {
 /// No tick too early, none for nothing, and no loop of ticks.
 fn check_ticks(job: &Job, now: Timestamp) {
     let Some(due) = next_tick(job) else {
-        assert_eq!(
-            apply(job, &Event::Tick, Timestamp::MAX),
-            Ok(Verdict::Unchanged)
-        );
+        assert_eq!(apply(job, &Event::Tick, Timestamp::MAX), Ok(Verdict::Unchanged));
         return;
     };
     if let Some(early) = due.as_millis().checked_sub(1) {
@@ -330,21 +289,9 @@ fn check_ticks(job: &Job, now: Timestamp) {
 fn check_deadlines(job: &Job) {
     let deadlines = &job.spec.deadlines;
     let clocks = [
-        (
-            &[State::Waiting, State::Queued, State::Running][..],
-            Some(job.created_at),
-            deadlines.total_ms,
-        ),
-        (
-            &[State::Queued],
-            Some(job.status.ready_at),
-            deadlines.queue_ms,
-        ),
-        (
-            &[State::Running],
-            job.status.attempt_started_at,
-            deadlines.attempt_ms,
-        ),
+        (&[State::Waiting, State::Queued, State::Running][..], Some(job.created_at), deadlines.total_ms),
+        (&[State::Queued], Some(job.status.ready_at), deadlines.queue_ms),
+        (&[State::Running], job.status.attempt_started_at, deadlines.attempt_ms),
     ];
     for (states, from, millis) in clocks {
         if let (true, Some(from), Some(millis)) = (states.contains(&job.state()), from, millis) {
@@ -401,11 +348,7 @@ fn every_row_of_the_table_is_lived() {
         to.iter().map(move |to| (from, kind, *to))
     };
     let listed: Changes = rows.clone().flat_map(targets).collect();
-    assert_eq!(
-        listed.len(),
-        rows.map(|row| row.2.len()).sum::<usize>(),
-        "a row is there twice"
-    );
+    assert_eq!(listed.len(), rows.map(|row| row.2.len()).sum::<usize>(), "a row is there twice");
     let never: Vec<_> = listed.difference(&changes).collect();
     assert!(never.is_empty(), "never happened: {never:?}");
 }

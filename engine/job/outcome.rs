@@ -68,16 +68,7 @@ impl Outcome {
 
     /// Whether the executor says that trying again is pointless.
     pub fn is_permanent(&self) -> bool {
-        matches!(
-            self,
-            Outcome::Error {
-                permanent: true,
-                ..
-            } | Outcome::NotStarted {
-                permanent: true,
-                ..
-            }
-        )
+        matches!(self, Outcome::Error { permanent: true, .. } | Outcome::NotStarted { permanent: true, .. })
     }
 
     /// The reason that a job carries when this outcome decides it.
@@ -189,15 +180,9 @@ impl fmt::Display for Reason {
             Reason::Panic(message) => write!(f, "panicked: {message}"),
             Reason::Error(message) => f.write_str(message),
             Reason::NotStarted(message) => write!(f, "could not be started: {message}"),
-            Reason::Deadline(Deadline::Queue) => {
-                f.write_str("waited in the queue for longer than its deadline")
-            }
-            Reason::Deadline(Deadline::Attempt) => {
-                f.write_str("the attempt ran for longer than its deadline")
-            }
-            Reason::Deadline(Deadline::Total) => {
-                f.write_str("was not finished by its total deadline")
-            }
+            Reason::Deadline(Deadline::Queue) => f.write_str("waited in the queue for longer than its deadline"),
+            Reason::Deadline(Deadline::Attempt) => f.write_str("the attempt ran for longer than its deadline"),
+            Reason::Deadline(Deadline::Total) => f.write_str("was not finished by its total deadline"),
             Reason::CancelledBy(who) => write!(f, "cancelled by {who}"),
             Reason::PreviousJob(id, state) => write!(f, "previous job {id} {}", state.word()),
             Reason::Interrupted => f.write_str("interrupted: the engine went away while it ran"),

@@ -122,29 +122,12 @@ fn retries() -> impl Strategy<Value = RetryPolicy> {
     let codes = proptest::sample::subsequence(vec![1, 2, 75], 0..=3);
     let only = (kinds, codes).prop_map(|(kinds, exit_codes)| RetryOn::Only { kinds, exit_codes });
     let on = prop_oneof![Just(RetryOn::Any), only];
-    let backoff = (
-        prop_oneof![Just(0), 1_u64..2_000],
-        100_u32..=1_000,
-        0_u64..5_000,
-        0_u32..=100,
-    );
-    (1_u32..=5, 0_u32..=3, backoff, on).prop_map(
-        |(max_attempts, max_interruptions, backoff, on)| {
-            let (initial_ms, factor_percent, max_ms, jitter_percent) = backoff;
-            let backoff = Backoff {
-                initial_ms,
-                factor_percent,
-                max_ms,
-                jitter_percent,
-            };
-            RetryPolicy {
-                max_attempts,
-                max_interruptions,
-                backoff,
-                on,
-            }
-        },
-    )
+    let backoff = (prop_oneof![Just(0), 1_u64..2_000], 100_u32..=1_000, 0_u64..5_000, 0_u32..=100);
+    (1_u32..=5, 0_u32..=3, backoff, on).prop_map(|(max_attempts, max_interruptions, backoff, on)| {
+        let (initial_ms, factor_percent, max_ms, jitter_percent) = backoff;
+        let backoff = Backoff { initial_ms, factor_percent, max_ms, jitter_percent };
+        RetryPolicy { max_attempts, max_interruptions, backoff, on }
+    })
 }
 
 pub(crate) fn id_of(seq: u64) -> JobId {
@@ -166,12 +149,7 @@ pub(crate) fn anything(job: &Job, data: u32) -> Vec<Event> {
         Event::Claim,
         cancel(data),
     ];
-    for attempt in [
-        attempt,
-        attempt.saturating_sub(1),
-        attempt + 1 + data % 2,
-        0,
-    ] {
+    for attempt in [attempt, attempt.saturating_sub(1), attempt + 1 + data % 2, 0] {
         all.extend(reports(attempt, data));
         all.push(ended(attempt, Outcome::Succeeded, data));
     }
@@ -182,19 +160,10 @@ pub(crate) fn anything(job: &Job, data: u32) -> Vec<Event> {
 fn reports(attempt: u32, data: u32) -> Vec<Event> {
     let steps = [Step::Preparing, Step::Executing, Step::Finalizing];
     vec![
-        Event::Step {
-            attempt,
-            step: steps[data as usize % 3],
-        },
-        Event::Checkpoint {
-            attempt,
-            handle: RunHandle(vec![data as u8 % 3]),
-        },
+        Event::Step { attempt, step: steps[data as usize % 3] },
+        Event::Checkpoint { attempt, handle: RunHandle(vec![data as u8 % 3]) },
         Event::ItemBegan { attempt },
-        Event::ItemEnded {
-            attempt,
-            succeeded: data.is_multiple_of(2),
-        },
+        Event::ItemEnded { attempt, succeeded: data.is_multiple_of(2) },
         Event::ContactLost { attempt },
         Event::ContactFound { attempt },
         ended(attempt, outcome(data), data),
@@ -213,10 +182,7 @@ fn likely(job: &Job, data: u32) -> Vec<Event> {
             now(Event::ItemsClosed),
             predecessor(data, State::Succeeded),
             predecessor(data / 4, State::Succeeded),
-            predecessor(
-                data,
-                State::ALL[if rarely { 4 + data as usize / 5 % 4 } else { 4 }],
-            ),
+            predecessor(data, State::ALL[if rarely { 4 + data as usize / 5 % 4 } else { 4 }]),
             Event::Tick,
         ],
         State::Queued => vec![Event::Claim, now(Event::Claim), Event::Tick],
@@ -246,11 +212,7 @@ fn cancel(data: u32) -> Event {
 }
 
 pub(crate) fn ended(attempt: u32, outcome: Outcome, roll: u32) -> Event {
-    Event::Ended {
-        attempt,
-        outcome,
-        roll,
-    }
+    Event::Ended { attempt, outcome, roll }
 }
 
 fn outcome(data: u32) -> Outcome {
@@ -266,8 +228,6 @@ fn outcome(data: u32) -> Outcome {
         6 => Outcome::Stopped,
         7 => Outcome::Interrupted,
         8 => Outcome::HandedBack,
-        _ => Outcome::Exit {
-            code: if permanent { 75 } else { 1 },
-        },
+        _ => Outcome::Exit { code: if permanent { 75 } else { 1 } },
     }
 }

@@ -45,11 +45,7 @@ pub const TABLE: &[(State, EventKind, &[State])] = &[
     (Waiting, On::ItemsAdded, &[Waiting]),
     (Waiting, On::ItemsClosed, &[Waiting, Queued]),
     (Waiting, On::Release, &[Waiting, Queued]),
-    (
-        Waiting,
-        On::Predecessor,
-        &[Waiting, Queued, Failed, Cancelled],
-    ),
+    (Waiting, On::Predecessor, &[Waiting, Queued, Failed, Cancelled]),
     (Waiting, On::Tick, &[Waiting, Queued, TimedOut]),
     (Waiting, On::Cancel, &[Cancelled]),
     (Queued, On::Claim, &[Running]),
@@ -70,11 +66,7 @@ pub const TABLE: &[(State, EventKind, &[State])] = &[
     (Cancelling, On::ContactLost, &[Cancelling]),
     (Cancelling, On::ContactFound, &[Cancelling]),
     (Cancelling, On::Cancel, &[Cancelling]),
-    (
-        Cancelling,
-        On::Ended,
-        &[Succeeded, Cancelled, TimedOut, Waiting, Queued],
-    ),
+    (Cancelling, On::Ended, &[Succeeded, Cancelled, TimedOut, Waiting, Queued]),
 ];
 
 /// Decides what `event` at time `now` makes of `job`.
@@ -104,34 +96,21 @@ pub fn apply(job: &Job, event: &Event, now: Timestamp) -> Result<Verdict, Illega
             predecessor(job, *id, *state, now)
         }
         Event::Release | Event::ItemsClosed => unblock(job, event, now),
-        Event::ItemsAdded(_) | Event::ItemBegan { .. } | Event::ItemEnded { .. } => {
-            items(job, event)?
-        }
+        Event::ItemsAdded(_) | Event::ItemBegan { .. } | Event::ItemEnded { .. } => items(job, event)?,
         Event::Step { step, .. } => reach(job, *step),
-        Event::Checkpoint { .. } | Event::ContactLost { .. } | Event::ContactFound { .. } => {
-            observe(job, event, now)
-        }
+        Event::Checkpoint { .. } | Event::ContactLost { .. } | Event::ContactFound { .. } => observe(job, event, now),
     };
     Ok(match next {
         None => Verdict::Unchanged,
         Some(status) => {
-            let status = Status {
-                rev: job.status.rev + 1,
-                ..status
-            };
-            Verdict::Changed(Job {
-                status,
-                ..job.clone()
-            })
+            let status = Status { rev: job.status.rev + 1, ..status };
+            Verdict::Changed(Job { status, ..job.clone() })
         }
     })
 }
 
 fn illegal(job: &Job, event: &Event) -> Illegal {
-    Illegal {
-        state: job.status.state,
-        event: event.kind(),
-    }
+    Illegal { state: job.status.state, event: event.kind() }
 }
 
 fn has_attempt(job: &Job) -> bool {
@@ -150,21 +129,10 @@ fn cancel(job: &Job, by: &str, now: Timestamp) -> Option<Status> {
     let reason = Reason::CancelledBy(by.to_owned());
     let status = &job.status;
     match (status.state, &status.stopping) {
-        (
-            Cancelling,
-            Some(Stopping {
-                cause: StopCause::Cancel { .. },
-                ..
-            }),
-        ) => None,
+        (Cancelling, Some(Stopping { cause: StopCause::Cancel { .. }, .. })) => None,
         (Running | Cancelling, stopping) => {
             let since = stopping.as_ref().map_or(now, |stopping| stopping.since);
-            Some(stop(
-                status,
-                StopCause::Cancel { by: by.to_owned() },
-                reason,
-                since,
-            ))
+            Some(stop(status, StopCause::Cancel { by: by.to_owned() }, reason, since))
         }
         _ => Some(finish(status, Cancelled, Some(reason), now)),
     }
@@ -183,22 +151,8 @@ fn stop(status: &Status, cause: StopCause, reason: Reason, since: Timestamp) -> 
 fn tick(job: &Job, now: Timestamp) -> Option<Status> {
     let status = &job.status;
     let passed = |deadline| deadline_at(job, deadline).is_some_and(|at| at <= now);
-    let timed_out = |deadline| {
-        Some(finish(
-            status,
-            TimedOut,
-            Some(Reason::Deadline(deadline)),
-            now,
-        ))
-    };
-    let overrun = |deadline| {
-        Some(stop(
-            status,
-            StopCause::Deadline(deadline),
-            Reason::Deadline(deadline),
-            now,
-        ))
-    };
+    let timed_out = |deadline| Some(finish(status, TimedOut, Some(Reason::Deadline(deadline)), now));
+    let overrun = |deadline| Some(stop(status, StopCause::Deadline(deadline), Reason::Deadline(deadline), now));
     match status.state {
         Waiting | Queued if passed(Deadline::Total) => timed_out(Deadline::Total),
         Queued if passed(Deadline::Queue) => timed_out(Deadline::Queue),
@@ -243,12 +197,7 @@ fn predecessor(job: &Job, id: JobId, ended: State, now: Timestamp) -> Option<Sta
         Cancelled => Cancelled,
         _ => Failed,
     };
-    Some(finish(
-        &next,
-        end,
-        Some(Reason::PreviousJob(id, ended)),
-        now,
-    ))
+    Some(finish(&next, end, Some(Reason::PreviousJob(id, ended)), now))
 }
 
 fn unblock(job: &Job, event: &Event, now: Timestamp) -> Option<Status> {
@@ -282,20 +231,14 @@ fn items(job: &Job, event: &Event) -> Result<Option<Status>, Illegal> {
         _ => None,
     };
     let items = counts.ok_or_else(|| illegal(job, event))?;
-    Ok((items != status.items).then(|| Status {
-        items,
-        ..status.clone()
-    }))
+    Ok((items != status.items).then(|| Status { items, ..status.clone() }))
 }
 
 fn reach(job: &Job, step: Step) -> Option<Status> {
     let status = &job.status;
     // An attempt that is being stopped has no steps to go.
     let further = status.state == Running && status.step < Some(step);
-    further.then(|| Status {
-        step: Some(step),
-        ..status.clone()
-    })
+    further.then(|| Status { step: Some(step), ..status.clone() })
 }
 
 fn observe(job: &Job, event: &Event, now: Timestamp) -> Option<Status> {
@@ -315,31 +258,17 @@ fn ended(job: &Job, outcome: &Outcome, roll: u32, now: Timestamp) -> Status {
     match cause {
         Some(StopCause::Cancel { .. }) => finish(status, Cancelled, status.reason.clone(), now),
         // Work that is done is not done again and not thrown away, though it came late.
-        Some(StopCause::Deadline(_)) if *outcome == Outcome::Succeeded => {
-            finish(status, Succeeded, None, now)
-        }
+        Some(StopCause::Deadline(_)) if *outcome == Outcome::Succeeded => finish(status, Succeeded, None, now),
         Some(StopCause::Deadline(Deadline::Attempt)) => {
             let reason = Reason::Deadline(Deadline::Attempt);
-            retry_or(
-                job,
-                OutcomeKind::TimedOut,
-                &Outcome::Stopped,
-                reason,
-                TimedOut,
-                roll,
-                now,
-            )
+            retry_or(job, OutcomeKind::TimedOut, &Outcome::Stopped, reason, TimedOut, roll, now)
         }
-        Some(StopCause::Deadline(deadline)) => {
-            finish(status, TimedOut, Some(Reason::Deadline(*deadline)), now)
-        }
+        Some(StopCause::Deadline(deadline)) => finish(status, TimedOut, Some(Reason::Deadline(*deadline)), now),
         None => match (outcome, outcome.kind(), outcome.reason()) {
             (Outcome::Succeeded, _, _) => finish(status, Succeeded, None, now),
             (Outcome::HandedBack, _, _) => handed_back(job, now),
             (Outcome::Interrupted, _, _) | (_, None, _) | (_, _, None) => interrupted(job, now),
-            (_, Some(kind), Some(reason)) => {
-                retry_or(job, kind, outcome, reason, Failed, roll, now)
-            }
+            (_, Some(kind), Some(reason)) => retry_or(job, kind, outcome, reason, Failed, roll, now),
         },
     }
 }
@@ -347,15 +276,11 @@ fn ended(job: &Job, outcome: &Outcome, roll: u32, now: Timestamp) -> Status {
 /// The attempt was lost to a crash: at-least-once jobs are queued again, at-most-once jobs fail.
 fn interrupted(job: &Job, now: Timestamp) -> Status {
     let status = &job.status;
-    let again = job.spec.on_crash == OnCrash::Rerun
-        && status.interruptions < job.spec.retry.max_interruptions;
+    let again = job.spec.on_crash == OnCrash::Rerun && status.interruptions < job.spec.retry.max_interruptions;
     if !again {
         return finish(status, Failed, Some(Reason::Interrupted), now);
     }
-    let next = Status {
-        interruptions: status.interruptions + 1,
-        ..after_attempt(status, Reason::Interrupted)
-    };
+    let next = Status { interruptions: status.interruptions + 1, ..after_attempt(status, Reason::Interrupted) };
     queue_if_ready(next, now)
 }
 
@@ -366,10 +291,7 @@ fn handed_back(job: &Job, now: Timestamp) -> Status {
     if job.spec.on_crash == OnCrash::Fail {
         return finish(status, Failed, Some(Reason::Interrupted), now);
     }
-    let next = Status {
-        handed_back: status.handed_back + 1,
-        ..after_attempt(status, Reason::Interrupted)
-    };
+    let next = Status { handed_back: status.handed_back + 1, ..after_attempt(status, Reason::Interrupted) };
     queue_if_ready(next, now)
 }
 
@@ -383,11 +305,7 @@ fn retry_or(
     now: Timestamp,
 ) -> Status {
     let status = &job.status;
-    match job
-        .spec
-        .retry
-        .decide(status.attempt, status.uncounted(), kind, outcome, roll)
-    {
+    match job.spec.retry.decide(status.attempt, status.uncounted(), kind, outcome, roll) {
         Decision::GiveUp => finish(status, end, Some(reason), now),
         Decision::RetryAfter(millis) => {
             let mut next = after_attempt(status, reason);

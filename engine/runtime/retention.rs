@@ -62,7 +62,8 @@ pub(super) async fn prune(runtime: &Arc<Runtime>) -> Result<(), Error> {
         };
         // Sequence numbers grow with the creation time: when the last of a batch was made within the age
         // limit, none after it can be too old.
-        let later_may_be_too_old = retention.max_age_ms.is_some_and(|most| now.millis_since(last.job.created_at) > most);
+        let later_may_be_too_old =
+            retention.max_age_ms.is_some_and(|most| now.millis_since(last.job.created_at) > most);
         let mut forget = Vec::new();
         for finished in found {
             let bytes = if too_heavy > 0 { weight(runtime, &finished) } else { 0 };

@@ -43,10 +43,7 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn read(&self) -> DiskUse {
-        DiskUse {
-            syncs: self.syncs.load(Ordering::Relaxed),
-            written_bytes: self.written_bytes.load(Ordering::Relaxed),
-        }
+        DiskUse { syncs: self.syncs.load(Ordering::Relaxed), written_bytes: self.written_bytes.load(Ordering::Relaxed) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading: snapshots that never wait for the writer.
 
-use redb::{ReadTransaction, ReadableDatabase, ReadOnlyTable};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase};
 
 use super::tables::{DONE, EVENT, LIVE, OUTPUT, SPEC};
 use super::{DiskUse, Store, Stored, lock, records, storage};

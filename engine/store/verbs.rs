@@ -161,9 +161,12 @@ impl Store {
         for event in events {
             match apply(&after, event, now) {
                 Ok(Verdict::Changed(next)) => (after, changed) = (next, true),
-                Ok(Verdict::Unchanged) => {}
-                Ok(Verdict::Late) => return Ok(Decided::Settled(Moved::Late(after))),
-                Err(illegal) => return Ok(Decided::Settled(Moved::Illegal(illegal, after))),
+                Ok(Verdict::Late) if matches!(event, Event::Ended { .. }) => {
+                    return Ok(Decided::Settled(Moved::Late(job.clone())));
+                }
+                // Any other late report has nothing to tell any more.
+                Ok(Verdict::Unchanged | Verdict::Late) => {}
+                Err(illegal) => return Ok(Decided::Settled(Moved::Illegal(illegal, job.clone()))),
             }
         }
         if !changed {

@@ -202,9 +202,7 @@ impl Writer {
     fn wait<'a>(&self, pending: MutexGuard<'a, Pending>, most: Option<Duration>) -> MutexGuard<'a, Pending> {
         match most {
             None => self.wake.wait(pending).unwrap_or_else(std::sync::PoisonError::into_inner),
-            Some(most) => {
-                self.wake.wait_timeout(pending, most).unwrap_or_else(std::sync::PoisonError::into_inner).0
-            }
+            Some(most) => self.wake.wait_timeout(pending, most).unwrap_or_else(std::sync::PoisonError::into_inner).0,
         }
     }
 

@@ -1,9 +1,9 @@
 //! Jobs from submission to the end, on the clock of the test.
 
-use windlass::job::{JobSpec, Outcome, RetryPolicy, State, Task, NamedTask};
+use std::sync::Arc;
+use windlass::job::{JobSpec, NamedTask, Outcome, RetryPolicy, State, Task};
 use windlass::testing::{FakeExecutor, TestEngine};
 use windlass::{Error, FunctionError};
-use std::sync::Arc;
 
 fn named() -> JobSpec {
     JobSpec::new(Task::Named(NamedTask { executor: "fake".into(), params: b"{}".to_vec() }))
@@ -11,7 +11,8 @@ fn named() -> JobSpec {
 
 #[tokio::test]
 async fn a_function_runs_and_its_output_is_kept() {
-    let engine = TestEngine::open(|b| b.function("add", |_c, (a, b): (u32, u32)| async move { Ok(a + b) })).await.unwrap();
+    let engine =
+        TestEngine::open(|b| b.function("add", |_c, (a, b): (u32, u32)| async move { Ok(a + b) })).await.unwrap();
     let id = engine.submit_function("add", &(2, 3)).await.unwrap();
     let job = engine.wait(id).await.unwrap();
     assert_eq!(job.state(), State::Succeeded);
@@ -24,7 +25,9 @@ async fn retries_wait_for_their_time_and_survive_a_crash() {
         b.function("flaky", |c, (): ()| async move {
             if c.attempt().attempt < 4 { Err(FunctionError::new("no")) } else { Ok(()) }
         })
-    }).await.unwrap();
+    })
+    .await
+    .unwrap();
     let mut spec = JobSpec::function("flaky", "null");
     spec.retry = RetryPolicy { max_attempts: 5, ..RetryPolicy::default() };
     let id = engine.submit(spec).await.unwrap();
@@ -70,7 +73,10 @@ async fn a_chain_runs_in_order_and_a_failure_ends_the_rest() {
     engine.settle().await;
     let states: Vec<State> = ids.iter().map(|id| engine.get(*id).unwrap().state()).collect();
     assert_eq!(states, [State::Succeeded, State::Failed, State::Failed]);
-    assert_eq!(engine.get(ids[2]).unwrap().job.status.reason.unwrap().to_string(), format!("previous job {} failed", ids[1]));
+    assert_eq!(
+        engine.get(ids[2]).unwrap().job.status.reason.unwrap().to_string(),
+        format!("previous job {} failed", ids[1])
+    );
 }
 
 #[tokio::test]
