@@ -1,22 +1,21 @@
 //! The engine: the only public door. Plain data in, plain data out.
 
+mod builder;
+mod submission;
+mod view;
+
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
+pub use builder::Builder;
+pub use view::{ChainView, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
 
-pub use crate::builder::Builder;
-use crate::error::{Error, Problem};
-use crate::executors::function::Progress;
-use crate::files::{LogPage, read_log, read_payload, write_payload};
+use crate::error::Error;
+use crate::files::{LogPage, read_log, read_payload};
 use crate::job::chain::summarize;
 use crate::job::options::request_options_for;
-use crate::job::validate::check_submission;
-use crate::job::{
-    ChainId, ChainSummary, Cursor, Event, Filter, FunctionTask, Job, JobEvent, JobId, JobSpec, Order, RunOptions,
-    State, Task,
-};
+use crate::job::{ChainId, Cursor, Event, Filter, Job, JobEvent, JobId, JobSpec, Order, RunOptions, State, Task};
 use crate::runtime::Runtime;
-use crate::store::{DiskUse, Moved, NewJob, Stored};
+use crate::store::{Moved, Stored};
 
 /// A durable job engine over one store directory. Cheap to clone; all clones are the same engine.
 ///
@@ -57,86 +56,6 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.runtime.abandon();
-    }
-}
-
-/// A job as callers see it: its run options are left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobView {
-    /// The job; `spec.options` is empty.
-    pub job: Job,
-    /// How far the function that runs it says it is.
-    pub progress: Option<Progress>,
-}
-
-impl JobView {
-    /// Its state.
-    pub fn state(&self) -> State {
-        self.job.status.state
-    }
-}
-
-/// A page of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobPage {
-    /// The jobs. There may be fewer than asked for although `next` is there: a page looks at a bounded
-    /// number of jobs.
-    pub jobs: Vec<JobView>,
-    /// Where the next page goes on; `None` after the last.
-    pub next: Option<Cursor>,
-}
-
-/// A chain and its jobs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChainView {
-    /// Its condition, folded from its jobs.
-    pub summary: ChainSummary,
-    /// Its jobs in the order of submission.
-    pub jobs: Vec<JobView>,
-}
-
-/// What a key rotation did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyRotation {
-    /// Records that were sealed anew.
-    pub resealed: u64,
-    /// The id of the key that seals from now on.
-    pub active: String,
-}
-
-/// Figures of a running engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EngineStats {
-    /// Live jobs by state, in the order of [`State::ALL`].
-    pub live: [u64; State::ALL.len()],
-    /// Jobs that are over.
-    pub finished: u64,
-    /// What was done to the disk since the engine was opened.
-    pub disk: DiskUse,
-}
-
-/// Events that were dropped because the subscriber was too slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} events were missed")]
-pub struct Missed(pub u64);
-
-/// A stream of facts about all jobs, each told after it is on disk.
-#[derive(Debug)]
-pub struct Subscription {
-    events: Option<broadcast::Receiver<JobEvent>>,
-}
-
-impl Subscription {
-    /// The next event; [`Missed`] when this subscriber was too slow for [`EngineConfig::event_backlog`]
-    /// (go on reading; [`Engine::list`] tells what became of the jobs); `None` when the engine is closed.
-    ///
-    /// [`EngineConfig::event_backlog`]: crate::EngineConfig::event_backlog
-    pub async fn next(&mut self) -> Option<Result<JobEvent, Missed>> {
-        match self.events.as_mut()?.recv().await {
-            Ok(event) => Some(Ok(event)),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Err(Missed(missed))),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
     }
 }
 
@@ -194,93 +113,6 @@ impl Engine {
             spec.options = own.overlaid(request_options_for(position, &request));
         }
         self.accept(specs, true).await
-    }
-
-    async fn accept(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<JobId>, Error> {
-        let runtime = self.runtime();
-        let edges = check_submission(&specs, &runtime.config.job_limits).map_err(Error::Invalid)?;
-        self.check_runnable(&specs)?;
-        let now = runtime.clock.now();
-        let (first, created_at) = runtime.store.reserve(specs.len() as u64, now)?;
-        let mut jobs = Vec::with_capacity(specs.len());
-        let mut chain = None;
-        for (seq, (mut spec, before)) in (first..).zip(specs.into_iter().zip(edges)) {
-            let id = JobId::new(seq, created_at, runtime.entropy.next_u64() as u32);
-            if chained {
-                chain.get_or_insert(id);
-            }
-            let large_input = self.move_large_input(id, &mut spec)?;
-            let after = before.into_iter().map(|position| first + position as u64).collect();
-            let job = Job::accept(id, chain, Arc::new(spec), after, created_at);
-            jobs.push(NewJob { job, large_input });
-        }
-        let large: Vec<JobId> = jobs.iter().filter(|new| new.large_input).map(|new| new.job.id).collect();
-        let accepted = runtime.store.submit(jobs, chained, self.inner.may_lead).await;
-        let unused = |id: &&JobId| !accepted.as_ref().is_ok_and(|ids| ids.contains(id));
-        for id in large.iter().filter(unused) {
-            // What stays here is removed at the next start.
-            let _ = std::fs::remove_file(runtime.layout.input(id.seq()));
-        }
-        accepted
-    }
-
-    /// An input that is too large for the store goes into a file beside it, on disk before the job is.
-    fn move_large_input(&self, id: JobId, spec: &mut JobSpec) -> Result<bool, Error> {
-        let runtime = self.runtime();
-        let input = match &mut spec.task {
-            Task::Function(FunctionTask { input, .. }) if input.len() > runtime.config.inline_payload_bytes => input,
-            _ => return Ok(false),
-        };
-        let path = runtime.layout.input(id.seq());
-        write_payload(&path, input).map_err(|error| Error::io(path.display(), &error))?;
-        input.clear();
-        Ok(true)
-    }
-
-    /// Refuses what no executor here can run, and keys that are given twice.
-    fn check_runnable(&self, specs: &[JobSpec]) -> Result<(), Error> {
-        let mut problems = Vec::new();
-        let mut keys = std::collections::HashSet::new();
-        for (position, spec) in specs.iter().enumerate() {
-            let prefix = if specs.len() == 1 { String::new() } else { format!("jobs[{position}].") };
-            let field = |name: &str| format!("{prefix}{name}");
-            if let Some(key) = &spec.idempotency_key {
-                if !keys.insert((&spec.project, key)) {
-                    let problem = format!("{key:?} is given to two jobs");
-                    let allowed = "a key of its own for each job of a project".into();
-                    problems.push(Problem { field: field("idempotency_key"), problem, allowed });
-                }
-            }
-            problems.extend(
-                self.task_problems(&spec.task)
-                    .into_iter()
-                    .map(|problem| Problem { field: field(&problem.field), ..problem }),
-            );
-        }
-        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
-    }
-
-    fn task_problems(&self, task: &Task) -> Vec<Problem> {
-        let runtime = self.runtime();
-        if let Task::Function(task) = task {
-            if runtime.functions.get(&task.name).is_some() {
-                return Vec::new();
-            }
-            let names = runtime.functions.names();
-            let allowed = if names.is_empty() { "none is registered".into() } else { names.join(", ") };
-            let problem = format!("no function is registered as {:?}", task.name);
-            return vec![Problem { field: "function".into(), problem, allowed }];
-        }
-        match runtime.executors.get(task.executor()) {
-            Some(executor) => executor.validate(task).err().unwrap_or_default(),
-            None => {
-                let mut names: Vec<&str> = runtime.executors.keys().map(String::as_str).collect();
-                names.sort_unstable();
-                let allowed = if names.is_empty() { "none is enabled".into() } else { names.join(", ") };
-                let problem = format!("the executor {:?} is not enabled here", task.executor());
-                vec![Problem { field: "executor".into(), problem, allowed }]
-            }
-        }
     }
 
     /// The job.
@@ -440,7 +272,7 @@ impl Engine {
     /// Everything that happens from now on.
     pub fn subscribe(&self) -> Subscription {
         let runtime = self.runtime();
-        Subscription { events: runtime.hub.subscribe(runtime.config.event_backlog) }
+        Subscription::new(runtime.hub.subscribe(runtime.config.event_backlog))
     }
 
     /// What has happened to a job, in order.

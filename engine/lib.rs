@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod builder;
 pub mod clock;
 pub mod config;
 mod engine;

@@ -45,7 +45,7 @@ pub(crate) enum Moved {
 /// A change that was decided and waits to be written.
 enum Decided {
     Write(Vec<Change>),
-    Settled(Moved),
+    Settled(Box<Moved>),
 }
 
 impl Store {
@@ -118,7 +118,7 @@ impl Store {
         let mut job = job;
         loop {
             let changes = match self.decide(&job, events, output, now)? {
-                Decided::Settled(moved) => return self.settle(moved, events, now).await,
+                Decided::Settled(moved) => return self.settle(*moved, events, now).await,
                 Decided::Write(changes) => changes,
             };
             let after = changes.first().map(|change| change.after.clone());
@@ -162,15 +162,15 @@ impl Store {
             match apply(&after, event, now) {
                 Ok(Verdict::Changed(next)) => (after, changed) = (next, true),
                 Ok(Verdict::Late) if matches!(event, Event::Ended { .. }) => {
-                    return Ok(Decided::Settled(Moved::Late(job.clone())));
+                    return Ok(Decided::Settled(Box::new(Moved::Late(job.clone()))));
                 }
                 // Any other late report has nothing to tell any more.
                 Ok(Verdict::Unchanged | Verdict::Late) => {}
-                Err(illegal) => return Ok(Decided::Settled(Moved::Illegal(illegal, job.clone()))),
+                Err(illegal) => return Ok(Decided::Settled(Box::new(Moved::Illegal(illegal, job.clone())))),
             }
         }
         if !changed {
-            return Ok(Decided::Settled(Moved::Unchanged(after)));
+            return Ok(Decided::Settled(Box::new(Moved::Unchanged(after))));
         }
         let mut changes = vec![encode_change(job, after, output, now)?];
         self.add_successors(&mut changes, now)?;

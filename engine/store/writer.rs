@@ -120,15 +120,16 @@ impl Writer {
         let alone = !pending.urgent;
         pending.ops.push(Envelope { op, reply: Some(reply) });
         pending.urgent |= urgency != Urgency::Lazy;
-        if urgency == Urgency::MayLead && alone {
-            if let Ok(mut committer) = self.committer.try_lock() {
-                let group = pending.take();
-                drop(pending);
-                self.commit(&mut committer, group);
-                drop(committer);
-                self.wake_for_leftovers();
-                return answer;
-            }
+        if urgency == Urgency::MayLead
+            && alone
+            && let Ok(mut committer) = self.committer.try_lock()
+        {
+            let group = pending.take();
+            drop(pending);
+            self.commit(&mut committer, group);
+            drop(committer);
+            self.wake_for_leftovers();
+            return answer;
         }
         drop(pending);
         self.wake.notify_one();

@@ -170,14 +170,14 @@ fn scatter(image: &mut Vec<u8>, changes: &[Change], dice: &Entropy) {
     // A share of the changes that differs from cut to cut: sometimes nearly all, sometimes hardly any.
     let share = dice.next_u64() % 101;
     let mut kept: Vec<&Change> = changes.iter().filter(|_| dice.next_u64() % 100 < share).collect();
-    if dice.next_u64() % 2 == 0 {
+    if dice.next_u64().is_multiple_of(2) {
         for at in (1..kept.len()).rev() {
             kept.swap(at, (dice.next_u64() % (at as u64 + 1)) as usize);
         }
     }
     for change in kept {
         match change {
-            Change::Write { offset, data } if dice.next_u64() % 4 == 0 => tear(image, *offset, data, dice),
+            Change::Write { offset, data } if dice.next_u64().is_multiple_of(4) => tear(image, *offset, data, dice),
             change => apply(image, change),
         }
     }
@@ -185,7 +185,7 @@ fn scatter(image: &mut Vec<u8>, changes: &[Change], dice: &Entropy) {
 
 /// Only some sectors of a write have reached the disk.
 fn tear(image: &mut Vec<u8>, offset: usize, data: &[u8], dice: &Entropy) {
-    let sector = if dice.next_u64() % 2 == 0 { 512 } else { 4_096 };
+    let sector = if dice.next_u64().is_multiple_of(2) { 512 } else { 4_096 };
     let mut at = 0;
     while let Some(rest) = data.get(at..).filter(|rest| !rest.is_empty()) {
         // Sectors are cut where the disk cuts them, not where the write begins.

@@ -38,9 +38,8 @@ use std::sync::Arc;
 pub use crash_disk::{CrashDisk, Fault, Image, Loss, Operation};
 pub use fake::FakeExecutor;
 
-use crate::builder::Builder;
 use crate::clock::Clock;
-use crate::engine::Engine;
+use crate::engine::{Builder, Engine};
 use crate::error::Error;
 use crate::job::Timestamp;
 use crate::secret::Entropy;

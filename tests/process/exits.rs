@@ -56,7 +56,7 @@ async fn what_cannot_be_started_says_why() {
             (plain_name, vec![], "Permission denied"),
             ("/bin/true", vec![long.as_str()], "Argument list too long"),
         ] {
-            let message = why_not(&Rig::new(), program, &args, limits.clone()).await;
+            let message = why_not(&Rig::new(), program, &args, limits).await;
             assert!(message.contains(reason), "{message}");
         }
     }

@@ -12,8 +12,8 @@ const WALLS: &[(&str, &str)] = &[
     ("job", "error"),
     // Time is counted in `job`'s own type.
     ("clock", "job"),
-    ("config", "clock error job"),
-    ("store", "clock config error job"),
+    ("config", "clock error files job"),
+    ("store", "clock config error job secret"),
     ("secret", "clock config error job"),
     ("files", "clock config error job"),
     // A process writes its log and has a work tree.

@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::Engine;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
-use crate::engine::Engine;
 use crate::error::Error;
 use crate::executors::Executor;
 use crate::executors::function::{Function, FunctionContext, FunctionError, Functions};
