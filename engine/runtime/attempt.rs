@@ -36,7 +36,11 @@ pub(super) fn spawn(runtime: &Arc<Runtime>, stored: Stored, control: Arc<Control
             if let Err(error) = run(&runtime, stored, &control, slot, begin).await {
                 tracing::error!(%error, job = %id, "an attempt is left as it is");
             }
-            runtime.hub.attempts.unregister(id.seq());
+            let left = runtime.hub.attempts.unregister(id.seq());
+            if left + 1 == super::dispatcher::FINISHING {
+                // The dispatcher has stopped because too many ends were being written.
+                runtime.hub.dispatch.notify_one();
+            }
         })
     };
     *lock(&control.task) = Some(handle.abort_handle());

@@ -41,13 +41,16 @@ impl Attempts {
         Some(control)
     }
 
-    pub(super) fn unregister(&self, seq: Seq) {
+    /// The attempt has left; how many are still under way.
+    pub(super) fn unregister(&self, seq: Seq) -> usize {
         let mut running = lock(&self.running);
         running.remove(&seq);
-        if running.is_empty() {
-            drop(running);
+        let left = running.len();
+        drop(running);
+        if left == 0 {
             self.over.notify_waiters();
         }
+        left
     }
 
     pub(super) fn stop(&self, seq: Seq) {

@@ -12,7 +12,7 @@ use crate::store::Stored;
 const BATCH: usize = 256;
 
 /// Attempts under way beyond the slots: those whose work is done and whose end is being written.
-const FINISHING: usize = 16_384;
+pub(super) const FINISHING: usize = 16_384;
 
 pub(super) async fn run(runtime: Arc<Runtime>) {
     loop {
@@ -73,7 +73,9 @@ fn launch(runtime: &Arc<Runtime>, queue: &Arc<str>, seqs: &[Seq]) -> Result<(), 
     let loaded = match runtime.store.load_many(seqs) {
         Ok(loaded) => loaded,
         Err(error) => {
-            seqs.iter().for_each(|seq| runtime.hub.attempts.unregister(*seq));
+            for seq in seqs {
+                runtime.hub.attempts.unregister(*seq);
+            }
             return Err(error);
         }
     };
@@ -91,12 +93,16 @@ fn launch(runtime: &Arc<Runtime>, queue: &Arc<str>, seqs: &[Seq]) -> Result<(), 
                     let slot = Slot::take(runtime, queue, function.as_deref());
                     attempt::spawn(runtime, stored, control, slot, attempt::Begin::Claim);
                 }
-                Err(Busy) => runtime.hub.attempts.unregister(*seq),
+                Err(Busy) => drop_offer(runtime, *seq),
             },
-            None => runtime.hub.attempts.unregister(*seq),
+            None => drop_offer(runtime, *seq),
         }
     }
     Ok(())
+}
+
+fn drop_offer(runtime: &Runtime, seq: Seq) {
+    runtime.hub.attempts.unregister(seq);
 }
 
 /// The function has no room; the job stands aside.
