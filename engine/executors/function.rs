@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,7 +16,7 @@ use super::{AttemptName, BoxFuture};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::files::{LogLimits, LogStream, LogWriter, Masker};
-use crate::job::{Event, JobEvent, JobFact, JobId, RunOptions};
+use crate::job::{Event, JobEvent, JobFact, JobId, JobSpec, RunOptions, Task};
 
 /// Why a function did not do its work. Any error turns into one that may be tried again.
 pub struct FunctionError {
@@ -67,7 +69,25 @@ pub trait Function: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Output, FunctionError>> + Send;
 }
 
-type Handler = dyn Fn(FunctionContext, Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, FunctionError>> + Send + Sync;
+/// The input of a call: in the spec of its job, or read from a file beside the store.
+pub(crate) enum Input {
+    InSpec(Arc<JobSpec>),
+    Large(Vec<u8>),
+}
+
+impl Input {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Input::InSpec(spec) => match &spec.task {
+                Task::Function(task) => &task.input,
+                _ => &[],
+            },
+            Input::Large(bytes) => bytes,
+        }
+    }
+}
+
+type Handler = dyn Fn(FunctionContext, Input) -> BoxFuture<'static, Result<Vec<u8>, FunctionError>> + Send + Sync;
 
 /// The registered functions.
 #[derive(Clone, Default)]
@@ -101,11 +121,13 @@ impl Functions {
         R: Future<Output = Result<O, FunctionError>> + Send + 'static,
     {
         let call = Arc::new(call);
-        let handler = move |context: FunctionContext, input: Vec<u8>| -> BoxFuture<'static, _> {
+        let handler = move |context: FunctionContext, input: Input| -> BoxFuture<'static, _> {
             let call = call.clone();
             Box::pin(async move {
-                let input = serde_json::from_slice(&input)
-                    .map_err(|error| FunctionError::permanent(format!("the input does not fit: {error}")))?;
+                let parsed = serde_json::from_slice(input.bytes());
+                drop(input);
+                let input =
+                    parsed.map_err(|error| FunctionError::permanent(format!("the input does not fit: {error}")))?;
                 let output = call(context, input).await?;
                 serde_json::to_vec(&output)
                     .map_err(|error| FunctionError::permanent(format!("the output is no JSON: {error}")))
@@ -119,7 +141,7 @@ impl Registered {
     pub(crate) fn call(
         &self,
         context: FunctionContext,
-        input: Vec<u8>,
+        input: Input,
     ) -> BoxFuture<'static, Result<Vec<u8>, FunctionError>> {
         (self.handler)(context, input)
     }
@@ -172,6 +194,7 @@ pub struct FunctionContext(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) name: AttemptName,
     pub(crate) options: RunOptions,
+    pub(crate) job_id: OnceLock<String>,
     pub(crate) stop: StopSignal,
     pub(crate) clock: Clock,
     pub(crate) progress: Mutex<Option<Progress>>,
@@ -185,6 +208,8 @@ pub(crate) trait Reporter: Send + Sync {
     fn publish(&self, event: JobEvent);
     /// Changes the job; returns when that is on disk.
     fn change(&self, job: JobId, event: Event) -> BoxFuture<'_, Result<(), Error>>;
+    /// Where the log of an attempt lies, and how much of it is kept.
+    fn log_of(&self, attempt: AttemptName) -> (PathBuf, LogLimits);
 }
 
 impl FunctionContext {
@@ -197,8 +222,11 @@ impl FunctionContext {
         self.0.name
     }
 
-    /// The value of a run option.
+    /// The value of a run option. `jobId` is the system's own: always the id of the job.
     pub fn option(&self, name: &str) -> Option<&str> {
+        if name == crate::job::options::JOB_ID {
+            return Some(self.0.job_id.get_or_init(|| self.0.name.job.to_string()));
+        }
         self.0.options.get(name).map(|value| value.value.as_str())
     }
 
@@ -256,7 +284,10 @@ impl FunctionContext {
     pub fn log(&self, line: impl AsRef<str>) {
         let at = self.0.clock.now().as_millis();
         let mut log = self.0.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.write_line(line.as_ref(), at, &self.0.options);
+        log.write_line(line.as_ref(), at, || {
+            let (dir, limits) = self.0.reporter.log_of(self.0.name);
+            LogWriter::open(dir, limits).map(|writer| (writer, Masker::new(self.0.options.secrets())))
+        });
     }
 
     /// Sleeps on the clock of the engine, which tests can move.
@@ -265,23 +296,18 @@ impl FunctionContext {
     }
 }
 
-/// The log of a function: opened at the first line.
+/// The log of a function: opened at the first line, so that a function that says nothing costs nothing.
+#[derive(Default)]
 pub(crate) struct FunctionLog {
-    dir: std::path::PathBuf,
-    limits: LogLimits,
     open: Option<(LogWriter, Masker)>,
 }
 
 impl FunctionLog {
-    pub(crate) fn new(dir: std::path::PathBuf, limits: LogLimits) -> Self {
-        FunctionLog { dir, limits, open: None }
-    }
-
     /// A log that cannot be written does not stop the work; the engine's own log tells of it.
-    fn write_line(&mut self, line: &str, at_ms: u64, options: &RunOptions) {
+    fn write_line(&mut self, line: &str, at_ms: u64, open: impl FnOnce() -> io::Result<(LogWriter, Masker)>) {
         if self.open.is_none() {
-            match LogWriter::open(self.dir.clone(), self.limits) {
-                Ok(writer) => self.open = Some((writer, Masker::new(options.secrets()))),
+            match open() {
+                Ok(opened) => self.open = Some(opened),
                 Err(error) => return tracing::warn!(%error, "the log of a function cannot be opened"),
             }
         }

@@ -93,6 +93,9 @@ impl<N: Into<String>, V: Into<OptionValue>> FromIterator<(N, V)> for RunOptions 
     }
 }
 
+/// The option that the system sets itself: the id of the job.
+pub const JOB_ID: &str = "jobId";
+
 /// What a job is given in the end: config < request < system, so the system's own (`jobId`) always win.
 pub fn merge(config: RunOptions, request: RunOptions, system: RunOptions) -> RunOptions {
     config.overlaid(request).overlaid(system)

@@ -9,14 +9,19 @@ use super::call::call;
 use super::slots::Slot;
 use super::{Runtime, lock};
 use crate::error::Error;
+use crate::executors::function::Input;
 use crate::executors::{AttemptName, AttemptOrder, Executor};
 use crate::files::{read_payload, write_payload};
-use crate::job::{Event, FunctionTask, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task};
+use crate::job::options::JOB_ID;
+use crate::job::{Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task};
 use crate::store::{Moved, Stored};
 
 /// How long the engine waits before it asks an unreachable platform again: doubling, in milliseconds.
 const FIRST_ASK_AGAIN_MS: u64 = 5;
 const LAST_ASK_AGAIN_MS: u64 = 2_000;
+
+/// How long a run lasts before the store is told that it executes, in milliseconds.
+const SHOWN_AFTER_MS: u64 = 50;
 
 /// Where an attempt begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,32 +58,45 @@ async fn run(
     slot: Slot,
     begin: Begin,
 ) -> Result<(), Error> {
-    let task = stored.job.spec.task.clone();
-    let Stored { job, options, large_input } = stored;
-    match &task {
-        Task::Function(task) => {
-            let Some(job) = claim_in_process(runtime, job).await? else { return Ok(()) };
-            let opened = runtime.store.open_options(job.seq(), options.as_ref());
-            let input = input_of(runtime, &job, task, large_input);
-            let (outcome, output) = match (opened, input) {
-                (Ok(options), Ok(input)) => {
-                    call(runtime, control, &job, &task.name, with_system_options(&job, options), input).await
-                }
-                (Err(error), _) | (_, Err(error)) => (not_started(&error), None),
-            };
-            // The work is done: the next job need not wait for the disk.
-            drop(slot);
-            finish(runtime, job, outcome, output).await.map(drop)
-        }
-        Task::Process(_) | Task::Named(_) => {
-            let Some(executor) = runtime.executors.get(task.executor()).cloned() else {
-                tracing::warn!(job = %job.id, executor = task.executor(), "the executor of a job is not registered");
-                return Ok(());
-            };
-            let stored = Stored { job, options, large_input };
-            external(runtime, stored, control, slot, begin, &*executor).await
-        }
+    match &stored.job.spec.clone().task {
+        Task::Function(task) => in_process(runtime, stored, control, slot, &task.name).await,
+        // Boxed, so that the many small attempts of functions do not carry the space of this one.
+        task => Box::pin(elsewhere(runtime, stored, control, slot, begin, task.executor())).await,
     }
+}
+
+async fn in_process(
+    runtime: &Arc<Runtime>,
+    stored: Stored,
+    control: &Control,
+    slot: Slot,
+    function: &str,
+) -> Result<(), Error> {
+    let Some(job) = claim_in_process(runtime, stored.job).await? else { return Ok(()) };
+    let opened = runtime.store.open_options(job.seq(), stored.options.as_ref());
+    let input = input_of(runtime, &job, stored.large_input);
+    let (outcome, output) = match (opened, input) {
+        (Ok(options), Ok(input)) => call(runtime, control, &job, function, options, input).await,
+        (Err(error), _) | (_, Err(error)) => (not_started(&error), None),
+    };
+    // The work is done: the next job need not wait for the disk.
+    drop(slot);
+    finish(runtime, job, outcome, output).await.map(drop)
+}
+
+async fn elsewhere(
+    runtime: &Arc<Runtime>,
+    stored: Stored,
+    control: &Control,
+    slot: Slot,
+    begin: Begin,
+    executor: &str,
+) -> Result<(), Error> {
+    let Some(executor) = runtime.executors.get(executor).cloned() else {
+        tracing::warn!(job = %stored.job.id, executor, "the executor of a job is not registered");
+        return Ok(());
+    };
+    external(runtime, stored, control, slot, begin, &*executor).await
 }
 
 /// In-process work dies with the engine, so the claim of an at-least-once job need not be on disk before it
@@ -101,17 +119,17 @@ fn claimed(moved: Moved) -> Option<Job> {
     }
 }
 
-fn input_of(runtime: &Runtime, job: &Job, task: &FunctionTask, large: bool) -> Result<Vec<u8>, Error> {
+fn input_of(runtime: &Runtime, job: &Job, large: bool) -> Result<Input, Error> {
     if !large {
-        return Ok(task.input.clone());
+        return Ok(Input::InSpec(job.spec.clone()));
     }
     let path = runtime.layout.input(job.seq());
-    read_payload(&path).map_err(|error| Error::io(path.display(), &error))
+    read_payload(&path).map(Input::Large).map_err(|error| Error::io(path.display(), &error))
 }
 
 /// Request and config options were merged when the job was accepted; the system's own win over both.
 fn with_system_options(job: &Job, options: RunOptions) -> RunOptions {
-    let system = [("jobId", job.id.to_string())].into_iter().collect();
+    let system = [(JOB_ID, job.id.to_string())].into_iter().collect();
     options.overlaid(system)
 }
 
@@ -144,9 +162,9 @@ async fn external(
         },
     };
     let outcome = match found {
-        Some(handle) => observe(runtime, &stored.job, control, executor, &handle).await?,
+        Some(handle) => observe(runtime, &mut stored.job, control, executor, &handle).await?,
         None => match start(runtime, &mut stored, control, executor).await? {
-            Ok(handle) => observe(runtime, &stored.job, control, executor, &handle).await?,
+            Ok(handle) => observe(runtime, &mut stored.job, control, executor, &handle).await?,
             Err(outcome) => Some(outcome),
         },
     };
@@ -198,17 +216,12 @@ async fn start(
             return Ok(Err(Outcome::NotStarted { message: error.message, permanent: error.permanent }));
         }
     };
-    let attempt = order.name.attempt;
-    let step = Event::Step { attempt, step: Step::Executing };
-    let now = runtime.clock.now();
-    if handle.0.is_empty() {
-        // The name alone finds it again: nobody waits for this.
-        if let Some(job) = runtime.store.change_lazily(job, &[step], now)? {
-            stored.job = job;
-        }
-    } else {
+    if !handle.0.is_empty() {
+        let attempt = order.name.attempt;
         let checkpoint = Event::Checkpoint { attempt, handle: handle.clone() };
-        if let Moved::Changed(job) = runtime.store.change(job.clone(), &[checkpoint, step], None, now).await? {
+        let step = Event::Step { attempt, step: Step::Executing };
+        let moved = runtime.store.change(job.clone(), &[checkpoint, step], None, runtime.clock.now()).await?;
+        if let Moved::Changed(job) = moved {
             stored.job = job;
         }
     }
@@ -251,15 +264,27 @@ async fn detached(detach: &mut watch::Receiver<bool>) {
     let _ = detach.wait_for(|detach| *detach).await;
 }
 
+/// A run that is found by its name alone and has lasted for a while: worth a write to say that it executes.
+async fn show_executing(runtime: &Runtime, job: &mut Job) -> Result<(), Error> {
+    let step = Event::Step { attempt: job.status.attempt, step: Step::Executing };
+    if let Moved::Changed(now) = runtime.store.change(job.clone(), &[step], None, runtime.clock.now()).await? {
+        *job = now;
+    }
+    Ok(())
+}
+
 /// Waits for the end of the attempt, passing on a stop. `None` when the engine detaches from it.
 async fn observe(
     runtime: &Runtime,
-    job: &Job,
+    job: &mut Job,
     control: &Control,
     executor: &dyn Executor,
     handle: &RunHandle,
 ) -> Result<Option<Outcome>, Error> {
-    let name = name_of(job);
+    let (name, grace_ms) = (name_of(job), job.spec.stop_grace_ms);
+    let shown = runtime.clock.sleep(SHOWN_AFTER_MS);
+    tokio::pin!(shown);
+    let mut is_shown = job.status.step != Some(Step::Preparing);
     let mut detach = runtime.detach.subscribe();
     let mut stop_told = false;
     let mut ask_again_ms = FIRST_ASK_AGAIN_MS;
@@ -270,8 +295,12 @@ async fn observe(
             tokio::select! {
                 ended = &mut wait => break ended,
                 () = detached(&mut detach) => return Ok(None),
+                () = &mut shown, if !is_shown => {
+                    is_shown = true;
+                    show_executing(runtime, job).await?;
+                }
                 () = control.stop.raised(), if !stop_told => {
-                    stop_told = match executor.stop(name, handle, job.spec.stop_grace_ms).await {
+                    stop_told = match executor.stop(name, handle, grace_ms).await {
                         Ok(()) => true,
                         Err(error) => break Err(error),
                     };

@@ -22,8 +22,6 @@ pub(super) struct Attempts {
 pub(super) struct Control {
     /// The job is to be stopped, or is over already.
     pub(super) stop: StopSignal,
-    /// The engine shuts down and has waited long enough.
-    pub(super) hand_back: StopSignal,
     pub(super) task: Mutex<Option<AbortHandle>>,
     pub(super) function: Mutex<Option<FunctionContext>>,
 }
@@ -80,12 +78,6 @@ impl Attempts {
                 return;
             }
             over.await;
-        }
-    }
-
-    pub(super) fn hand_back_all(&self) {
-        for control in lock(&self.running).values() {
-            control.hand_back.raise();
         }
     }
 

@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::attempts::Control;
 use super::{Runtime, lock};
-use crate::executors::function::{FunctionContext, FunctionError, FunctionLog, Inner};
+use crate::executors::function::{FunctionContext, FunctionError, FunctionLog, Inner, Input};
 use crate::executors::{AttemptName, BoxFuture};
 use crate::job::{Job, Outcome, RunOptions};
 
@@ -18,7 +18,7 @@ pub(super) async fn call(
     job: &Job,
     name: &str,
     options: RunOptions,
-    input: Vec<u8>,
+    input: Input,
 ) -> (Outcome, Option<Vec<u8>>) {
     let Some(function) = runtime.functions.get(name) else {
         let message = format!("no function is registered as \"{name}\"");
@@ -34,22 +34,22 @@ pub(super) async fn call(
         biased;
         ended = catch(move || function.call(context, input)) => ended,
         () = stopped(runtime, control, job.spec.stop_grace_ms) => return (Outcome::Stopped, None),
-        () = control.hand_back.raised() => return (Outcome::HandedBack, None),
+        () = runtime.handed_back() => return (Outcome::HandedBack, None),
     };
     outcome_of(runtime, ended)
 }
 
 fn context(runtime: &Arc<Runtime>, control: &Control, job: &Job, options: RunOptions) -> FunctionContext {
     let attempt = job.status.attempt;
-    let log = FunctionLog::new(runtime.layout.log(job.id, attempt), runtime.config.log_limits);
     FunctionContext::new(Inner {
         name: AttemptName { job: job.id, attempt },
         options,
+        job_id: OnceLock::new(),
         stop: control.stop.clone(),
         clock: runtime.clock.clone(),
         progress: Mutex::new(None),
         reporter: runtime.clone(),
-        log: Mutex::new(log),
+        log: Mutex::new(FunctionLog::default()),
     })
 }
 

@@ -96,6 +96,10 @@ impl Listener for Hub {
         self.listeners.load(Ordering::Acquire) > 0
     }
 
+    fn awaits(&self, job: Seq) -> bool {
+        lock(&self.waiters).contains_key(&job)
+    }
+
     fn committed(&self, group: Committed) {
         for seq in &group.stopping {
             self.attempts.stop(*seq);
@@ -103,10 +107,12 @@ impl Listener for Hub {
         if !group.events.is_empty() {
             self.publish(group.events);
         }
-        if !group.finished.is_empty() {
+        for seq in &group.finished {
+            self.attempts.stop(*seq);
+        }
+        if !group.awaited.is_empty() {
             let mut waiters = lock(&self.waiters);
-            for job in group.finished {
-                self.attempts.stop(job.seq());
+            for job in group.awaited {
                 for waiter in waiters.remove(&job.seq()).unwrap_or_default() {
                     let _ = waiter.send(job.clone());
                 }

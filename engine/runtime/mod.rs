@@ -14,6 +14,7 @@ mod scheduler;
 mod slots;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -24,9 +25,9 @@ pub(crate) use hub::Hub;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::error::Error;
-use crate::executors::function::{Functions, Reporter};
-use crate::executors::{BoxFuture, Executor};
-use crate::files::Layout;
+use crate::executors::function::{Functions, Reporter, StopSignal};
+use crate::executors::{AttemptName, BoxFuture, Executor};
+use crate::files::{Layout, LogLimits};
 use crate::job::{Event, JobEvent, JobId};
 use crate::secret::Entropy;
 use crate::store::{Moved, Store};
@@ -45,6 +46,8 @@ pub(crate) struct Runtime {
     pub(crate) slots: Mutex<Slots>,
     /// Turns true when external attempts are to be left to the next life of the engine.
     pub(crate) detach: watch::Sender<bool>,
+    /// Raised when functions that still run are to be put back into their queue.
+    hand_back: StopSignal,
     loops: Mutex<Vec<AbortHandle>>,
 }
 
@@ -83,6 +86,7 @@ impl Runtime {
             hub,
             slots: Mutex::new(Slots::default()),
             detach: watch::Sender::new(false),
+            hand_back: StopSignal::default(),
             loops: Mutex::new(Vec::new()),
         });
         let first_new = runtime.store.next_seq();
@@ -101,12 +105,12 @@ impl Runtime {
     /// from external attempts, and closes the store.
     pub(crate) async fn shutdown(&self) {
         self.stop_loops();
-        let _ = self.detach.send(true);
+        self.detach.send_replace(true);
         let grace = self.clock.sleep(self.config.shutdown_grace_ms);
         tokio::select! {
             () = self.hub.attempts.all_over() => {}
             () = grace => {
-                self.hub.attempts.hand_back_all();
+                self.hand_back.raise();
                 self.hub.attempts.all_over().await;
             }
         }
@@ -129,7 +133,18 @@ impl Runtime {
     }
 }
 
+impl Runtime {
+    /// Returns when the engine shuts down and has waited long enough for functions.
+    pub(crate) async fn handed_back(&self) {
+        self.hand_back.raised().await;
+    }
+}
+
 impl Reporter for Runtime {
+    fn log_of(&self, attempt: AttemptName) -> (PathBuf, LogLimits) {
+        (self.layout.log(attempt.job, attempt.attempt), self.config.log_limits)
+    }
+
     fn publish(&self, event: JobEvent) {
         self.hub.publish([event]);
     }

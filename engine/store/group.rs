@@ -113,7 +113,9 @@ pub(crate) struct Committed {
     /// Facts for subscribers; empty when nobody listens.
     pub(crate) events: Vec<JobEvent>,
     /// Jobs that reached their final state.
-    pub(crate) finished: Vec<Job>,
+    pub(crate) finished: Vec<Seq>,
+    /// Those of them that somebody waits for.
+    pub(crate) awaited: Vec<Job>,
     /// Jobs that are being stopped from now on.
     pub(crate) stopping: Vec<Seq>,
     /// Some job became ready.
@@ -126,6 +128,8 @@ pub(crate) struct Committed {
 pub(crate) trait Listener: Send + Sync + 'static {
     /// Whether anybody wants the events.
     fn wants_events(&self) -> bool;
+    /// Whether anybody waits for the end of this job.
+    fn awaits(&self, job: Seq) -> bool;
     /// A group is on disk and in the index.
     fn committed(&self, group: Committed);
     /// The store has failed and acknowledges nothing more.

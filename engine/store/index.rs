@@ -69,12 +69,14 @@ impl Index {
     pub(super) fn insert(&mut self, seq: Seq, at: &Placement<'_>) {
         self.count(at.state, 1);
         let rank = self.rank(at.priority, at.ready_at);
-        let queue = self.queue(at.queue.as_deref());
-        queue.live += 1;
-        match at.state {
-            State::Queued => drop(queue.ready.insert((rank, seq))),
-            State::Running | State::Cancelling => drop(self.active.insert(seq)),
-            _ => {}
+        self.change_queue(at.queue.as_deref(), |queue| {
+            queue.live += 1;
+            if at.state == State::Queued {
+                queue.ready.insert((rank, seq));
+            }
+        });
+        if matches!(at.state, State::Running | State::Cancelling) {
+            self.active.insert(seq);
         }
         if let Some(tick) = at.tick {
             self.ticks.insert((tick, seq));
@@ -91,12 +93,14 @@ impl Index {
     pub(super) fn remove(&mut self, seq: Seq, at: &Placement<'_>) {
         self.count(at.state, -1);
         let rank = self.rank(at.priority, at.ready_at);
-        let queue = self.queue(at.queue.as_deref());
-        queue.live = queue.live.saturating_sub(1);
-        match at.state {
-            State::Queued => drop(queue.ready.remove(&(rank, seq))),
-            State::Running | State::Cancelling => drop(self.active.remove(&seq)),
-            _ => {}
+        self.change_queue(at.queue.as_deref(), |queue| {
+            queue.live = queue.live.saturating_sub(1);
+            if at.state == State::Queued {
+                queue.ready.remove(&(rank, seq));
+            }
+        });
+        if matches!(at.state, State::Running | State::Cancelling) {
+            self.active.remove(&seq);
         }
         if let Some(tick) = at.tick {
             self.ticks.remove(&(tick, seq));
@@ -108,13 +112,12 @@ impl Index {
         self.followers.remove(&seq);
     }
 
-    fn queue(&mut self, name: Option<&str>) -> &mut Queue {
+    fn change_queue(&mut self, name: Option<&str>, change: impl FnOnce(&mut Queue)) {
         let name = name.unwrap_or(DEFAULT_NAME);
-        if !self.queues.contains_key(name) {
-            self.queues.insert(name.into(), Queue::default());
+        if let Some(queue) = self.queues.get_mut(name) {
+            return change(queue);
         }
-        // The entry was just made; the fallback key is the same name.
-        self.queues.entry(name.into()).or_default()
+        change(self.queues.entry(name.into()).or_default());
     }
 
     /// Live jobs of a queue.
@@ -137,7 +140,9 @@ impl Index {
     /// Gives a taken job back.
     pub(super) fn give_back(&mut self, job: &Job) {
         let rank = self.rank(job.spec.priority, job.status.ready_at);
-        self.queue(Some(&job.spec.queue)).ready.insert((rank, job.seq()));
+        self.change_queue(Some(&job.spec.queue), |queue| {
+            queue.ready.insert((rank, job.seq()));
+        });
     }
 
     /// The earliest time at which a job is due.

@@ -133,11 +133,12 @@ impl Store {
 
     /// The same without waiting: the change rides in the next group. The job as it will be, or `None` when
     /// nothing changes. Nobody hears when it is refused as stale: whoever changed the job meanwhile was told
-    /// of the job as it is.
+    /// of the job as it is. So what is returned is a forecast. Only the claim of a queued job may be built on:
+    /// whatever else can happen to a queued job ends it, and then no revision matches any more.
     pub(crate) fn change_lazily(&self, job: &Job, events: &[Event], now: Timestamp) -> Result<Option<Job>, Error> {
         let Decided::Write(changes) = self.decide(job, events, None, now)? else { return Ok(None) };
         let after = changes.first().map(|change| change.after.clone());
-        drop(self.writer.send(Op::Change(changes), Urgency::Lazy));
+        self.writer.send_lazily(Op::Change(changes));
         Ok(after)
     }
 

@@ -69,8 +69,6 @@ pub(super) enum Urgency {
     Waited,
     /// The same, and the calling thread may commit itself.
     MayLead,
-    /// Nobody waits.
-    Lazy,
 }
 
 impl Writer {
@@ -119,7 +117,7 @@ impl Writer {
         }
         let alone = !pending.urgent;
         pending.ops.push(Envelope { op, reply: Some(reply) });
-        pending.urgent |= urgency != Urgency::Lazy;
+        pending.urgent = true;
         if urgency == Urgency::MayLead
             && alone
             && let Ok(mut committer) = self.committer.try_lock()
@@ -134,6 +132,22 @@ impl Writer {
         drop(pending);
         self.wake.notify_one();
         answer
+    }
+
+    /// Hands in an operation that nobody waits for: it rides in the next group, or makes one after [`LAZY`].
+    pub(super) fn send_lazily(&self, op: Op) {
+        self.operations.fetch_add(1, Ordering::AcqRel);
+        let mut pending = lock(&self.pending);
+        if pending.refusal().is_some() {
+            return;
+        }
+        let first = pending.ops.is_empty();
+        pending.ops.push(Envelope { op, reply: None });
+        drop(pending);
+        // The thread must know when to write it; it knows already when there is something before it.
+        if first {
+            self.wake.notify_one();
+        }
     }
 
     /// After a caller has committed for itself: the thread takes what came meanwhile, and the sealing.
@@ -279,7 +293,7 @@ impl Writer {
                     for change in changes {
                         let seq = change.after.seq();
                         index.remove(seq, &placement(&change.before));
-                        told.note_change(change, wants_events);
+                        told.note_change(change, wants_events, &*self.listener);
                         if change.after.status.state.is_final() {
                             index.forget_followers(seq);
                         } else {
@@ -368,14 +382,17 @@ impl Committed {
         self.events.push(JobEvent { id: job.id, at, fact });
     }
 
-    fn note_change(&mut self, change: &super::group::Change, wants_events: bool) {
+    fn note_change(&mut self, change: &super::group::Change, wants_events: bool, listener: &dyn Listener) {
         let (before, after) = (change.before.status.state, change.after.status.state);
         self.ready |= after == State::Queued;
         if after == State::Cancelling && before != State::Cancelling {
             self.stopping.push(change.after.seq());
         }
         if after.is_final() {
-            self.finished.push(change.after.clone());
+            self.finished.push(change.after.seq());
+            if listener.awaits(change.after.seq()) {
+                self.awaited.push(change.after.clone());
+            }
         }
         if let (true, Some((at, fact))) = (wants_events, &change.fact) {
             self.tell(&change.after, *at, fact.clone());
