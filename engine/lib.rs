@@ -3,3 +3,5 @@
 pub mod clock;
 pub mod error;
 pub mod job;
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -1,0 +1,3 @@
+//! The `windlass` command.
+
+pub mod jobfile;
