@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod clock;
 pub mod error;
 pub mod job;
-#[cfg(feature = "cli")]
-pub mod cli;

@@ -1,8 +1,7 @@
 //! Durations, sizes and decimal fractions as job files write them.
 
 /// What a duration looks like, for messages.
-pub(super) const DURATION_ALLOWED: &str =
-    "a duration such as 1500ms, 10s, 5m, 2h, 1d or 1h30m";
+pub(super) const DURATION_ALLOWED: &str = "a duration such as 1500ms, 10s, 5m, 2h, 1d or 1h30m";
 
 /// What a size looks like, for messages.
 pub(super) const SIZE_ALLOWED: &str =
@@ -41,7 +40,9 @@ pub(super) fn parse_duration_ms(text: &str) -> Result<u64, String> {
             .unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
         if after.starts_with('.') {
-            return Err("is not a whole number: use a smaller unit, such as 1500ms for 1.5s".into());
+            return Err(
+                "is not a whole number: use a smaller unit, such as 1500ms for 1.5s".into(),
+            );
         }
         let index = units_left
             .iter()

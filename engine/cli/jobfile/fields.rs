@@ -15,7 +15,13 @@ pub(super) struct Places(HashMap<String, (Position, String)>);
 impl Places {
     /// Notes where a field is.
     pub(super) fn note(&mut self, checked_as: &str, at: Position, called: &str) {
-        self.0.insert(checked_as.to_owned(), (at, called.to_owned()));
+        self.0
+            .insert(checked_as.to_owned(), (at, called.to_owned()));
+    }
+
+    /// The place of a field.
+    pub(super) fn exact(&self, path: &str) -> Option<&(Position, String)> {
+        self.0.get(path)
     }
 
     /// The place of a field, or of the nearest one around it.

@@ -67,7 +67,11 @@ pub(super) fn read_job(
     }
     if let Some(field) = fields.get_as("after", "after", places) {
         let names = field.texts(mistakes, "the name of a job, or a list of names");
-        spec.after = names.unwrap_or_default().into_iter().map(str::to_owned).collect();
+        spec.after = names
+            .unwrap_or_default()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
     }
     if let Some(field) = fields.get("hold") {
         spec.hold = field.truth(mistakes).unwrap_or_default();

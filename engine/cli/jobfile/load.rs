@@ -73,7 +73,12 @@ fn readable<'b>(bytes: &'b [u8], mistakes: &mut Mistakes) -> Option<&'b str> {
     if let Some(index) = text.find(control) {
         let at = end_of(text.get(..index).unwrap_or_default());
         let problem = "the file holds a control character";
-        mistakes.add(at, "", problem, "text; in double quotes \"\\x07\" and the like");
+        mistakes.add(
+            at,
+            "",
+            problem,
+            "text; in double quotes \"\\x07\" and the like",
+        );
         return None;
     }
     Some(text)
@@ -301,7 +306,8 @@ impl Loader<'_> {
             Some(name) => format!("the tag !!{} does not fit", name.escape_debug()),
             None => "the tag is not one of the core schema".to_owned(),
         };
-        let allowed = "no tag, or !!str, !!int, !!float, !!bool, !!null, !!seq, !!map where they fit";
+        let allowed =
+            "no tag, or !!str, !!int, !!float, !!bool, !!null, !!seq, !!map where they fit";
         self.mistakes.add(at, "", problem, allowed);
     }
 }
@@ -349,7 +355,13 @@ fn depth(value: &Value) -> usize {
     match value {
         Value::Scalar(_) => 0,
         Value::List(nodes) => 1 + nodes.iter().map(|n| depth(&n.value)).max().unwrap_or(0),
-        Value::Map(pairs) => 1 + pairs.iter().map(|(_, n)| depth(&n.value)).max().unwrap_or(0),
+        Value::Map(pairs) => {
+            1 + pairs
+                .iter()
+                .map(|(_, n)| depth(&n.value))
+                .max()
+                .unwrap_or(0)
+        }
     }
 }
 

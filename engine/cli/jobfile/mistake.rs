@@ -116,7 +116,8 @@ fn distance(from: &str, to: &str) -> usize {
     for (row, letter) in from.iter().enumerate() {
         let mut next = vec![row + 1];
         for (column, other) in to.iter().enumerate() {
-            let cost = |cells: &[usize], at: usize| cells.get(at).copied().unwrap_or(usize::MAX - 1);
+            let cost =
+                |cells: &[usize], at: usize| cells.get(at).copied().unwrap_or(usize::MAX - 1);
             let mut best = (cost(&last, column) + usize::from(letter != other))
                 .min(cost(&last, column + 1) + 1)
                 .min(cost(&next, column) + 1);

@@ -25,13 +25,13 @@ use crate::job::{JobLimits, JobSpec, Timestamp, validate};
 use self::fields::{Fields, join};
 use self::job::{Decoded, JOB_FIELDS};
 use self::mistake::Mistakes;
-use self::node::{Node, Value};
+use self::node::{Key, Node, Value};
 use self::options::Source;
 use self::settings::{SETTINGS, Settings};
 
 pub use self::mistake::Mistake;
-pub use self::node::Position;
 pub(crate) use self::moment::{MOMENT_ALLOWED, parse_rfc3339};
+pub use self::node::Position;
 
 /// The jobs of a file.
 #[derive(Clone, Debug)]
@@ -84,12 +84,7 @@ pub fn parse_job_file(
 const FILE_FIELDS: [&str; 4] = ["name", "defaults", "options", "jobs"];
 
 fn read_file(root: &Node, source: &mut Source<'_>, mistakes: &mut Mistakes) -> Option<JobFile> {
-    let has = |name: &str| match &root.value {
-        Value::Map(pairs) => pairs.iter().any(|(key, _)| key.text == name),
-        _ => false,
-    };
-    let is_job = ["command", "shell", "function"].into_iter().any(has);
-    if is_job && !has("jobs") {
+    if is_single_job(root) {
         let fields = Fields::of(root, "", &JOB_FIELDS, mistakes)?;
         let defaults = Settings::default();
         let job = job::read_job(root, &fields, "", None, &defaults, source, mistakes);
@@ -115,6 +110,18 @@ fn read_file(root: &Node, source: &mut Source<'_>, mistakes: &mut Mistakes) -> O
     finish(name, jobs, &defaults, list.node, mistakes)
 }
 
+/// Whether the file is one job: it has no field that only a file with jobs has, and one that is, or is
+/// probably meant as, what a job runs.
+fn is_single_job(root: &Node) -> bool {
+    let Value::Map(pairs) = &root.value else {
+        return false;
+    };
+    let runs = ["command", "shell", "function"];
+    let of_a_file = |(key, _): &(Key, Node)| matches!(key.text.as_str(), "jobs" | "defaults");
+    let of_a_job = |(key, _): &(Key, Node)| mistake::closest(&key.text, &runs).is_some();
+    !pairs.iter().any(of_a_file) && pairs.iter().any(of_a_job)
+}
+
 fn read_defaults(
     fields: &Fields<'_>,
     source: &mut Source<'_>,
@@ -130,9 +137,9 @@ fn read_defaults(
         }
         defaults = Settings::read(&inner, source, mistakes);
     }
-    if let Some(field) = fields.get("options") {
-        defaults.options = options::read_options(&field, source, mistakes);
-        defaults.places.note("options", field.node.at, "options");
+    if let Some(field) = fields.get_as("options", "options", &mut defaults.places) {
+        let places = &mut defaults.places;
+        defaults.options = options::read_options(&field, source, places, mistakes);
     }
     defaults
 }
@@ -159,7 +166,12 @@ fn read_jobs(
             .collect(),
         Value::Scalar(_) => {
             let problem = format!("is {}", list.describe());
-            mistakes.add(list.at, "jobs", problem, "a list of jobs, or a map of names and jobs");
+            mistakes.add(
+                list.at,
+                "jobs",
+                problem,
+                "a list of jobs, or a map of names and jobs",
+            );
             return None;
         }
     };
@@ -172,7 +184,9 @@ fn read_jobs(
             options::no_room(node, &path, mistakes);
             return None;
         }
-        jobs.push(job::read_job(node, &fields, &path, name, defaults, source, mistakes));
+        jobs.push(job::read_job(
+            node, &fields, &path, name, defaults, source, mistakes,
+        ));
     }
     Some(jobs)
 }
@@ -206,7 +220,12 @@ fn finish(
             mistakes.add(all.at, &problem.field, problem.problem, problem.allowed);
             continue;
         };
-        let inner = own.nearest(field).or_else(|| defaults.places.nearest(field));
+        let given = &defaults.places;
+        let inner = own
+            .exact(field)
+            .or_else(|| given.exact(field))
+            .or_else(|| own.nearest(field))
+            .or_else(|| given.nearest(field));
         let (at, path) = match inner {
             Some((at, called)) => (*at, called.clone()),
             None => (*at, join(path, field)),

@@ -2,7 +2,7 @@
 
 use crate::job::RunOptions;
 
-use super::fields::{Field, Fields, join};
+use super::fields::{Field, Fields, Places, join};
 use super::load::shown_key;
 use super::mistake::Mistakes;
 use super::node::{Kind, Node, Value};
@@ -50,6 +50,7 @@ impl<'e> Source<'e> {
 pub(super) fn read_options(
     field: &Field<'_>,
     source: &mut Source<'_>,
+    places: &mut Places,
     mistakes: &mut Mistakes,
 ) -> RunOptions {
     let mut options = RunOptions::new();
@@ -59,7 +60,9 @@ pub(super) fn read_options(
         return options;
     };
     for (key, node) in pairs {
-        let path = join(&field.path, &shown_key(&key.text));
+        let shown = shown_key(&key.text);
+        let path = join(&field.path, &shown);
+        places.note(&format!("options.{shown}"), node.at, &path);
         let Some((value, secret)) = read_value(&Field { node, path }, source, mistakes) else {
             continue;
         };
@@ -79,7 +82,12 @@ pub(super) fn read_options(
 /// Tells that the options of the file are too much.
 pub(super) fn no_room(node: &Node, path: &str, mistakes: &mut Mistakes) {
     let allowed = format!("{MAX_BYTES_OF_A_FILE} bytes, defaults counted for each job");
-    mistakes.add(node.at, path, "the options of all jobs are too much", allowed);
+    mistakes.add(
+        node.at,
+        path,
+        "the options of all jobs are too much",
+        allowed,
+    );
 }
 
 /// The value, and whether it is a secret.
@@ -92,7 +100,11 @@ fn read_value(
         Value::Scalar(scalar) if scalar.kind() != Kind::Null => Some((scalar.text.clone(), false)),
         Value::Map(pairs) if pairs.len() == 1 => read_special(field, source, mistakes),
         Value::Map(_) => {
-            field.fail(mistakes, "is a map with other than one field", VALUE_ALLOWED);
+            field.fail(
+                mistakes,
+                "is a map with other than one field",
+                VALUE_ALLOWED,
+            );
             None
         }
         _ => {
@@ -122,7 +134,10 @@ fn read_special(
     let name = variable.text(mistakes, "the name of an environment variable")?;
     let value = (source.env)(name);
     if value.is_none() {
-        let problem = format!("{} is not set in the environment", super::fields::shown(name));
+        let problem = format!(
+            "{} is not set in the environment",
+            super::fields::shown(name)
+        );
         let allowed = "an environment variable of windlass that is set and is UTF-8";
         variable.fail(mistakes, problem, allowed);
     }

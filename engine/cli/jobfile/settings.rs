@@ -74,14 +74,7 @@ impl Settings {
             settings.limits = read_limits(&field, places, mistakes);
         }
         if let Some(field) = fields.get_as("options", "options", places) {
-            settings.options = read_options(&field, source, mistakes);
-            if let Value::Map(pairs) = &field.node.value {
-                for (key, node) in pairs {
-                    let path = super::load::shown_key(&key.text);
-                    let called = format!("{}.{path}", field.path);
-                    places.note(&format!("options.{path}"), node.at, &called);
-                }
-            }
+            settings.options = read_options(&field, source, places, mistakes);
         }
         settings
     }
@@ -116,11 +109,7 @@ impl Settings {
     }
 }
 
-fn read_deadlines(
-    fields: &Fields<'_>,
-    places: &mut Places,
-    mistakes: &mut Mistakes,
-) -> Deadlines {
+fn read_deadlines(fields: &Fields<'_>, places: &mut Places, mistakes: &mut Mistakes) -> Deadlines {
     let mut deadlines = Deadlines::default();
     if let Some(field) = fields.get_as("deadlines", "deadlines", places) {
         let known = ["queue", "attempt", "total"];
@@ -161,7 +150,11 @@ fn read_limits(field: &Field<'_>, places: &mut Places, mistakes: &mut Mistakes) 
     {
         limits.cpu_seconds = Some(ms / 1_000);
         if !ms.is_multiple_of(1_000) {
-            field.fail(mistakes, "is not in whole seconds", "whole seconds, such as 90s");
+            field.fail(
+                mistakes,
+                "is not in whole seconds",
+                "whole seconds, such as 90s",
+            );
         }
     }
     if let Some(field) = inner.get_as("open_files", "limits.open_files", places) {
@@ -178,7 +171,7 @@ fn read_retry(field: &Field<'_>, places: &mut Places, mistakes: &mut Mistakes) -
     let mut retry = RetryPolicy::default();
     let most = u64::from(u32::MAX);
     if matches!(field.node.value, Value::Scalar(_)) {
-        let attempts = field.whole(mistakes, 1, most);
+        let attempts = field.whole(mistakes, 0, most);
         retry.max_attempts = attempts.map_or(retry.max_attempts, |attempts| attempts as u32);
         return retry;
     }

@@ -38,7 +38,11 @@ pub(super) fn read_task(
     }
     let function = fields.get("function");
     if let (Some(input), None) = (fields.get("input"), &function) {
-        input.fail(mistakes, "only a function has an input", "options for a program");
+        input.fail(
+            mistakes,
+            "only a function has an input",
+            "options for a program",
+        );
     }
     if let Some(field) = fields.get_as("command", "command", places) {
         return process(command_words(&field, mistakes)?);
