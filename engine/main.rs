@@ -1,2 +1,5 @@
 //! The `windlass` binary.
-fn main() {}
+
+fn main() {
+    windlass::supervise_if_asked();
+}

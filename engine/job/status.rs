@@ -139,6 +139,21 @@ impl State {
     }
 }
 
+impl From<State> for u8 {
+    /// The number that stands for it in records: its place in [`State::ALL`]. Never renumbered.
+    fn from(state: State) -> u8 {
+        state as u8
+    }
+}
+
+impl TryFrom<u8> for State {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<State, &'static str> {
+        State::ALL.get(usize::from(number)).copied().ok_or("no such state")
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())

@@ -1,0 +1,3 @@
+//! The built-in executors.
+
+pub mod process;

@@ -1,0 +1,122 @@
+//! Finds a run again, from its run directory alone.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::Path;
+
+use super::ProcessError;
+use super::record::ExitRecord;
+use super::run_dir::RunDir;
+use super::running::RunningProcess;
+
+/// A supervisor may end between two looks at it; it can do so once.
+const MAX_LOOKS: usize = 10;
+
+/// What a run directory tells.
+#[derive(Debug)]
+pub enum Attached {
+    /// The supervisor lives.
+    Running(RunningProcess),
+    /// The run has ended.
+    Ended(ExitRecord),
+    /// Nothing was started there. That is final after [`remove`] only: a launcher that was killed may have left a supervisor
+    /// behind which is just about to claim the run, and fails to once the directory is gone.
+    NeverStarted,
+    /// The supervisor is gone without a record. What was left of the job has been killed.
+    Lost,
+}
+
+/// Finds the run of `run_dir`, whoever launched it. Does not wait, but for leftovers of a lost run to die.
+pub fn attach(run_dir: &Path) -> Result<Attached, ProcessError> {
+    let run_dir = RunDir::new(run_dir);
+    for _ in 0..MAX_LOOKS {
+        if let Some(attached) = look(&run_dir)? {
+            return Ok(attached);
+        }
+    }
+    let source = io::Error::other("it is locked, but not by the supervisor it names");
+    Err(ProcessError::io("use", &run_dir.lock_path())(source))
+}
+
+/// Removes the records of a run that has ended. One that is not there is a success.
+pub fn remove(run_dir: &Path) -> Result<(), ProcessError> {
+    let run = RunDir::new(run_dir);
+    if read_exit(&run)?.is_none() && is_locked(&run)? == Some(true) && read_exit(&run)?.is_none() {
+        return Err(ProcessError::StillRunning {
+            run_dir: run_dir.to_owned(),
+        });
+    }
+    match fs::remove_dir_all(run_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(ProcessError::io("remove", run_dir)),
+    }
+}
+
+/// What to make of the end of a supervisor: its record, or that the run is lost.
+pub(super) fn after_end(run_dir: &RunDir) -> Result<Option<ExitRecord>, ProcessError> {
+    if let Some(record) = read_exit(run_dir)? {
+        return Ok(Some(record));
+    }
+    let owner = run_dir
+        .read_owner()
+        .map_err(ProcessError::io("read", &run_dir.lock_path()))?;
+    if let Some(owner) = owner {
+        owner
+            .kill_leftovers()
+            .map_err(ProcessError::io("kill what is left of", run_dir.path()))?;
+    }
+    Ok(None)
+}
+
+/// `None` when the run changed while it was looked at.
+fn look(run_dir: &RunDir) -> Result<Option<Attached>, ProcessError> {
+    if let Some(record) = read_exit(run_dir)? {
+        return Ok(Some(Attached::Ended(record)));
+    }
+    match is_locked(run_dir)? {
+        None => Ok(Some(Attached::NeverStarted)),
+        Some(true) => Ok(find_running(run_dir)?.map(Attached::Running)),
+        // The record is the last thing a supervisor writes before it lets go of the lock: look for it once more.
+        Some(false) => Ok(Some(
+            after_end(run_dir)?.map_or(Attached::Lost, Attached::Ended),
+        )),
+    }
+}
+
+fn find_running(run_dir: &RunDir) -> Result<Option<RunningProcess>, ProcessError> {
+    let owner = run_dir
+        .read_owner()
+        .map_err(ProcessError::io("read", &run_dir.lock_path()))?;
+    let Some(owner) = owner else { return Ok(None) };
+    let handle = owner
+        .supervisor
+        .open()
+        .map_err(ProcessError::io("reach the supervisor of", run_dir.path()))?;
+    let started = run_dir
+        .read_started()
+        .map_err(ProcessError::io("read the start of", run_dir.path()))?;
+    Ok(handle.map(|handle| {
+        RunningProcess::attached(run_dir.clone(), started.map(|started| started.job), handle)
+    }))
+}
+
+fn read_exit(run_dir: &RunDir) -> Result<Option<ExitRecord>, ProcessError> {
+    run_dir
+        .read_exit()
+        .map_err(ProcessError::io("read the end of", run_dir.path()))
+}
+
+/// Whether the supervisor lives; `None` when there never was one.
+fn is_locked(run_dir: &RunDir) -> Result<Option<bool>, ProcessError> {
+    let path = run_dir.lock_path();
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(ProcessError::io("open", &path))?,
+    };
+    // Shared: two engines that look at the same time do not take each other for the supervisor.
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(false)),
+        Err(TryLockError::WouldBlock) => Ok(Some(true)),
+        Err(TryLockError::Error(error)) => Err(ProcessError::io("lock", &path)(error)),
+    }
+}

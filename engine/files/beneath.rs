@@ -1,0 +1,176 @@
+//! Work trees: directories made and removed beneath a root by untrusted relative paths.
+//!
+//! Paths are walked one component at a time, each opened without following links. That holds on every kernel, needs no
+//! `openat2` with a fallback beside it, and the components have to be created one by one anyway.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::io::Errno;
+
+const DIRECTORY: OFlags = OFlags::PATH
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+/// Creates `root` and in it the directories named by `paths`, which are relative and never leave the root: an absolute
+/// path, `.`, `..`, an empty component or a NUL is refused, and so is a link on the way. What exists already is kept.
+pub fn create_work_tree(root: &Path, paths: &[&str]) -> io::Result<()> {
+    fs::create_dir_all(root)?;
+    let root = openat(CWD, root, DIRECTORY, Mode::empty())?;
+    for path in paths {
+        create_dir_beneath(&root, path)?;
+    }
+    Ok(())
+}
+
+/// Removes `root` and all in it, following no link. Directories which the job made unreadable are opened up first.
+/// A root that does not exist is a success.
+pub fn remove_tree(root: &Path) -> io::Result<()> {
+    let mut removed = fs::remove_dir_all(root);
+    if matches!(&removed, Err(error) if error.kind() == io::ErrorKind::PermissionDenied) {
+        make_removable(root)?;
+        removed = fs::remove_dir_all(root);
+    }
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+fn create_dir_beneath(root: &OwnedFd, path: &str) -> io::Result<()> {
+    let mut parent = root.try_clone()?;
+    for component in components(path)? {
+        match mkdirat(&parent, component, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        parent = openat(&parent, component, DIRECTORY, Mode::empty())?;
+    }
+    Ok(())
+}
+
+/// The components of an untrusted relative path.
+fn components(path: &str) -> io::Result<Vec<&str>> {
+    let refused =
+        |why: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("path {path:?} {why}"));
+    let components: Vec<&str> = path.split('/').collect();
+    if path.starts_with('/') {
+        return Err(refused("is absolute"));
+    }
+    if path.contains('\0') {
+        return Err(refused("holds a NUL"));
+    }
+    if components
+        .iter()
+        .any(|component| matches!(*component, "" | "." | ".."))
+    {
+        return Err(refused("has an empty, '.' or '..' component"));
+    }
+    Ok(components)
+}
+
+/// Gives the owner all rights on every directory of the tree.
+fn make_removable(root: &Path) -> io::Result<()> {
+    let mut pending = vec![root.to_path_buf()];
+    while let Some(path) = pending.pop() {
+        // Through the descriptor: a link put in place of the directory meanwhile is not followed.
+        let directory = match openat(CWD, &path, DIRECTORY, Mode::empty()) {
+            Ok(directory) => directory,
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::NOENT) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let opened = format!(
+            "/proc/self/fd/{}",
+            std::os::fd::AsRawFd::as_raw_fd(&directory)
+        );
+        fs::set_permissions(&opened, fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&opened)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                pending.push(path.join(entry.file_name()));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_tree_is_made_once_and_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("attempt/work");
+        create_work_tree(&root, &["input", "output/deep/er"]).unwrap();
+        create_work_tree(&root, &["input", "output/deep"]).unwrap();
+        assert!(root.join("output/deep/er").is_dir() && root.join("input").is_dir());
+        remove_tree(&root).unwrap();
+        assert!(!root.exists());
+        remove_tree(&root).unwrap();
+    }
+
+    #[test]
+    fn paths_that_could_leave_the_root_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("work");
+        for path in [
+            "",
+            "/etc",
+            "..",
+            "a/../../b",
+            "a//b",
+            "a/",
+            "./a",
+            "a/.",
+            "a\0b",
+        ] {
+            let error = create_work_tree(&root, &[path]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path:?}");
+        }
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn links_are_neither_walked_nor_emptied() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("work"), dir.path().join("outside"));
+        create_work_tree(&root, &["a"]).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("kept"), "x").unwrap();
+        symlink(&outside, root.join("a/link")).unwrap();
+        assert!(create_work_tree(&root, &["a/link/new"]).is_err());
+        assert!(create_work_tree(&root, &["a/link"]).is_err());
+        make_removable(&root).unwrap();
+        remove_tree(&root).unwrap();
+        assert!(!root.exists());
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn unreadable_directories_are_opened_up_and_linked_ones_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("work"), dir.path().join("outside"));
+        create_work_tree(&root, &["a/b"]).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::set_permissions(&outside, fs::Permissions::from_mode(0o500)).unwrap();
+        symlink(&outside, root.join("link")).unwrap();
+        fs::set_permissions(root.join("a"), fs::Permissions::from_mode(0o500)).unwrap();
+        make_removable(&root).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(
+            (
+                mode(&root.join("a")),
+                mode(&root.join("a/b")),
+                mode(&outside)
+            ),
+            (0o700, 0o700, 0o500)
+        );
+    }
+}

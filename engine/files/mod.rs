@@ -1,0 +1,13 @@
+//! What the engine keeps on disk beside the store: the logs of attempts and their work trees.
+
+mod beneath;
+mod frame;
+mod log;
+mod log_reader;
+mod mask;
+
+pub use beneath::{create_work_tree, remove_tree};
+pub use frame::{LogChunk, LogStream, decode_frames};
+pub use log::{LogLimits, LogTotals, LogWriter};
+pub use log_reader::{LogPage, read_log};
+pub use mask::Masker;

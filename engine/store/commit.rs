@@ -1,0 +1,347 @@
+//! One group: its rows go to redb in one transaction.
+
+use std::collections::HashMap;
+
+use redb::{Key, ReadableTable, Table, TableDefinition, Value, WriteTransaction};
+
+use super::group::{Change, Envelope, NewRow, Op, Pruned, Refusal, Reply, Submission};
+use super::index::Index;
+use super::tables::{
+    BY_NAME, BY_STATE, DONE, EVENT, IDEMPOTENCY, KIND_CONFIG, KIND_PROJECT, LIVE, META, NAME, OUTPUT, SPEC, meta,
+};
+use super::{lock, records, storage};
+use crate::error::Error;
+use crate::job::spec::DEFAULT_NAME;
+use crate::job::{Job, JobId, Seq, State};
+
+/// What the writer knows beside the index: the numbers of names.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) numbers: HashMap<(u8, String), u32>,
+}
+
+/// A table that is opened when the first row of the group needs it.
+struct Lazy<'t, K: Key + 'static, V: Value + 'static> {
+    definition: TableDefinition<'static, K, V>,
+    table: Option<Table<'t, K, V>>,
+}
+
+impl<'t, K: Key + 'static, V: Value + 'static> Lazy<'t, K, V> {
+    fn new(definition: TableDefinition<'static, K, V>) -> Self {
+        Lazy { definition, table: None }
+    }
+
+    fn open(&mut self, txn: &'t WriteTransaction) -> Result<&mut Table<'t, K, V>, Error> {
+        if self.table.is_none() {
+            self.table = Some(txn.open_table(self.definition).map_err(storage)?);
+        }
+        self.table.as_mut().ok_or_else(|| Error::Storage("a table is gone".into()))
+    }
+}
+
+/// The group under way.
+pub(super) struct Group<'t, 's> {
+    txn: &'t WriteTransaction,
+    names: &'s mut Names,
+    index: &'s std::sync::Mutex<Index>,
+    spec: Lazy<'t, u64, &'static [u8]>,
+    live: Lazy<'t, u64, &'static [u8]>,
+    done: Lazy<'t, u64, &'static [u8]>,
+    output: Lazy<'t, u64, &'static [u8]>,
+    event: Lazy<'t, (u64, u32), &'static [u8]>,
+    idempotency: Lazy<'t, &'static [u8], (u64, [u8; 16])>,
+    name: Lazy<'t, (u8, &'static str), u32>,
+    by_name: Lazy<'t, (u32, u64), ()>,
+    by_state: Lazy<'t, (u8, u64), ()>,
+    meta: Lazy<'t, &'static str, &'static [u8]>,
+    /// Jobs this group adds to each queue.
+    added: HashMap<String, u64>,
+}
+
+impl<'t, 's> Group<'t, 's> {
+    pub(super) fn new(txn: &'t WriteTransaction, names: &'s mut Names, index: &'s std::sync::Mutex<Index>) -> Self {
+        Group {
+            txn,
+            names,
+            index,
+            spec: Lazy::new(SPEC),
+            live: Lazy::new(LIVE),
+            done: Lazy::new(DONE),
+            output: Lazy::new(OUTPUT),
+            event: Lazy::new(EVENT),
+            idempotency: Lazy::new(IDEMPOTENCY),
+            name: Lazy::new(NAME),
+            by_name: Lazy::new(BY_NAME),
+            by_state: Lazy::new(BY_STATE),
+            meta: Lazy::new(META),
+            added: HashMap::new(),
+        }
+    }
+
+    /// Writes the rows of one operation, or none of them when it is refused. An outer error is one of the
+    /// disk: the whole group is lost.
+    pub(super) fn write(&mut self, envelope: &Envelope) -> Result<Result<Reply, Refusal>, Error> {
+        match &envelope.op {
+            Op::Insert(submission) => self.insert(submission),
+            Op::Change(changes) => self.change(changes),
+            Op::Note { id, bytes, .. } => self.note(id.seq(), bytes).map(Ok),
+            Op::Reseal(rows) => self.reseal(rows).map(Ok),
+            Op::Prune(rows) => self.prune(rows).map(Ok),
+            Op::Meta(row, bytes) => {
+                self.meta.open(self.txn)?.insert(row, bytes.as_slice()).map_err(storage)?;
+                Ok(Ok(Reply::Done))
+            }
+            Op::Flush => Ok(Ok(Reply::Done)),
+        }
+    }
+
+    fn insert(&mut self, submission: &Submission) -> Result<Result<Reply, Refusal>, Error> {
+        let known = match self.known(submission)? {
+            Ok(known) => known,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if let Some(refusal) = self.queues_are_full(submission, &known) {
+            return Ok(Err(refusal));
+        }
+        let mut ids = Vec::with_capacity(submission.rows.len());
+        for (row, known) in submission.rows.iter().zip(known.into_iter().chain(std::iter::repeat(None))) {
+            match known {
+                Some(id) => ids.push(id),
+                None => {
+                    self.insert_row(row)?;
+                    ids.push(row.job.id);
+                }
+            }
+        }
+        Ok(Ok(Reply::Ids(ids)))
+    }
+
+    fn insert_row(&mut self, row: &NewRow) -> Result<(), Error> {
+        let seq = row.job.seq();
+        self.spec.open(self.txn)?.insert(seq, row.spec.as_slice()).map_err(storage)?;
+        self.live.open(self.txn)?.insert(seq, row.live.as_slice()).map_err(storage)?;
+        if let Some((key, digest)) = &row.idempotency {
+            let table = self.idempotency.open(self.txn)?;
+            table.insert(key.as_slice(), (seq, *digest)).map_err(storage)?;
+        }
+        for (kind, name) in indexed_names(&row.job) {
+            let number = self.number(kind, name)?;
+            self.by_name.open(self.txn)?.insert((number, seq), ()).map_err(storage)?;
+        }
+        Ok(())
+    }
+
+    /// For each job of a submission the one that was accepted under its idempotency key before. Empty when
+    /// there is none.
+    fn known(&mut self, submission: &Submission) -> Result<Result<Vec<Option<JobId>>, Refusal>, Error> {
+        let keyed = submission.rows.iter().filter(|row| row.idempotency.is_some()).count();
+        if keyed == 0 {
+            return Ok(Ok(Vec::new()));
+        }
+        let mut known = Vec::with_capacity(submission.rows.len());
+        for row in &submission.rows {
+            let Some((key, digest)) = &row.idempotency else {
+                known.push(None);
+                continue;
+            };
+            let found = self.idempotency.open(self.txn)?.get(key.as_slice()).map_err(storage)?.map(|row| row.value());
+            known.push(match found {
+                None => None,
+                Some((_, other)) if other != *digest => return Ok(Err(another_job(row))),
+                Some((seq, _)) => Some(self.id_of(seq)?),
+            });
+        }
+        let found = known.iter().flatten().count();
+        if submission.joined && found > 0 {
+            return self.whole_submission(submission, &known, found == keyed);
+        }
+        Ok(Ok(known))
+    }
+
+    /// A joined submission was accepted before: its jobs have consecutive sequence numbers, so those without
+    /// a key are found beside those with one.
+    fn whole_submission(
+        &mut self,
+        submission: &Submission,
+        known: &[Option<JobId>],
+        all_keys: bool,
+    ) -> Result<Result<Vec<Option<JobId>>, Refusal>, Error> {
+        let bases = known.iter().zip(0_u64..).filter_map(|(id, at)| id.as_ref().map(|id| id.seq().wrapping_sub(at)));
+        let mut bases: Vec<Seq> = bases.collect();
+        bases.dedup();
+        let (true, [base]) = (all_keys, bases.as_slice()) else {
+            let text = "some jobs of this submission were accepted before under their idempotency keys and others not";
+            return Ok(Err(Refusal::Error(Error::Conflict(text.into()))));
+        };
+        let mut ids = Vec::with_capacity(known.len());
+        for at in 0..submission.rows.len() as u64 {
+            ids.push(Some(self.id_of(base + at)?));
+        }
+        Ok(Ok(ids))
+    }
+
+    fn id_of(&mut self, seq: Seq) -> Result<JobId, Error> {
+        let spec = self.spec.open(self.txn)?.get(seq).map_err(storage)?;
+        let spec = spec.ok_or_else(|| Error::Storage(format!("the spec record {seq} is missing")))?;
+        records::decode_id(seq, spec.value())
+    }
+
+    fn queues_are_full(&mut self, submission: &Submission, known: &[Option<JobId>]) -> Option<Refusal> {
+        let mut adds: HashMap<&str, u64> = HashMap::new();
+        for (at, row) in submission.rows.iter().enumerate() {
+            if known.get(at).is_none_or(Option::is_none) {
+                *adds.entry(row.job.spec.queue.as_str()).or_default() += 1;
+            }
+        }
+        let index = lock(self.index);
+        for (queue, add) in &adds {
+            let have = index.live_in(queue) + self.added.get(*queue).copied().unwrap_or(0);
+            if have + add > submission.queue_limit {
+                let what = format!("the queue \"{queue}\"");
+                return Some(Refusal::Error(Error::Full { what, limit: submission.queue_limit }));
+            }
+        }
+        drop(index);
+        for (queue, add) in adds {
+            match self.added.get_mut(queue) {
+                Some(added) => *added += add,
+                None => drop(self.added.insert(queue.to_owned(), add)),
+            }
+        }
+        None
+    }
+
+    fn number(&mut self, kind: u8, name: &str) -> Result<u32, Error> {
+        if let Some(number) = self.names.numbers.get(&(kind, name.to_owned())) {
+            return Ok(*number);
+        }
+        let number = self.names.numbers.len() as u32;
+        self.name.open(self.txn)?.insert((kind, name), number).map_err(storage)?;
+        self.names.numbers.insert((kind, name.to_owned()), number);
+        Ok(number)
+    }
+
+    fn change(&mut self, changes: &[Change]) -> Result<Result<Reply, Refusal>, Error> {
+        // One row: compare while writing. Several: compare all first, so that none is written when one is stale.
+        if let [change] = changes {
+            if !self.change_row(change)? {
+                return Ok(Err(Refusal::Stale));
+            }
+            return Ok(Ok(Reply::Done));
+        }
+        for change in changes {
+            let found = self.live.open(self.txn)?.get(change.before.seq()).map_err(storage)?;
+            let rev = found.map(|found| records::live_rev(found.value())).transpose()?;
+            if rev != Some(change.before.status.rev) {
+                return Ok(Err(Refusal::Stale));
+            }
+        }
+        for change in changes {
+            self.change_row(change)?;
+        }
+        Ok(Ok(Reply::Done))
+    }
+
+    /// Whether the job was at the revision that the change was decided on; if not, nothing is written.
+    fn change_row(&mut self, change: &Change) -> Result<bool, Error> {
+        let (seq, over) = (change.after.seq(), change.after.status.state.is_final());
+        let live = self.live.open(self.txn)?;
+        let old = if over { live.remove(seq) } else { live.insert(seq, change.bytes.as_slice()) }.map_err(storage)?;
+        let rev = old.as_ref().map(|old| records::live_rev(old.value())).transpose()?;
+        if rev != Some(change.before.status.rev) {
+            let old = old.map(|old| old.value().to_vec());
+            match old {
+                Some(old) => drop(live.insert(seq, old.as_slice()).map_err(storage)?),
+                None => drop(live.remove(seq).map_err(storage)?),
+            }
+            return Ok(false);
+        }
+        drop(old);
+        if over {
+            self.finish_row(change, seq)?;
+        }
+        if let Some(event) = &change.event {
+            self.note(seq, event)?;
+        }
+        Ok(true)
+    }
+
+    fn finish_row(&mut self, change: &Change, seq: Seq) -> Result<(), Error> {
+        self.done.open(self.txn)?.insert(seq, change.bytes.as_slice()).map_err(storage)?;
+        if let Some(output) = &change.output {
+            self.output.open(self.txn)?.insert(seq, output.as_slice()).map_err(storage)?;
+        }
+        let state = change.after.status.state;
+        if state != State::Succeeded {
+            self.by_state.open(self.txn)?.insert((state.into(), seq), ()).map_err(storage)?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, seq: Seq, bytes: &[u8]) -> Result<Reply, Error> {
+        let events = self.event.open(self.txn)?;
+        let last = events.range((seq, 0)..=(seq, u32::MAX)).map_err(storage)?.next_back().transpose().map_err(storage)?;
+        let position = last.map_or(0, |(key, _)| key.value().1.saturating_add(1));
+        if position < super::EVENTS_OF_A_JOB {
+            events.insert((seq, position), bytes).map_err(storage)?;
+        }
+        Ok(Reply::Done)
+    }
+
+    fn reseal(&mut self, rows: &[(Seq, Vec<u8>)]) -> Result<Reply, Error> {
+        let specs = self.spec.open(self.txn)?;
+        for (seq, bytes) in rows {
+            // A job that was pruned meanwhile stays away.
+            if specs.get(*seq).map_err(storage)?.is_some() {
+                specs.insert(*seq, bytes.as_slice()).map_err(storage)?;
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    fn prune(&mut self, rows: &[Pruned]) -> Result<Reply, Error> {
+        for Pruned { job } in rows {
+            let seq = job.seq();
+            if self.done.open(self.txn)?.remove(seq).map_err(storage)?.is_none() {
+                continue;
+            }
+            self.spec.open(self.txn)?.remove(seq).map_err(storage)?;
+            self.output.open(self.txn)?.remove(seq).map_err(storage)?;
+            self.event.open(self.txn)?.retain_in((seq, 0)..=(seq, u32::MAX), |_, _| false).map_err(storage)?;
+            if let Some(key) = super::idempotency_key(&job.spec) {
+                self.idempotency.open(self.txn)?.remove(key.as_slice()).map_err(storage)?;
+            }
+            for (kind, name) in indexed_names(job) {
+                let number = self.number(kind, name)?;
+                self.by_name.open(self.txn)?.remove((number, seq)).map_err(storage)?;
+            }
+            self.by_state.open(self.txn)?.remove((job.status.state.into(), seq)).map_err(storage)?;
+        }
+        // The newest job may be among them: its number is not given out again.
+        let floor = rows.iter().map(|pruned| pruned.job.seq() + 1).max().unwrap_or(0);
+        let table = self.meta.open(self.txn)?;
+        let old = table.get(meta::SEQ_FLOOR).map_err(storage)?.and_then(|row| read_u64(row.value())).unwrap_or(0);
+        table.insert(meta::SEQ_FLOOR, floor.max(old).to_le_bytes().as_slice()).map_err(storage)?;
+        Ok(Reply::Done)
+    }
+}
+
+/// Reads a row of eight little-endian bytes.
+pub(super) fn read_u64(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_le_bytes)
+}
+
+/// The names that a job is found by: its config, and its project unless it is the default one.
+fn indexed_names(job: &Job) -> impl Iterator<Item = (u8, &str)> {
+    let project = Some(job.spec.project.as_str()).filter(|name| *name != DEFAULT_NAME);
+    let config = job.spec.config.as_deref();
+    project.map(|name| (KIND_PROJECT, name)).into_iter().chain(config.map(|name| (KIND_CONFIG, name)))
+}
+
+fn another_job(row: &NewRow) -> Refusal {
+    let key = row.job.spec.idempotency_key.as_deref().unwrap_or_default();
+    let project = &row.job.spec.project;
+    Refusal::Error(Error::Conflict(format!(
+        "the idempotency key {key:?} of project \"{project}\" was used for a job with another spec"
+    )))
+}

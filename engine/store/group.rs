@@ -1,0 +1,133 @@
+//! The operations that travel to the writer, and what comes back.
+
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+use crate::job::{Job, JobEvent, JobFact, JobId, Seq, Timestamp};
+
+/// One operation: happens as a whole or not at all.
+#[derive(Debug)]
+pub(super) enum Op {
+    /// New jobs.
+    Insert(Submission),
+    /// Changes of live jobs that belong together.
+    Change(Vec<Change>),
+    /// A fact that changes nothing.
+    Note { id: JobId, at: Timestamp, fact: JobFact, bytes: Vec<u8> },
+    /// Spec records with their options sealed anew.
+    Reseal(Vec<(Seq, Vec<u8>)>),
+    /// Jobs that are over and forgotten.
+    Prune(Vec<Pruned>),
+    /// A row of the meta table.
+    Meta(&'static str, Vec<u8>),
+    /// Nothing; is answered when everything before it is on disk.
+    Flush,
+}
+
+/// Jobs that are accepted together.
+#[derive(Debug)]
+pub(super) struct Submission {
+    pub(super) rows: Vec<NewRow>,
+    /// The jobs are joined by `after` edges, so a repeated submission is repeated as a whole.
+    pub(super) joined: bool,
+    /// How many live jobs a queue may hold.
+    pub(super) queue_limit: u64,
+}
+
+/// One new job, encoded.
+#[derive(Debug)]
+pub(super) struct NewRow {
+    pub(super) job: Job,
+    pub(super) spec: Vec<u8>,
+    pub(super) live: Vec<u8>,
+    /// Its idempotency key as a key of the table, and the digest of what was asked for.
+    pub(super) idempotency: Option<(Vec<u8>, [u8; 16])>,
+}
+
+/// One change of a live job, decided and encoded.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(super) before: Job,
+    pub(super) after: Job,
+    /// The new live record, or the done record when the job is over.
+    pub(super) bytes: Vec<u8>,
+    pub(super) fact: Option<(Timestamp, JobFact)>,
+    /// The fact as it is stored, where it is.
+    pub(super) event: Option<Vec<u8>>,
+    pub(super) output: Option<Vec<u8>>,
+}
+
+/// A finished job that is to be forgotten, with what its index rows are made of.
+#[derive(Clone, Debug)]
+pub(super) struct Pruned {
+    pub(super) job: Job,
+}
+
+/// What a caller gets back.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// The ids of the submission, in order.
+    Ids(Vec<JobId>),
+    /// It is on disk.
+    Done,
+}
+
+/// Why an operation was refused; nothing of it was stored.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// A job has changed since the operation was decided: decide again.
+    Stale,
+    /// For good.
+    Error(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal::Error(error)
+    }
+}
+
+/// An operation on its way, and where the answer goes.
+#[derive(Debug)]
+pub(super) struct Envelope {
+    pub(super) op: Op,
+    pub(super) reply: Option<oneshot::Sender<Result<Reply, Refusal>>>,
+}
+
+impl Op {
+    /// Rows it writes, the measure of a group.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Op::Insert(submission) => submission.rows.len(),
+            Op::Change(changes) => changes.len(),
+            Op::Reseal(rows) => rows.len(),
+            Op::Prune(rows) => rows.len(),
+            Op::Note { .. } | Op::Meta(..) | Op::Flush => 1,
+        }
+    }
+}
+
+/// What one group has put on disk, told to the runtime in the order of the operations.
+#[derive(Debug, Default)]
+pub(crate) struct Committed {
+    /// Facts for subscribers; empty when nobody listens.
+    pub(crate) events: Vec<JobEvent>,
+    /// Jobs that reached their final state.
+    pub(crate) finished: Vec<Job>,
+    /// Jobs that are being stopped from now on.
+    pub(crate) stopping: Vec<Seq>,
+    /// Some job became ready.
+    pub(crate) ready: bool,
+    /// The earliest due time may have changed.
+    pub(crate) ticks: bool,
+}
+
+/// Who is told about committed groups, on the thread that committed.
+pub(crate) trait Listener: Send + Sync + 'static {
+    /// Whether anybody wants the events.
+    fn wants_events(&self) -> bool;
+    /// A group is on disk and in the index.
+    fn committed(&self, group: Committed);
+    /// The store has failed and acknowledges nothing more.
+    fn failed(&self, message: &str);
+}

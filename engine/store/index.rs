@@ -1,0 +1,167 @@
+//! What is kept in memory of the live jobs: the order of each queue, the times that are due, who waits for
+//! whom. Rebuilt at open from the placements in the live records.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::records::Placement;
+use crate::job::{Job, Seq, State, Timestamp, effect::next_tick, event::waits_for, spec::DEFAULT_NAME};
+
+/// The order of a queue: a job of priority `p` stands where a job of priority 0 would that entered the queue
+/// `p × ageing` earlier. So a higher one goes first, and a low one that has waited long enough overtakes.
+type Rank = i64;
+
+/// The index of the live jobs.
+#[derive(Debug)]
+pub(super) struct Index {
+    ageing_ms: u64,
+    queues: HashMap<Arc<str>, Queue>,
+    ticks: BTreeSet<(Timestamp, Seq)>,
+    followers: HashMap<Seq, Vec<Seq>>,
+    /// Running and cancelling jobs.
+    active: BTreeSet<Seq>,
+    live: [u64; State::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    ready: BTreeSet<(Rank, Seq)>,
+    live: u64,
+}
+
+/// Where the index puts a job.
+pub(super) fn placement(job: &Job) -> Placement<'_> {
+    let queue = job.spec.queue.as_str();
+    Placement {
+        queue: (queue != DEFAULT_NAME).then_some(queue.into()),
+        state: job.status.state,
+        priority: job.spec.priority,
+        ready_at: job.status.ready_at,
+        tick: next_tick(job),
+        after: waits_for(job).into(),
+    }
+}
+
+impl Index {
+    pub(super) fn new(ageing_ms: u64) -> Self {
+        Index {
+            ageing_ms,
+            queues: HashMap::new(),
+            ticks: BTreeSet::new(),
+            followers: HashMap::new(),
+            active: BTreeSet::new(),
+            live: [0; State::ALL.len()],
+        }
+    }
+
+    fn rank(&self, priority: u8, ready_at: Timestamp) -> Rank {
+        let head_start = u64::from(priority).saturating_mul(self.ageing_ms);
+        (ready_at.as_millis() as i64).saturating_sub(head_start as i64)
+    }
+
+    fn count(&mut self, state: State, change: i64) {
+        if let Some(count) = self.live.get_mut(state as usize) {
+            *count = count.saturating_add_signed(change);
+        }
+    }
+
+    /// Puts a live job in.
+    pub(super) fn insert(&mut self, seq: Seq, at: &Placement<'_>) {
+        self.count(at.state, 1);
+        let rank = self.rank(at.priority, at.ready_at);
+        let queue = self.queue(at.queue.as_deref());
+        queue.live += 1;
+        match at.state {
+            State::Queued => drop(queue.ready.insert((rank, seq))),
+            State::Running | State::Cancelling => drop(self.active.insert(seq)),
+            _ => {}
+        }
+        if let Some(tick) = at.tick {
+            self.ticks.insert((tick, seq));
+        }
+        for before in at.after.iter() {
+            let followers = self.followers.entry(*before).or_default();
+            if !followers.contains(&seq) {
+                followers.push(seq);
+            }
+        }
+    }
+
+    /// Takes a live job out; `at` is where it was put.
+    pub(super) fn remove(&mut self, seq: Seq, at: &Placement<'_>) {
+        self.count(at.state, -1);
+        let rank = self.rank(at.priority, at.ready_at);
+        let queue = self.queue(at.queue.as_deref());
+        queue.live = queue.live.saturating_sub(1);
+        match at.state {
+            State::Queued => drop(queue.ready.remove(&(rank, seq))),
+            State::Running | State::Cancelling => drop(self.active.remove(&seq)),
+            _ => {}
+        }
+        if let Some(tick) = at.tick {
+            self.ticks.remove(&(tick, seq));
+        }
+    }
+
+    /// The job is over: nobody follows it any more.
+    pub(super) fn forget_followers(&mut self, seq: Seq) {
+        self.followers.remove(&seq);
+    }
+
+    fn queue(&mut self, name: Option<&str>) -> &mut Queue {
+        let name = name.unwrap_or(DEFAULT_NAME);
+        if !self.queues.contains_key(name) {
+            self.queues.insert(name.into(), Queue::default());
+        }
+        // The entry was just made; the fallback key is the same name.
+        self.queues.entry(name.into()).or_default()
+    }
+
+    /// Live jobs of a queue.
+    pub(super) fn live_in(&self, queue: &str) -> u64 {
+        self.queues.get(queue).map_or(0, |queue| queue.live)
+    }
+
+    /// The names of the queues that have ready jobs.
+    pub(super) fn ready_queues(&self) -> Vec<Arc<str>> {
+        let ready = self.queues.iter().filter(|(_, queue)| !queue.ready.is_empty());
+        ready.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Takes up to `most` ready jobs off a queue, in its order. Whoever takes them claims them or gives them back.
+    pub(super) fn take_ready(&mut self, queue: &str, most: usize) -> Vec<Seq> {
+        let Some(queue) = self.queues.get_mut(queue) else { return Vec::new() };
+        std::iter::from_fn(|| queue.ready.pop_first()).take(most).map(|(_, seq)| seq).collect()
+    }
+
+    /// Gives a taken job back.
+    pub(super) fn give_back(&mut self, job: &Job) {
+        let rank = self.rank(job.spec.priority, job.status.ready_at);
+        self.queue(Some(&job.spec.queue)).ready.insert((rank, job.seq()));
+    }
+
+    /// The earliest time at which a job is due.
+    pub(super) fn first_tick(&self) -> Option<Timestamp> {
+        self.ticks.first().map(|(at, _)| *at)
+    }
+
+    /// Up to `most` jobs that are due by `now`, earliest first.
+    pub(super) fn due(&self, now: Timestamp, most: usize) -> Vec<Seq> {
+        self.ticks.range(..=(now, Seq::MAX)).take(most).map(|(_, seq)| *seq).collect()
+    }
+
+    /// The jobs that wait for this one.
+    pub(super) fn followers(&self, seq: Seq) -> Vec<Seq> {
+        self.followers.get(&seq).cloned().unwrap_or_default()
+    }
+
+    /// Running and cancelling jobs.
+    pub(super) fn active(&self) -> Vec<Seq> {
+        self.active.iter().copied().collect()
+    }
+
+    /// Live jobs by state, in the order of [`State::ALL`].
+    pub(super) fn live(&self) -> [u64; State::ALL.len()] {
+        self.live
+    }
+}

@@ -1,0 +1,200 @@
+//! Opening: lock, check, build the index, start the writer.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, RwLock};
+
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableError};
+
+use super::backend::{Disk, Meter, Metered, OnDisk, open_file};
+use super::commit::{Names, read_u64};
+use super::group::Listener;
+use super::index::Index;
+use super::tables::{
+    BY_NAME, BY_STATE, DONE, EVENT, IDEMPOTENCY, LIVE, META, NAME, OUTPUT, SPEC, meta,
+};
+use super::verbs::NextJob;
+use super::writer::Writer;
+use super::{Store, keys, lock, records, storage};
+use crate::error::Error;
+use crate::job::JobId;
+use crate::secret::{Entropy, Keyring};
+
+/// The format that this program writes and reads.
+const FORMAT: u32 = 1;
+
+/// How a store is opened.
+pub(crate) struct StoreOptions {
+    /// The file; unused when there is a disk.
+    pub(crate) path: PathBuf,
+    /// A disk in place of the file.
+    pub(crate) disk: Option<Arc<dyn Disk>>,
+    /// The file of the keys.
+    pub(crate) key_path: PathBuf,
+    /// The text of the keys in place of their file.
+    pub(crate) key_text: Option<String>,
+    /// Bytes of redb's page cache.
+    pub(crate) cache_bytes: usize,
+    /// Head start of one level of priority.
+    pub(crate) ageing_ms: u64,
+    /// Live jobs of one queue at most.
+    pub(crate) queue_limit: u64,
+    /// Whether groups are sealed so that the open after a crash is fast.
+    pub(crate) quick_repair: bool,
+    /// Where tags and secrets come from.
+    pub(crate) entropy: Entropy,
+}
+
+/// Where the keys come from.
+#[derive(Clone, Debug)]
+pub(super) enum KeySource {
+    /// A file that this program may write.
+    File(PathBuf),
+    /// The environment.
+    Text,
+}
+
+impl Store {
+    /// Opens the store, making it when there is none.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::Unusable`] (newer format, damage), [`Error::Key`] (missing or wrong key),
+    /// [`Error::Storage`].
+    pub(crate) fn open(options: StoreOptions, listener: Arc<dyn Listener>) -> Result<Store, Error> {
+        let (db, meter) = match &options.disk {
+            Some(disk) => build(&options, Metered::new(OnDisk(disk.clone())))?,
+            None => build(&options, Metered::new(open_file(&options.path)?))?,
+        };
+        let keyring = Keyring::load_or_create(&options.key_path, options.key_text.as_deref());
+        let keyring = keyring.map_err(|error| Error::Key(error.to_string()))?;
+        prepare(&db)?;
+        let digest_secret = keys::digest_secret(&db, &keyring, &options.entropy)?;
+        let (index, next, names) = load(&db, options.ageing_ms)?;
+        let index = Arc::new(Mutex::new(index));
+        let writer = Arc::new(Writer::new(db, index.clone(), listener, names, options.quick_repair));
+        let thread = {
+            let writer = writer.clone();
+            let thread = std::thread::Builder::new().name("windlass-writer".into());
+            thread.spawn(move || writer.run()).map_err(|error| Error::io("the writer thread", &error))?
+        };
+        let key_source = match &options.key_text {
+            Some(_) => KeySource::Text,
+            None => KeySource::File(options.key_path),
+        };
+        Ok(Store {
+            writer,
+            index,
+            meter,
+            keyring: RwLock::new(keyring),
+            key_source,
+            digest_secret,
+            next: Mutex::new(next),
+            entropy: options.entropy,
+            queue_limit: options.queue_limit,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Writes what is left, seals the file and closes it.
+    pub(crate) fn close(&self) {
+        self.writer.close();
+        self.join();
+    }
+
+    /// Ends as a crash would: nothing more is written.
+    pub(crate) fn abandon(&self) {
+        self.writer.abandon();
+        self.join();
+    }
+
+    fn join(&self) {
+        if let Some(thread) = lock(&self.thread).take() {
+            // The thread cannot panic on its own account; if it did, there is nothing left to write.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn build<B: StorageBackend>(
+    options: &StoreOptions,
+    (backend, meter): (Metered<B>, Arc<Meter>),
+) -> Result<(Database, Arc<Meter>), Error> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(options.cache_bytes);
+    let db = builder.create_with_backend(backend).map_err(|error| match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse(options.path.clone()),
+        redb::DatabaseError::Storage(redb::StorageError::Io(error)) => Error::io(options.path.display(), &error),
+        error => Error::Unusable(format!("{} is no store of windlass, or is damaged: {error}", options.path.display())),
+    })?;
+    Ok((db, meter))
+}
+
+/// Checks the format and, in a new file, makes the tables.
+fn prepare(db: &Database) -> Result<(), Error> {
+    let read = db.begin_read().map_err(storage)?;
+    let found = match read.open_table(META) {
+        Ok(table) => table.get(meta::FORMAT).map_err(storage)?.map(|row| row.value().to_vec()),
+        Err(TableError::TableDoesNotExist(_)) => None,
+        Err(error) => return Err(storage(error)),
+    };
+    drop(read);
+    match found.as_deref().map(|bytes| bytes.try_into().map(u32::from_le_bytes)) {
+        Some(Ok(FORMAT)) => Ok(()),
+        Some(Ok(newer)) if newer > FORMAT => Err(Error::Unusable(format!(
+            "the store has format {newer}, written by a newer windlass; this is windlass {}, which reads format \
+             {FORMAT}: start the newer windlass again, or point this one at another store directory",
+            env!("CARGO_PKG_VERSION")
+        ))),
+        Some(_) => Err(Error::Unusable("the store has a format number that no windlass has written".into())),
+        None => create(db),
+    }
+}
+
+fn create(db: &Database) -> Result<(), Error> {
+    let mut txn = db.begin_write().map_err(storage)?;
+    txn.set_quick_repair(true);
+    {
+        txn.open_table(META).map_err(storage)?.insert(meta::FORMAT, FORMAT.to_le_bytes().as_slice()).map_err(storage)?;
+        txn.open_table(SPEC).map_err(storage)?;
+        txn.open_table(LIVE).map_err(storage)?;
+        txn.open_table(DONE).map_err(storage)?;
+        txn.open_table(OUTPUT).map_err(storage)?;
+        txn.open_table(EVENT).map_err(storage)?;
+        txn.open_table(IDEMPOTENCY).map_err(storage)?;
+        txn.open_table(NAME).map_err(storage)?;
+        txn.open_table(BY_NAME).map_err(storage)?;
+        txn.open_table(BY_STATE).map_err(storage)?;
+    }
+    txn.commit().map_err(storage)
+}
+
+/// Reads the placements of all live jobs, the names, and the next free sequence number.
+fn load(db: &Database, ageing_ms: u64) -> Result<(Index, NextJob, Names), Error> {
+    let read = db.begin_read().map_err(storage)?;
+    let mut index = Index::new(ageing_ms);
+    for row in read.open_table(LIVE).map_err(storage)?.iter().map_err(storage)? {
+        let (seq, bytes) = row.map_err(storage)?;
+        index.insert(seq.value(), &records::decode_placement(bytes.value())?);
+    }
+    let mut names = Names::default();
+    for row in read.open_table(NAME).map_err(storage)?.iter().map_err(storage)? {
+        let (key, number) = row.map_err(storage)?;
+        let (kind, name) = key.value();
+        names.numbers.insert((kind, name.to_owned()), number.value());
+    }
+    let specs = read.open_table(SPEC).map_err(storage)?;
+    let last = specs.last().map_err(storage)?;
+    let last = last.map(|(seq, spec)| records::decode_id(seq.value(), spec.value())).transpose()?;
+    let meta = read.open_table(META).map_err(storage)?;
+    let floor = meta.get(meta::SEQ_FLOOR).map_err(storage)?.and_then(|row| read_u64(row.value())).unwrap_or(0);
+    let next = NextJob {
+        seq: last.map_or(0, |id| id.seq() + 1).max(floor),
+        created_at: last.map(JobId::created_at).unwrap_or_default(),
+    };
+    Ok((index, next, names))
+}

@@ -1,0 +1,333 @@
+//! Records as they are on disk: a version byte, then MessagePack in array form.
+//!
+//! A live record starts with its revision and its [`Placement`], so that the writer can compare revisions and
+//! opening can build the index without decoding the rest. New fields go to the end of a struct, with a
+//! default; a change that cannot be made so is a new version.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::job::{
+    Deadlines, Job, JobFact, JobId, JobSpec, OnCrash, RetryPolicy, RunOptions, Seq, State, Status, Task, Timestamp,
+    spec::DEFAULT_NAME,
+};
+use crate::secret::Sealed;
+
+/// The version that is written.
+pub(super) const VERSION: u8 = 1;
+
+/// The immutable part of a job.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SpecRecord<'a> {
+    created_at: Timestamp,
+    tag: u32,
+    /// Sequence number and tag of the first job of the chain.
+    chain: Option<(Seq, u32)>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    project: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    queue: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    config: Option<Cow<'a, str>>,
+    priority: u8,
+    task: Cow<'a, Task>,
+    /// The run options, sealed; `None` when there are none.
+    options: Option<Sealed>,
+    retry: Option<Cow<'a, RetryPolicy>>,
+    deadlines: Option<Deadlines>,
+    on_crash: OnCrash,
+    stop_grace_ms: u64,
+    after: Cow<'a, [String]>,
+    hold: bool,
+    open_items: bool,
+    start_at: Option<Timestamp>,
+    idempotency_key: Option<Cow<'a, str>>,
+    /// The input lies in a file beside the store.
+    large_input: bool,
+}
+
+/// Where the in-memory index puts a live job; what opening the store reads of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Placement<'a> {
+    /// `None`: the default queue.
+    #[serde(borrow)]
+    pub(super) queue: Option<Cow<'a, str>>,
+    pub(super) state: State,
+    pub(super) priority: u8,
+    pub(super) ready_at: Timestamp,
+    pub(super) tick: Option<Timestamp>,
+    pub(super) after: Cow<'a, [Seq]>,
+}
+
+/// A job read back. Its options are still sealed, so `job.spec.options` is empty.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) job: Job,
+    pub(crate) options: Option<Sealed>,
+    /// The input of the task lies in a file beside the store; the one in the spec is empty.
+    pub(crate) large_input: bool,
+}
+
+fn non_default(name: &str) -> Option<Cow<'_, str>> {
+    (name != DEFAULT_NAME).then_some(Cow::Borrowed(name))
+}
+
+fn or_default(name: Option<Cow<'_, str>>) -> String {
+    name.map_or_else(|| DEFAULT_NAME.to_owned(), Cow::into_owned)
+}
+
+/// A record could not be written or read: a defect of this program or of the file.
+fn broken(what: &str, error: impl std::fmt::Display) -> Error {
+    Error::Storage(format!("{what}: {error}"))
+}
+
+fn encode<T: Serialize>(out: &mut Vec<u8>, value: &T) -> Result<(), Error> {
+    rmp_serde::encode::write(out, value).map_err(|error| broken("a record cannot be encoded", error))
+}
+
+fn check_version(bytes: &[u8]) -> Result<&[u8], Error> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => Ok(rest),
+        Some((version, _)) => Err(broken("a record has an unknown version", version)),
+        None => Err(broken("a record is empty", "no bytes")),
+    }
+}
+
+fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, Error> {
+    rmp_serde::from_slice(bytes).map_err(|error| broken(what, error))
+}
+
+/// Encodes what was asked for. `sealed` stands for the options.
+pub(super) fn encode_spec(job: &Job, sealed: Option<Sealed>, large_input: bool) -> Result<Vec<u8>, Error> {
+    let spec = &*job.spec;
+    let record = SpecRecord {
+        created_at: job.created_at,
+        tag: job.id.tag(),
+        chain: job.chain.map(|chain| (chain.seq(), chain.tag())),
+        name: spec.name.as_deref().map(Cow::Borrowed),
+        project: non_default(&spec.project),
+        queue: non_default(&spec.queue),
+        config: spec.config.as_deref().map(Cow::Borrowed),
+        priority: spec.priority,
+        task: Cow::Borrowed(&spec.task),
+        options: sealed,
+        retry: (spec.retry != RetryPolicy::default()).then_some(Cow::Borrowed(&spec.retry)),
+        deadlines: (spec.deadlines != Deadlines::default()).then_some(spec.deadlines),
+        on_crash: spec.on_crash,
+        stop_grace_ms: spec.stop_grace_ms,
+        after: Cow::Borrowed(&spec.after),
+        hold: spec.hold,
+        open_items: spec.open_items,
+        start_at: spec.start_at,
+        idempotency_key: spec.idempotency_key.as_deref().map(Cow::Borrowed),
+        large_input,
+    };
+    let mut out = Vec::with_capacity(256);
+    out.push(VERSION);
+    encode(&mut out, &record)?;
+    Ok(out)
+}
+
+/// The same spec record with its options sealed anew; `None` when it has none.
+pub(super) fn reseal_spec(
+    bytes: &[u8],
+    reseal: impl FnOnce(&Sealed) -> Result<Option<Sealed>, Error>,
+) -> Result<Option<Vec<u8>>, Error> {
+    let mut record: SpecRecord<'_> = decode("a spec record", check_version(bytes)?)?;
+    let Some(sealed) = record.options.as_ref().map(reseal).transpose()?.flatten() else { return Ok(None) };
+    record.options = Some(sealed);
+    let mut out = Vec::with_capacity(bytes.len() + 16);
+    out.push(VERSION);
+    encode(&mut out, &record)?;
+    Ok(Some(out))
+}
+
+/// Decodes a job from its spec record and its status.
+pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored, Error> {
+    let record: SpecRecord<'_> = decode("a spec record", check_version(spec)?)?;
+    let id = JobId::new(seq, record.created_at, record.tag);
+    let chain = record.chain.map(|(seq, tag)| JobId::new(seq, record.created_at, tag));
+    let spec = JobSpec {
+        name: record.name.map(Cow::into_owned),
+        project: or_default(record.project),
+        queue: or_default(record.queue),
+        config: record.config.map(Cow::into_owned),
+        priority: record.priority,
+        task: record.task.into_owned(),
+        options: RunOptions::new(),
+        retry: record.retry.map(Cow::into_owned).unwrap_or_default(),
+        deadlines: record.deadlines.unwrap_or_default(),
+        on_crash: record.on_crash,
+        stop_grace_ms: record.stop_grace_ms,
+        after: record.after.into_owned(),
+        hold: record.hold,
+        open_items: record.open_items,
+        start_at: record.start_at,
+        idempotency_key: record.idempotency_key.map(Cow::into_owned),
+    };
+    let job = Job { id, chain, created_at: record.created_at, spec: Arc::new(spec), status };
+    Ok(Stored { job, options: record.options, large_input: record.large_input })
+}
+
+/// The id of a job, read without decoding the rest.
+pub(super) fn decode_id(seq: Seq, spec: &[u8]) -> Result<JobId, Error> {
+    let head = decode_head(seq, spec)?;
+    Ok(JobId::new(seq, head.created_at, head.tag))
+}
+
+/// The chain of a job, read without decoding the rest.
+pub(super) fn decode_chain(seq: Seq, spec: &[u8]) -> Result<Option<JobId>, Error> {
+    let head = decode_head(seq, spec)?;
+    Ok(head.chain.map(|(seq, tag)| JobId::new(seq, head.created_at, tag)))
+}
+
+/// The first fields of a spec record.
+struct Head {
+    created_at: Timestamp,
+    tag: u32,
+    chain: Option<(Seq, u32)>,
+}
+
+fn decode_head(seq: Seq, spec: &[u8]) -> Result<Head, Error> {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(check_version(spec)?);
+    Head::deserialize(&mut reader).map_err(|error| broken(&format!("spec record {seq}"), error))
+}
+
+impl<'de> Deserialize<'de> for Head {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct First;
+        impl<'de> serde::de::Visitor<'de> for First {
+            type Value = Head;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a spec record")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut fields: A) -> Result<Head, A::Error> {
+                let missing = |at| serde::de::Error::invalid_length(at, &"a spec record");
+                let created_at = fields.next_element()?.ok_or_else(|| missing(0))?;
+                let tag = fields.next_element()?.ok_or_else(|| missing(1))?;
+                let chain = fields.next_element()?.ok_or_else(|| missing(2))?;
+                // What follows is left alone: this reader is dropped with its bytes.
+                Ok(Head { created_at, tag, chain })
+            }
+        }
+        deserializer.deserialize_seq(First)
+    }
+}
+
+/// Encodes a live record.
+pub(super) fn encode_live(job: &Job, placement: &Placement<'_>) -> Result<Vec<u8>, Error> {
+    let mut out = Vec::with_capacity(96);
+    out.push(VERSION);
+    out.extend_from_slice(&job.status.rev.to_le_bytes());
+    encode(&mut out, placement)?;
+    encode(&mut out, &job.status)?;
+    Ok(out)
+}
+
+/// The revision of a live record.
+pub(super) fn live_rev(bytes: &[u8]) -> Result<u32, Error> {
+    split_rev(bytes).map(|(rev, _)| rev)
+}
+
+fn split_rev(bytes: &[u8]) -> Result<(u32, &[u8]), Error> {
+    let rest = check_version(bytes)?;
+    let (rev, rest) = rest.split_first_chunk::<4>().ok_or_else(|| broken("a live record", "is too short"))?;
+    Ok((u32::from_le_bytes(*rev), rest))
+}
+
+/// The placement of a live record.
+pub(super) fn decode_placement(bytes: &[u8]) -> Result<Placement<'_>, Error> {
+    let (_, rest) = split_rev(bytes)?;
+    let mut reader = rmp_serde::Deserializer::from_read_ref(rest);
+    Placement::deserialize(&mut reader).map_err(|error| broken("a live record", error))
+}
+
+/// The status of a live record.
+pub(super) fn decode_live(bytes: &[u8]) -> Result<Status, Error> {
+    let (_, rest) = split_rev(bytes)?;
+    let mut reader = rmp_serde::Deserializer::from_read_ref(rest);
+    let read = Placement::deserialize(&mut reader).and_then(|_| Status::deserialize(&mut reader));
+    read.map_err(|error| broken("a live record", error))
+}
+
+/// Encodes a done record.
+pub(super) fn encode_done(status: &Status) -> Result<Vec<u8>, Error> {
+    let mut out = Vec::with_capacity(64);
+    out.push(VERSION);
+    encode(&mut out, status)?;
+    Ok(out)
+}
+
+/// The status of a done record.
+pub(super) fn decode_done(bytes: &[u8]) -> Result<Status, Error> {
+    decode("a done record", check_version(bytes)?)
+}
+
+/// Encodes a fact with its time.
+pub(super) fn encode_event(at: Timestamp, fact: &JobFact) -> Result<Vec<u8>, Error> {
+    let mut out = vec![VERSION];
+    encode(&mut out, &(at, fact))?;
+    Ok(out)
+}
+
+/// A fact with its time.
+pub(super) fn decode_event(bytes: &[u8]) -> Result<(Timestamp, JobFact), Error> {
+    decode("an event record", check_version(bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Event, Verdict, apply};
+
+    fn job() -> Job {
+        let mut spec = JobSpec::process("wc", ["-l"]).named("count");
+        spec.deadlines.attempt_ms = Some(5);
+        let id = JobId::new(77, Timestamp::from_millis(1_000), 42);
+        Job::accept(id, Some(id), Arc::new(spec), vec![], Timestamp::from_millis(1_000))
+    }
+
+    #[test]
+    fn a_job_survives_its_records() {
+        let job = job();
+        let placement = Placement {
+            queue: None,
+            state: State::Queued,
+            priority: 3,
+            ready_at: Timestamp::from_millis(9),
+            tick: None,
+            after: Cow::Borrowed(&[4, 5]),
+        };
+        let spec = encode_spec(&job, None, false).unwrap();
+        let live = encode_live(&job, &placement).unwrap();
+        assert_eq!(decode_placement(&live).unwrap(), placement);
+        let stored = decode_job(77, &spec, decode_live(&live).unwrap()).unwrap();
+        assert_eq!(stored.job, job);
+        assert_eq!(decode_id(77, &spec).unwrap(), job.id);
+
+        let now = Timestamp::from_millis(2_000);
+        let Verdict::Changed(done) = apply(&job, &Event::Cancel { by: "me".into() }, now).unwrap() else { panic!() };
+        let status = decode_done(&encode_done(&done.status).unwrap()).unwrap();
+        assert_eq!(status, done.status);
+    }
+
+    #[test]
+    fn damaged_records_are_errors() {
+        let spec = encode_spec(&job(), None, false).unwrap();
+        for cut in 0..spec.len() {
+            assert!(decode_job(77, &spec[..cut], Status::default()).is_err());
+        }
+        let mut newer = spec.clone();
+        newer[0] = 9;
+        let error = decode_job(77, &newer, Status::default()).unwrap_err().to_string();
+        assert!(error.contains("unknown version"), "{error}");
+        assert!(live_rev(&[VERSION, 0, 0]).is_err());
+    }
+}

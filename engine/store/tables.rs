@@ -1,0 +1,49 @@
+//! The tables of the store. Keys are dense: a sequence number, alone or behind a small prefix, so that new
+//! rows land at the right edge.
+
+use redb::TableDefinition;
+
+/// Format version, key check, digest secret, sequence floor.
+pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
+
+/// What was asked for: seq -> spec record. Written once, rewritten only when options are sealed anew.
+pub(super) const SPEC: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("spec");
+
+/// Jobs that are not over: seq -> live record. Opening the store costs what is in here.
+pub(super) const LIVE: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("live");
+
+/// Jobs that are over: seq -> done record.
+pub(super) const DONE: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("done");
+
+/// What a function returned: seq -> output record. Only where there is an output.
+pub(super) const OUTPUT: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("output");
+
+/// Facts about a job that its records do not carry: (seq, position) -> event record.
+pub(super) const EVENT: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("event");
+
+/// Idempotency keys: project, NUL, key -> (seq, digest of the spec). Only where a key was given.
+pub(super) const IDEMPOTENCY: TableDefinition<'static, &[u8], (u64, [u8; 16])> = TableDefinition::new("idempotency");
+
+/// Names of projects and configs as small numbers: (kind, name) -> number.
+pub(super) const NAME: TableDefinition<'static, (u8, &str), u32> = TableDefinition::new("name");
+
+/// Jobs by project or config: (number of the name, seq). Only jobs outside the default project.
+pub(super) const BY_NAME: TableDefinition<'static, (u32, u64), ()> = TableDefinition::new("by_name");
+
+/// Jobs that ended other than well: (state, seq). The others are found fast without it.
+pub(super) const BY_STATE: TableDefinition<'static, (u8, u64), ()> = TableDefinition::new("by_state");
+
+/// Kind of a name in [`NAME`].
+pub(super) const KIND_PROJECT: u8 = 1;
+/// Kind of a name in [`NAME`].
+pub(super) const KIND_CONFIG: u8 = 2;
+
+/// Rows of [`META`].
+pub(super) mod meta {
+    /// The format version, 4 bytes little-endian.
+    pub(in crate::store) const FORMAT: &str = "format";
+    /// The secret of idempotency digests, sealed; opening it proves the key.
+    pub(in crate::store) const DIGEST_SECRET: &str = "digest_secret";
+    /// No sequence number below this one is given out again, 8 bytes little-endian.
+    pub(in crate::store) const SEQ_FLOOR: &str = "seq_floor";
+}

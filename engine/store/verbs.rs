@@ -1,0 +1,217 @@
+//! What the store does: submit, claim, change, note. Each is decided by the pure machine, written by one
+//! operation, and refused when it was decided on an old revision.
+
+use std::collections::HashSet;
+
+use super::group::{Change, NewRow, Op, Refusal, Reply, Submission};
+use super::index::placement;
+use super::records::{encode_done, encode_event, encode_live, encode_spec};
+use super::writer::Urgency;
+use super::{Store, Stored, idempotency_key, lock};
+use crate::error::Error;
+use crate::job::event::{fact_of, is_stored};
+use crate::job::id::MAX_SEQ;
+use crate::job::{Event, Illegal, Job, JobFact, JobId, Seq, Timestamp, Verdict, apply};
+use crate::secret::{Keyring, keyed_digest};
+
+/// The next job's place: sequence numbers and creation times never go back, so lists can be searched by time.
+#[derive(Debug)]
+pub(super) struct NextJob {
+    pub(super) seq: Seq,
+    pub(super) created_at: Timestamp,
+}
+
+/// A job that is about to be stored.
+#[derive(Debug)]
+pub(crate) struct NewJob {
+    pub(crate) job: Job,
+    /// Its input was written to a file beside the store.
+    pub(crate) large_input: bool,
+}
+
+/// What became of an event.
+#[derive(Debug)]
+pub(crate) enum Moved {
+    /// The job as it is from now on; on disk.
+    Changed(Job),
+    /// Accepted, nothing to change.
+    Unchanged(Job),
+    /// An outcome that came too late, recorded as a fact.
+    Late(Job),
+    /// It cannot happen to the job as it is.
+    Illegal(Illegal, Job),
+}
+
+/// A change that was decided and waits to be written.
+enum Decided {
+    Write(Vec<Change>),
+    Settled(Moved),
+}
+
+impl Store {
+    /// Takes `count` consecutive sequence numbers, and the time at which their jobs are created: `now`, or
+    /// the time of the job before when the clock was set back.
+    ///
+    /// # Errors
+    /// [`Error::Full`] when the numbers are used up, after 2^40 jobs.
+    pub(crate) fn reserve(&self, count: u64, now: Timestamp) -> Result<(Seq, Timestamp), Error> {
+        let mut next = lock(&self.next);
+        if next.seq + count > MAX_SEQ {
+            return Err(Error::Full { what: "the store".into(), limit: MAX_SEQ });
+        }
+        let first = next.seq;
+        next.seq += count;
+        next.created_at = next.created_at.max(now);
+        Ok((first, next.created_at))
+    }
+
+    /// Stores new jobs, all or none; returns when they are on disk. Where an idempotency key was used before,
+    /// the id of the job that was accepted then.
+    pub(crate) async fn submit(&self, jobs: Vec<NewJob>, joined: bool, may_lead: bool) -> Result<Vec<JobId>, Error> {
+        let answer = {
+            let keyring = self.keyring();
+            let rows = jobs.into_iter().map(|new| self.encode_new(&keyring, new));
+            let rows = rows.collect::<Result<Vec<_>, Error>>()?;
+            let submission = Submission { rows, joined, queue_limit: self.queue_limit };
+            let urgency = if may_lead { Urgency::MayLead } else { Urgency::Waited };
+            self.writer.send(Op::Insert(submission), urgency)
+        };
+        match answer.await {
+            Ok(Ok(Reply::Ids(ids))) => Ok(ids),
+            Ok(Err(Refusal::Error(error))) => Err(error),
+            Ok(Ok(Reply::Done) | Err(Refusal::Stale)) | Err(_) => Err(Error::Closed),
+        }
+    }
+
+    fn encode_new(&self, keyring: &Keyring, new: NewJob) -> Result<NewRow, Error> {
+        let NewJob { mut job, large_input } = new;
+        let sealed = Store::seal_options(keyring, job.seq(), &job.spec.options)?;
+        let idempotency = idempotency_key(&job.spec).map(|key| {
+            let digest = self.digest(&job)?;
+            Ok::<_, Error>((key, digest))
+        });
+        let idempotency = idempotency.transpose()?;
+        let spec = encode_spec(&job, sealed, large_input)?;
+        let live = encode_live(&job, &placement(&job))?;
+        // From here on the options are only on disk.
+        std::sync::Arc::make_mut(&mut job.spec).options = crate::job::RunOptions::new();
+        Ok(NewRow { job, spec, live, idempotency })
+    }
+
+    /// What an idempotency key stands for: everything that was asked for, with names and values of options.
+    fn digest(&self, job: &Job) -> Result<[u8; 16], Error> {
+        let nobody = JobId::new(0, Timestamp::default(), 0);
+        let asked = Job { id: nobody, chain: None, created_at: Timestamp::default(), ..job.clone() };
+        let options = rmp_serde::to_vec(&job.spec.options).map_err(|error| Error::Storage(error.to_string()))?;
+        Ok(keyed_digest(&self.digest_secret, &[&encode_spec(&asked, None, false)?, &options]))
+    }
+
+    /// Applies events to a job, one after the other, and writes the result once. `job` saves a read when the
+    /// caller has the job in hand; a stale one is read again. `output` is stored when the job succeeds.
+    pub(crate) async fn change(
+        &self,
+        job: Job,
+        events: &[Event],
+        output: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Result<Moved, Error> {
+        let mut job = job;
+        loop {
+            let changes = match self.decide(&job, events, output, now)? {
+                Decided::Settled(moved) => return self.settle(moved, events, now).await,
+                Decided::Write(changes) => changes,
+            };
+            let after = changes.first().map(|change| change.after.clone());
+            match (self.writer.send(Op::Change(changes), Urgency::Waited).await, after) {
+                (Ok(Ok(_)), Some(after)) => return Ok(Moved::Changed(after)),
+                (Ok(Err(Refusal::Error(error))), _) => return Err(error),
+                (Ok(Err(Refusal::Stale)), _) => job = self.reload(job.id)?.job,
+                (Ok(Ok(_)), None) | (Err(_), _) => return Err(Error::Closed),
+            }
+        }
+    }
+
+    /// The same without waiting: the change rides in the next group. The job as it will be, or `None` when
+    /// nothing changes. Nobody hears when it is refused as stale: whoever changed the job meanwhile was told
+    /// of the job as it is.
+    pub(crate) fn change_lazily(&self, job: &Job, events: &[Event], now: Timestamp) -> Result<Option<Job>, Error> {
+        let Decided::Write(changes) = self.decide(job, events, None, now)? else { return Ok(None) };
+        let after = changes.first().map(|change| change.after.clone());
+        drop(self.writer.send(Op::Change(changes), Urgency::Lazy));
+        Ok(after)
+    }
+
+    fn reload(&self, id: JobId) -> Result<Stored, Error> {
+        self.find(id)?.ok_or_else(|| Error::NotFound(id.to_string()))
+    }
+
+    fn decide(&self, job: &Job, events: &[Event], output: Option<&[u8]>, now: Timestamp) -> Result<Decided, Error> {
+        let mut after = job.clone();
+        let mut changed = false;
+        for event in events {
+            match apply(&after, event, now) {
+                Ok(Verdict::Changed(next)) => (after, changed) = (next, true),
+                Ok(Verdict::Unchanged) => {}
+                Ok(Verdict::Late) => return Ok(Decided::Settled(Moved::Late(after))),
+                Err(illegal) => return Ok(Decided::Settled(Moved::Illegal(illegal, after))),
+            }
+        }
+        if !changed {
+            return Ok(Decided::Settled(Moved::Unchanged(after)));
+        }
+        let mut changes = vec![encode_change(job, after, output, now)?];
+        self.add_successors(&mut changes, now)?;
+        Ok(Decided::Write(changes))
+    }
+
+    async fn settle(&self, moved: Moved, events: &[Event], now: Timestamp) -> Result<Moved, Error> {
+        if let (Moved::Late(job), Some(Event::Ended { attempt, outcome, .. })) = (&moved, events.last()) {
+            let fact = JobFact::LateOutcome { attempt: *attempt, outcome: outcome.clone() };
+            let bytes = encode_event(now, &fact)?;
+            self.send(Op::Note { id: job.id, at: now, fact, bytes }, Urgency::Waited).await?;
+        }
+        Ok(moved)
+    }
+
+    /// A job that is over is told to those that wait for it, in the same operation, and so on down the graph.
+    fn add_successors(&self, changes: &mut Vec<Change>, now: Timestamp) -> Result<(), Error> {
+        let mut touched: HashSet<Seq> = HashSet::new();
+        let mut next = 0;
+        while let Some(change) = changes.get(next) {
+            next += 1;
+            let ended = change.after.clone();
+            if !ended.status.state.is_final() {
+                continue;
+            }
+            let followers = lock(&self.index).followers(ended.seq());
+            if followers.is_empty() {
+                continue;
+            }
+            let event = Event::Predecessor { id: ended.id, state: ended.status.state };
+            for stored in self.load_many(&followers)?.into_iter().flatten() {
+                // Two failed predecessors end a job once.
+                if touched.contains(&stored.job.seq()) {
+                    continue;
+                }
+                if let Ok(Verdict::Changed(after)) = apply(&stored.job, &event, now) {
+                    touched.insert(stored.job.seq());
+                    changes.push(encode_change(&stored.job, after, None, now)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode_change(before: &Job, after: Job, output: Option<&[u8]>, now: Timestamp) -> Result<Change, Error> {
+    let over = after.status.state.is_final();
+    let bytes = if over { encode_done(&after.status)? } else { encode_live(&after, &placement(&after))? };
+    let fact = fact_of(before, &after).map(|fact| (now, fact));
+    let event = match &fact {
+        Some((at, fact)) if is_stored(fact) => Some(encode_event(*at, fact)?),
+        _ => None,
+    };
+    let succeeded = after.status.state == crate::job::State::Succeeded;
+    let output = output.filter(|_| succeeded).map(<[u8]>::to_vec);
+    Ok(Change { before: before.clone(), after, bytes, fact, event, output })
+}

@@ -1,0 +1,376 @@
+//! Group commit: whatever queued during the last sync is the next group, one transaction, one sync.
+//!
+//! Normally one thread commits. A lone caller that finds the writer free commits for itself, which saves the
+//! hand-off to that thread and back; as soon as operations queue up the thread takes over. Lazy operations
+//! (claims that nobody waits for) ride in the next group, or make one after [`LAZY`].
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use redb::Database;
+use tokio::sync::oneshot;
+
+use super::commit::{Group, Names};
+use super::group::{Committed, Envelope, Listener, Op, Refusal, Reply};
+use super::index::{Index, placement};
+use super::{lock, storage};
+use crate::error::Error;
+use crate::job::{JobEvent, JobFact, State};
+
+/// Rows of one group at most; one larger operation is a group of its own.
+const GROUP_ROWS: usize = 4_096;
+
+/// How long an operation that nobody waits for may lie before it is written.
+const LAZY: Duration = Duration::from_millis(20);
+
+/// Groups of this many rows are sealed (quick-repair): it costs them little and bounds the open after a crash.
+const SEALED_ROWS: usize = 64;
+
+/// After this much quiet the last group is sealed by an empty one.
+const SEAL_AFTER: Duration = Duration::from_millis(50);
+
+/// What the writer and its callers share.
+pub(super) struct Writer {
+    db: Database,
+    index: Arc<Mutex<Index>>,
+    listener: Arc<dyn Listener>,
+    pending: Mutex<Pending>,
+    wake: Condvar,
+    committer: Mutex<Committer>,
+    quick_repair: bool,
+}
+
+#[derive(Default)]
+struct Pending {
+    ops: Vec<Envelope>,
+    /// Somebody waits for one of them.
+    urgent: bool,
+    /// The last group was not sealed.
+    unsealed: bool,
+    /// When the last group was committed.
+    last_commit: Option<Instant>,
+    /// No more operations are taken.
+    closed: bool,
+    /// The disk has failed.
+    failed: Option<String>,
+}
+
+/// Held by whoever commits.
+struct Committer {
+    names: Names,
+}
+
+/// How an operation is to be treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// Somebody waits for it.
+    Waited,
+    /// The same, and the calling thread may commit itself.
+    MayLead,
+    /// Nobody waits.
+    Lazy,
+}
+
+impl Writer {
+    pub(super) fn new(
+        db: Database,
+        index: Arc<Mutex<Index>>,
+        listener: Arc<dyn Listener>,
+        names: Names,
+        quick_repair: bool,
+    ) -> Self {
+        Writer {
+            db,
+            index,
+            listener,
+            pending: Mutex::new(Pending::default()),
+            wake: Condvar::new(),
+            committer: Mutex::new(Committer { names }),
+            quick_repair,
+        }
+    }
+
+    pub(super) fn db(&self) -> &Database {
+        &self.db
+    }
+
+    /// Why the store acknowledges nothing any more, if so.
+    pub(super) fn failure(&self) -> Option<String> {
+        lock(&self.pending).failed.clone()
+    }
+
+    /// Hands in an operation. The answer comes when it is on disk.
+    pub(super) fn send(&self, op: Op, urgency: Urgency) -> oneshot::Receiver<Result<Reply, Refusal>> {
+        let (reply, answer) = oneshot::channel();
+        let mut pending = lock(&self.pending);
+        if let Some(error) = pending.refusal() {
+            drop(pending);
+            let _ = reply.send(Err(Refusal::Error(error)));
+            return answer;
+        }
+        let alone = !pending.urgent;
+        pending.ops.push(Envelope { op, reply: Some(reply) });
+        pending.urgent |= urgency != Urgency::Lazy;
+        if urgency == Urgency::MayLead && alone {
+            if let Ok(mut committer) = self.committer.try_lock() {
+                let group = pending.take();
+                drop(pending);
+                self.commit(&mut committer, group);
+                drop(committer);
+                self.wake_for_leftovers();
+                return answer;
+            }
+        }
+        drop(pending);
+        self.wake.notify_one();
+        answer
+    }
+
+    /// After a caller has committed for itself: the thread takes what came meanwhile, and the sealing.
+    fn wake_for_leftovers(&self) {
+        let mut pending = lock(&self.pending);
+        let first_unsealed = pending.unsealed && pending.last_commit.is_none();
+        pending.last_commit = Some(Instant::now());
+        if !pending.ops.is_empty() || first_unsealed {
+            drop(pending);
+            self.wake.notify_one();
+        }
+    }
+
+    /// The writer thread: commits group after group until the store is closed.
+    pub(super) fn run(&self) {
+        while let Some(group) = self.next_group() {
+            let mut committer = lock(&self.committer);
+            let group = match group {
+                Next::Group => lock(&self.pending).take(),
+                Next::Seal => Vec::new(),
+            };
+            self.commit(&mut committer, group);
+        }
+    }
+
+    /// Waits for work; `None` when the store is closed and everything is written.
+    fn next_group(&self) -> Option<Next> {
+        let mut pending = lock(&self.pending);
+        loop {
+            if pending.failed.is_some() {
+                if pending.closed {
+                    return None;
+                }
+                pending = self.wait(pending, None);
+                continue;
+            }
+            if pending.urgent || (pending.closed && !pending.ops.is_empty()) {
+                return Some(Next::Group);
+            }
+            let quiet = pending.last_commit.map(|at| at.elapsed()).unwrap_or_default();
+            if pending.closed {
+                return pending.unsealed.then_some(Next::Seal);
+            }
+            let wait = if !pending.ops.is_empty() {
+                LAZY
+            } else if pending.unsealed && self.quick_repair {
+                SEAL_AFTER.saturating_sub(quiet)
+            } else {
+                pending.last_commit = None;
+                pending = self.wait(pending, None);
+                continue;
+            };
+            let had = pending.ops.len();
+            if !wait.is_zero() {
+                pending = self.wait(pending, Some(wait));
+            }
+            if had > 0 && !pending.ops.is_empty() {
+                return Some(Next::Group);
+            }
+            let quiet = pending.last_commit.map_or(SEAL_AFTER, |at| at.elapsed());
+            if had == 0 && pending.ops.is_empty() && pending.unsealed && quiet >= SEAL_AFTER {
+                return Some(Next::Seal);
+            }
+        }
+    }
+
+    fn wait<'a>(&self, pending: MutexGuard<'a, Pending>, most: Option<Duration>) -> MutexGuard<'a, Pending> {
+        match most {
+            None => self.wake.wait(pending).unwrap_or_else(std::sync::PoisonError::into_inner),
+            Some(most) => {
+                self.wake.wait_timeout(pending, most).unwrap_or_else(std::sync::PoisonError::into_inner).0
+            }
+        }
+    }
+
+    /// Commits one group and answers it. An error of the disk ends all acknowledging: a failed sync is never
+    /// tried again on the same handle, since nobody knows what it has dropped.
+    fn commit(&self, committer: &mut Committer, mut group: Vec<Envelope>) {
+        let rows: usize = group.iter().map(|envelope| envelope.op.rows()).sum();
+        let seal = self.quick_repair && (rows >= SEALED_ROWS || group.is_empty());
+        match self.write(committer, &group, seal) {
+            Ok(results) => {
+                let told = self.enter(&group, &results);
+                {
+                    let mut pending = lock(&self.pending);
+                    pending.unsealed = !seal;
+                }
+                self.listener.committed(told);
+                for (envelope, result) in group.iter_mut().zip(results) {
+                    if let Some(reply) = envelope.reply.take() {
+                        let _ = reply.send(result);
+                    }
+                }
+            }
+            Err(error) => self.fail(group, &error),
+        }
+    }
+
+    fn write(
+        &self,
+        committer: &mut Committer,
+        group: &[Envelope],
+        seal: bool,
+    ) -> Result<Vec<Result<Reply, Refusal>>, Error> {
+        let mut txn = self.db.begin_write().map_err(storage)?;
+        txn.set_quick_repair(seal);
+        let mut results = Vec::with_capacity(group.len());
+        {
+            let mut rows = Group::new(&txn, &mut committer.names, &self.index);
+            for envelope in group {
+                results.push(rows.write(envelope)?);
+            }
+        }
+        let nothing = !group.is_empty() && results.iter().all(Result::is_err);
+        if nothing {
+            // Everything was refused: there is nothing to sync, and a refusal need not wait for a disk.
+            txn.abort().map_err(storage)?;
+        } else {
+            txn.commit().map_err(storage)?;
+        }
+        Ok(results)
+    }
+
+    /// Takes what is on disk into the index, and notes what there is to tell.
+    fn enter(&self, group: &[Envelope], results: &[Result<Reply, Refusal>]) -> Committed {
+        let wants_events = self.listener.wants_events();
+        let mut told = Committed::default();
+        let mut index = lock(&self.index);
+        let tick_before = index.first_tick();
+        for (envelope, result) in group.iter().zip(results) {
+            match (&envelope.op, result) {
+                (Op::Insert(submission), Ok(Reply::Ids(ids))) => {
+                    for (row, id) in submission.rows.iter().zip(ids) {
+                        if row.job.id != *id {
+                            continue;
+                        }
+                        index.insert(row.job.seq(), &placement(&row.job));
+                        told.ready |= row.job.status.state == State::Queued;
+                        if wants_events {
+                            told.tell(&row.job, row.job.created_at, JobFact::Submitted);
+                        }
+                    }
+                }
+                (Op::Change(changes), Ok(_)) => {
+                    for change in changes {
+                        let seq = change.after.seq();
+                        index.remove(seq, &placement(&change.before));
+                        told.note_change(change, wants_events);
+                        if change.after.status.state.is_final() {
+                            index.forget_followers(seq);
+                        } else {
+                            index.insert(seq, &placement(&change.after));
+                        }
+                    }
+                }
+                (Op::Note { id, at, fact, .. }, Ok(_)) if wants_events => {
+                    told.events.push(JobEvent { id: *id, at: *at, fact: fact.clone() });
+                }
+                _ => {}
+            }
+        }
+        told.ticks = index.first_tick() != tick_before;
+        told
+    }
+
+    /// Fail-stop: everybody gets an error, now and from now on.
+    fn fail(&self, group: Vec<Envelope>, error: &Error) {
+        let text = match error {
+            Error::Storage(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let mut pending = lock(&self.pending);
+        pending.failed = Some(text.clone());
+        pending.urgent = false;
+        let waiting = std::mem::take(&mut pending.ops);
+        drop(pending);
+        self.listener.failed(&text);
+        for envelope in group.into_iter().chain(waiting) {
+            if let Some(reply) = envelope.reply {
+                let _ = reply.send(Err(Refusal::Error(Error::Storage(text.clone()))));
+            }
+        }
+    }
+
+    /// Takes no more operations. The thread writes what is there and ends.
+    pub(super) fn close(&self) {
+        lock(&self.pending).closed = true;
+        self.wake.notify_all();
+    }
+
+    /// Ends as a crash would: what is not written is not written.
+    pub(super) fn abandon(&self) {
+        let mut pending = lock(&self.pending);
+        pending.closed = true;
+        pending.failed.get_or_insert_with(|| "the engine has crashed".into());
+        pending.ops.clear();
+        drop(pending);
+        self.wake.notify_all();
+    }
+}
+
+/// What the writer thread does next.
+enum Next {
+    Group,
+    Seal,
+}
+
+impl Pending {
+    fn refusal(&self) -> Option<Error> {
+        match (&self.failed, self.closed) {
+            (Some(text), _) => Some(Error::Storage(text.clone())),
+            (None, true) => Some(Error::Closed),
+            (None, false) => None,
+        }
+    }
+
+    /// The next group: operations in order, as many as fit.
+    fn take(&mut self) -> Vec<Envelope> {
+        let mut rows = 0;
+        let fits = |envelope: &Envelope| {
+            rows += envelope.op.rows();
+            rows <= GROUP_ROWS
+        };
+        let count = self.ops.iter().map(fits).take_while(|fits| *fits).count().max(1).min(self.ops.len());
+        let rest = self.ops.split_off(count);
+        self.urgent = !rest.is_empty();
+        self.last_commit = Some(Instant::now());
+        std::mem::replace(&mut self.ops, rest)
+    }
+}
+
+impl Committed {
+    fn tell(&mut self, job: &crate::job::Job, at: crate::job::Timestamp, fact: JobFact) {
+        self.events.push(JobEvent { id: job.id, at, fact });
+    }
+
+    fn note_change(&mut self, change: &super::group::Change, wants_events: bool) {
+        let (before, after) = (change.before.status.state, change.after.status.state);
+        self.ready |= after == State::Queued;
+        if after == State::Cancelling && before != State::Cancelling {
+            self.stopping.push(change.after.seq());
+        }
+        if after.is_final() {
+            self.finished.push(change.after.clone());
+        }
+        if let (true, Some((at, fact))) = (wants_events, &change.fact) {
+            self.tell(&change.after, *at, fact.clone());
+        }
+    }
+}
