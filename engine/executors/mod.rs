@@ -1,3 +1,100 @@
-//! The built-in executors.
+//! What runs jobs: the contract of executors, and the built-in ones.
+//!
+//! *Architecture invariant:* an executor reports, the core decides. It has no retries and no opinion on what a
+//! job's state is.
 
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::error::Problem;
+use crate::job::{ChainId, JobId, Outcome, RunHandle, RunOptions, Task};
+
+pub mod function;
 pub mod process;
+
+/// A boxed future, as the methods of object-safe traits return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Runs jobs on a platform that goes on while the engine is down.
+///
+/// Every call may be made twice and must mean the same the second time: an attempt is named by its job and its
+/// number, and what was started under that name is found again.
+pub trait Executor: Send + Sync + 'static {
+    /// Checks a task before its job is accepted.
+    ///
+    /// # Errors
+    /// Every mistake.
+    fn validate(&self, task: &Task) -> Result<(), Vec<Problem>>;
+
+    /// Starts an attempt, or finds it when it was started before. The handle is stored.
+    fn start<'a>(&'a self, order: &'a AttemptOrder) -> BoxFuture<'a, Result<RunHandle, StartError>>;
+
+    /// Finds an attempt that an earlier life of the engine may have started; `None` when there is none, and
+    /// then there never will be one by that name unless it is started again.
+    fn find<'a>(
+        &'a self,
+        attempt: AttemptName,
+        handle: Option<&'a RunHandle>,
+    ) -> BoxFuture<'a, Result<Option<RunHandle>, ContactError>>;
+
+    /// Waits for the end of an attempt. [`Outcome::Interrupted`] when the platform has lost it.
+    fn wait<'a>(
+        &'a self,
+        attempt: AttemptName,
+        handle: &'a RunHandle,
+    ) -> BoxFuture<'a, Result<Outcome, ContactError>>;
+
+    /// Asks an attempt to stop, and makes it after the grace time. Returns at once; [`Executor::wait`] tells
+    /// of the end. Stopping what is over is fine.
+    fn stop<'a>(
+        &'a self,
+        attempt: AttemptName,
+        handle: &'a RunHandle,
+        grace_ms: u64,
+    ) -> BoxFuture<'a, Result<(), ContactError>>;
+
+    /// Removes what is left of an attempt that is over. `succeeded` is what the core made of it.
+    fn remove(&self, attempt: AttemptName, succeeded: bool) -> BoxFuture<'_, Result<(), ContactError>>;
+}
+
+/// The name of an attempt: the fencing pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AttemptName {
+    /// The job.
+    pub job: JobId,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+}
+
+/// Everything an executor needs to start an attempt.
+#[derive(Clone, Debug)]
+pub struct AttemptOrder {
+    /// Its name.
+    pub name: AttemptName,
+    /// The chain the job belongs to.
+    pub chain: Option<ChainId>,
+    /// What runs.
+    pub task: Task,
+    /// The run options, opened and merged; the system's own included.
+    pub options: RunOptions,
+    /// Milliseconds between the polite stop and the forced one.
+    pub stop_grace_ms: u64,
+}
+
+/// An attempt could not be started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// Why. Never holds a secret.
+    pub message: String,
+    /// Whether trying again is pointless.
+    pub permanent: bool,
+}
+
+/// The platform cannot be reached. The attempt may go on; the engine asks again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ContactError {
+    /// Why. Never holds a secret.
+    pub message: String,
+}

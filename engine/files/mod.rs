@@ -2,12 +2,16 @@
 
 mod beneath;
 mod frame;
+mod layout;
 mod log;
 mod log_reader;
 mod mask;
+mod payload;
 
 pub use beneath::{create_work_tree, remove_tree};
 pub use frame::{LogChunk, LogStream, decode_frames};
+pub use layout::Layout;
 pub use log::{LogLimits, LogTotals, LogWriter};
 pub use log_reader::{LogPage, read_log};
 pub use mask::Masker;
+pub use payload::{read_payload, write_payload};

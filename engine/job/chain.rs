@@ -295,6 +295,7 @@ mod tests {
         let state = |states: &[State]| summarize(states.iter().copied()).state;
         assert_eq!(state(&[Waiting, Queued]), ChainState::Pending);
         assert_eq!(state(&[Succeeded, Waiting]), ChainState::Running);
+        assert_eq!(state(&[Cancelling, Waiting]), ChainState::Running);
         assert_eq!(state(&[Succeeded, Succeeded]), ChainState::Succeeded);
         assert_eq!(state(&[Succeeded, Cancelled, Failed]), ChainState::Failed);
         assert_eq!(state(&[Succeeded, Cancelled]), ChainState::Cancelled);

@@ -25,7 +25,8 @@ pub enum Event {
     },
     /// Time has passed: waits that are over and deadlines that have gone by take effect.
     Tick,
-    /// A slot was given to it; the next attempt begins.
+    /// A slot was given to it; the next attempt begins. Illegal once a deadline of the job has passed: the
+    /// tick that is due ends it.
     Claim,
     /// The attempt got to this step.
     Step(Step),

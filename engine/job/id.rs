@@ -139,6 +139,16 @@ mod tests {
             let at = Timestamp::from_millis(millis);
             prop_assert!(JobId::new(a, at, tags.0) < JobId::new(a + 1, at, tags.1));
         }
+
+        #[test]
+        fn no_text_breaks_the_parser(text in "\\PC{0,50}|[0-9a-fA-F{}:urnid-]{30,50}|[0-9a-f]{32}", bits: u128) {
+            for text in [text, Uuid::from_u128(bits).to_string()] {
+                if let Ok(id) = text.parse::<JobId>() {
+                    prop_assert_eq!(id.to_string().parse(), Ok(id));
+                    prop_assert_eq!(JobId::new(id.seq(), id.created_at(), id.tag()), id);
+                }
+            }
+        }
     }
 
     #[test]

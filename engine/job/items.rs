@@ -21,6 +21,10 @@ pub struct ItemCounts {
 
 impl ItemCounts {
     /// `count` more items, all pending. `None` when the counter would overflow.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "can fail, which `+` must not"
+    )]
     pub fn add(self, count: u32) -> Option<ItemCounts> {
         Some(ItemCounts {
             total: self.total.checked_add(count)?,

@@ -19,6 +19,15 @@ pub mod time;
 pub mod transition;
 pub mod validate;
 
+#[cfg(test)]
+mod chain_laws;
+#[cfg(test)]
+mod diagram;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod stories;
+
 pub use chain::{ChainState, ChainSummary, GraphError};
 pub use effect::{Effect, pending_effects};
 pub use event::{Event, EventKind, JobEvent, JobFact};

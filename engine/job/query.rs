@@ -110,7 +110,7 @@ mod tests {
         }
 
         #[test]
-        fn any_other_text_is_refused_or_is_the_one_spelling(text in "[no]?[0-9a-f+-]{0,20}") {
+        fn any_other_text_is_refused_or_is_the_one_spelling(text in "[no]?[0-9a-f+-]{0,20}|[no]?\\PC{0,20}") {
             if let Ok(cursor) = text.parse::<Cursor>() {
                 prop_assert_eq!(cursor.to_string(), text);
             }

@@ -63,19 +63,24 @@ impl Backoff {
         full.saturating_sub(taken_off as u64)
     }
 
+    /// Counts in fractions of a millisecond, or a short delay with a small factor would never grow.
     fn full_delay_ms(&self, attempt: u32) -> u64 {
-        let mut delay = u128::from(self.initial_ms);
+        let max = u128::from(self.max_ms) << FRACTION_BITS;
+        let mut delay = u128::from(self.initial_ms) << FRACTION_BITS;
         for _ in 1..attempt {
             let next = delay * u128::from(self.factor_percent) / 100;
-            if next == delay || next >= u128::from(self.max_ms) {
+            if next == delay || next >= max {
                 delay = next;
                 break;
             }
             delay = next;
         }
-        delay.min(u128::from(self.max_ms)) as u64
+        (delay.min(max) >> FRACTION_BITS) as u64
     }
 }
+
+/// 64 bits of a delay, 32 of the factor and these fit into 128.
+const FRACTION_BITS: u32 = 20;
 
 /// The outcomes that are worth another attempt. An outcome that the executor calls permanent never is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +158,18 @@ mod tests {
     }
 
     #[test]
+    fn a_short_delay_grows_by_a_small_factor() {
+        let backoff = Backoff {
+            initial_ms: 5,
+            factor_percent: 110,
+            max_ms: 1_000,
+            jitter_percent: 0,
+        };
+        let delays = [1, 2, 3, 4, 11].map(|attempt| backoff.delay_ms(attempt, 0));
+        assert_eq!(delays, [5, 5, 6, 6, 12]);
+    }
+
+    #[test]
     fn jitter_takes_off_at_most_its_share() {
         let backoff = Backoff {
             initial_ms: 1_000,
@@ -172,7 +189,7 @@ mod tests {
             max_ms: u64::MAX,
             jitter_percent: 0,
         };
-        assert!(backoff.delay_ms(u32::MAX, 0) >= 1);
+        assert_eq!(backoff.delay_ms(u32::MAX, 0), u64::MAX);
         let frozen = Backoff {
             initial_ms: 0,
             factor_percent: 200,

@@ -76,6 +76,7 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn shows_rfc_3339() {
@@ -91,6 +92,25 @@ mod tests {
             Timestamp::from_millis(1_795_297_027_123).to_string(),
             "2026-11-21T21:37:07.123Z"
         );
+    }
+
+    #[test]
+    fn every_moment_has_a_text() {
+        assert_eq!(Timestamp::MAX.to_string(), "584556019-04-03T14:25:51.615Z");
+    }
+
+    proptest! {
+        #[test]
+        fn later_moments_have_later_texts(day in 0_u64..2_900_000, in_day in 0_u64..86_400_000, later in 1_u64..400_000_000) {
+            // As long as years have four digits, texts are in the order of time.
+            let at = Timestamp::from_millis(day * 86_400_000 + in_day);
+            prop_assert!(at.to_string() < at.plus_millis(later).to_string());
+        }
+
+        #[test]
+        fn no_moment_breaks_the_text(millis: u64) {
+            prop_assert!(Timestamp::from_millis(millis).to_string().ends_with('Z'));
+        }
     }
 
     #[test]

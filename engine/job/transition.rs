@@ -14,6 +14,10 @@ use super::time::Timestamp;
 
 /// What [`apply`] says to a legal event.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a change is the common case and is moved out at once; a box would cost an allocation each"
+)]
 pub enum Verdict {
     /// The job as it is from now on, one revision further.
     Changed(Job),
@@ -84,7 +88,8 @@ pub fn apply(job: &Job, event: &Event, now: Timestamp) -> Result<Verdict, Illega
             outcome,
             roll,
         } => {
-            if *attempt > job.status.attempt {
+            // Attempts are counted from 1: none ends before the first began.
+            if *attempt == 0 || *attempt > job.status.attempt {
                 return Err(illegal(job, event));
             }
             if *attempt < job.status.attempt || !has_attempt(job) {
@@ -215,7 +220,9 @@ fn tick(job: &Job, now: Timestamp) -> Option<Status> {
 
 fn claim(job: &Job, now: Timestamp) -> Option<Status> {
     let status = &job.status;
-    (status.state == Queued).then(|| Status {
+    // A deadline that has passed is not overtaken by a free slot: after an outage both are there at once.
+    let free = status.state == Queued && tick(job, now).is_none();
+    free.then(|| Status {
         state: Running,
         step: Some(Step::Preparing),
         attempt: status.attempt + 1,

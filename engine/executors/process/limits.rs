@@ -10,28 +10,15 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use crate::job::ProcessLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde::{Deserialize, Serialize};
 
 /// The hidden first argument: `--windlass-limit LIMITS PROGRAM-PATH PROGRAM-NAME ARGS…`.
 pub(super) const LIMIT_ARG: &str = "--windlass-limit";
 
-/// What a job may use; `None` is what the engine itself may use.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessLimits {
-    /// Address space of each process of the job (RLIMIT_AS).
-    pub memory_bytes: Option<u64>,
-    /// CPU time of each process of the job (RLIMIT_CPU): SIGXCPU, and SIGKILL a second later.
-    pub cpu_seconds: Option<u64>,
-    /// Open files of each process of the job (RLIMIT_NOFILE).
-    pub open_files: Option<u64>,
-    /// The size of a file the job writes (RLIMIT_FSIZE): SIGXFSZ.
-    pub file_size_bytes: Option<u64>,
-}
-
 impl ProcessLimits {
     /// The limits as an argument of the helper; `None` when there are none.
-    pub(super) fn to_arg(&self) -> Option<String> {
+    pub(super) fn to_arg(self) -> Option<String> {
         let named = [
             ("AS", self.memory_bytes),
             ("CPU", self.cpu_seconds),

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 mod attach;
 mod capture;
+mod executor;
 mod job;
 mod launch;
 mod leftovers;
@@ -27,9 +28,10 @@ mod running;
 mod supervisor;
 
 pub use attach::{Attached, attach, remove};
+pub(crate) use executor::ProcessExecutor;
 pub use launch::Supervisor;
 pub use leftovers::ProcessIdentity;
-pub use limits::ProcessLimits;
+pub use crate::job::ProcessLimits;
 pub use order::LaunchOrder;
 pub use record::{ExitOutcome, ExitRecord};
 pub use running::RunningProcess;

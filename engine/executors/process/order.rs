@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::ProcessLimits;
+use crate::job::ProcessLimits;
 use crate::files::LogLimits;
 
 /// The environment alone may be megabytes; more than this is no order.

@@ -1,0 +1,114 @@
+//! Every limit of the engine, in one place.
+
+use std::collections::BTreeMap;
+
+use crate::files::LogLimits;
+use crate::job::JobLimits;
+
+/// How an engine is run. [`EngineConfig::default`] suits a machine that does other things too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Attempts that may be under way at once in a queue that [`EngineConfig::queues`] does not name.
+    pub default_slots: usize,
+    /// Attempts that may be under way at once, by queue. 0 stops a queue.
+    pub queues: BTreeMap<String, usize>,
+    /// Live jobs that one queue may hold; a submission over it is refused.
+    pub queue_limit: u64,
+    /// How much longer a job may have waited to stand level with one of the next higher priority, in
+    /// milliseconds. Smaller values make priorities weaker; low ones are never starved.
+    pub ageing_ms: u64,
+    /// Bounds on what one job may ask for.
+    pub job_limits: JobLimits,
+    /// How much of the log of an attempt is kept.
+    pub log_limits: LogLimits,
+    /// Inputs and outputs over this many bytes lie in files beside the store.
+    pub inline_payload_bytes: usize,
+    /// Bytes of the output of a function.
+    pub output_bytes: usize,
+    /// Jobs on one page of a list.
+    pub page_jobs: usize,
+    /// Bytes of one page of a log.
+    pub page_log_bytes: usize,
+    /// Events that a slow subscriber may be behind before it misses some.
+    pub event_backlog: usize,
+    /// How long [`Engine::shutdown`](crate::Engine::shutdown) lets functions finish, in milliseconds.
+    pub shutdown_grace_ms: u64,
+    /// Bytes of the store's page cache.
+    pub cache_bytes: usize,
+    /// Seals commits so that the open after a crash is fast; costs small groups a second sync when idle.
+    pub quick_repair: bool,
+    /// What becomes of the work trees of attempts.
+    pub keep_work: KeepWork,
+    /// When finished jobs are forgotten.
+    pub retention: Retention,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        EngineConfig {
+            default_slots: (2 * cores).max(4),
+            queues: BTreeMap::new(),
+            queue_limit: 10_000_000,
+            ageing_ms: 10_000,
+            job_limits: JobLimits::default(),
+            log_limits: LogLimits { head_bytes: 8 << 20, tail_bytes: 8 << 20 },
+            inline_payload_bytes: 64 << 10,
+            output_bytes: 16 << 20,
+            page_jobs: 1_000,
+            page_log_bytes: 1 << 20,
+            event_backlog: 65_536,
+            shutdown_grace_ms: 10_000,
+            cache_bytes: 64 << 20,
+            quick_repair: true,
+            keep_work: KeepWork::default(),
+            retention: Retention::default(),
+        }
+    }
+}
+
+impl EngineConfig {
+    /// The slots of a queue.
+    pub fn slots(&self, queue: &str) -> usize {
+        self.queues.get(queue).copied().unwrap_or(self.default_slots)
+    }
+}
+
+/// What becomes of the work tree of an attempt when it is over. Whatever is kept goes with the job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeepWork {
+    /// Kept after a failure, removed after a success.
+    #[default]
+    Failed,
+    /// Always kept.
+    All,
+    /// Always removed.
+    Nothing,
+}
+
+/// When finished jobs are forgotten, oldest submission first. What is `None` sets no limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Milliseconds since the end.
+    pub max_age_ms: Option<u64>,
+    /// Finished jobs.
+    pub max_jobs: Option<u64>,
+    /// Bytes of their records and files together.
+    pub max_bytes: Option<u64>,
+    /// How often this is looked at, in milliseconds.
+    pub interval_ms: u64,
+}
+
+impl Default for Retention {
+    /// No limit; looked at once an hour.
+    fn default() -> Self {
+        Retention { max_age_ms: None, max_jobs: None, max_bytes: None, interval_ms: 3_600_000 }
+    }
+}
+
+impl Retention {
+    /// Whether anything is ever forgotten.
+    pub fn is_limited(&self) -> bool {
+        self.max_age_ms.is_some() || self.max_jobs.is_some() || self.max_bytes.is_some()
+    }
+}

@@ -1,0 +1,261 @@
+//! Jobs that are functions of the embedding program: async Rust, called by name, JSON in and out.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+
+use super::{AttemptName, BoxFuture};
+use crate::clock::Clock;
+use crate::files::{LogLimits, LogStream, LogWriter, Masker};
+use crate::job::{JobEvent, JobFact, RunOptions};
+
+/// Why a function did not do its work. Any error turns into one that may be tried again.
+pub struct FunctionError {
+    message: String,
+    permanent: bool,
+}
+
+impl FunctionError {
+    /// An error that another attempt may not meet.
+    pub fn new(message: impl fmt::Display) -> Self {
+        FunctionError { message: message.to_string(), permanent: false }
+    }
+
+    /// An error that every attempt would meet: the job fails at once.
+    pub fn permanent(message: impl fmt::Display) -> Self {
+        FunctionError { message: message.to_string(), permanent: true }
+    }
+
+    pub(crate) fn into_parts(self) -> (String, bool) {
+        (self.message, self.permanent)
+    }
+}
+
+impl fmt::Debug for FunctionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl<E: std::error::Error> From<E> for FunctionError {
+    fn from(error: E) -> Self {
+        FunctionError::new(error)
+    }
+}
+
+/// A function that is registered as a type of its own. Closures need no such type.
+pub trait Function: Send + Sync + 'static {
+    /// What it is given.
+    type Input: DeserializeOwned + Send;
+    /// What it returns.
+    type Output: Serialize;
+    /// The name it is registered under.
+    const NAME: &'static str;
+
+    /// Does the work. Called at least once, or at most once when the job says `on_crash: fail`.
+    fn run(
+        &self,
+        context: FunctionContext,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self::Output, FunctionError>> + Send;
+}
+
+type Handler = dyn Fn(FunctionContext, Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, FunctionError>> + Send + Sync;
+
+/// The registered functions.
+#[derive(Clone, Default)]
+pub(crate) struct Functions(HashMap<String, Registered>);
+
+/// A registered function.
+#[derive(Clone)]
+pub(crate) struct Registered {
+    /// Calls of it that may be under way at once; `None`: as many as there are slots.
+    pub(crate) concurrency: Option<usize>,
+    handler: Arc<Handler>,
+}
+
+impl Functions {
+    pub(crate) fn get(&self, name: &str) -> Option<&Registered> {
+        self.0.get(name)
+    }
+
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Registers `call` under `name`; the last one of a name counts.
+    pub(crate) fn register<I, O, F, R>(&mut self, name: String, concurrency: Option<usize>, call: F)
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize,
+        F: Fn(FunctionContext, I) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<O, FunctionError>> + Send + 'static,
+    {
+        let call = Arc::new(call);
+        let handler = move |context: FunctionContext, input: Vec<u8>| -> BoxFuture<'static, _> {
+            let call = call.clone();
+            Box::pin(async move {
+                let input = serde_json::from_slice(&input)
+                    .map_err(|error| FunctionError::permanent(format!("the input does not fit: {error}")))?;
+                let output = call(context, input).await?;
+                serde_json::to_vec(&output)
+                    .map_err(|error| FunctionError::permanent(format!("the output is no JSON: {error}")))
+            })
+        };
+        self.0.insert(name, Registered { concurrency, handler: Arc::new(handler) });
+    }
+}
+
+impl Registered {
+    pub(crate) fn call(
+        &self,
+        context: FunctionContext,
+        input: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>, FunctionError>> {
+        (self.handler)(context, input)
+    }
+}
+
+/// Tells an attempt that it is to stop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StopSignal(Arc<Stop>);
+
+#[derive(Debug, Default)]
+struct Stop {
+    raised: AtomicBool,
+    wake: Notify,
+}
+
+impl StopSignal {
+    pub(crate) fn raise(&self) {
+        self.0.raised.store(true, Ordering::Release);
+        self.0.wake.notify_waiters();
+    }
+
+    pub(crate) fn is_raised(&self) -> bool {
+        self.0.raised.load(Ordering::Acquire)
+    }
+
+    pub(crate) async fn raised(&self) {
+        let wake = self.0.wake.notified();
+        tokio::pin!(wake);
+        // Register interest, then look, then wait: a signal in between is not lost.
+        wake.as_mut().enable();
+        if !self.is_raised() {
+            wake.await;
+        }
+    }
+}
+
+/// How far a running function is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// 0 to 100.
+    pub percent: u8,
+    /// A word on what it does.
+    pub message: String,
+}
+
+/// What a function may know and do while it runs. Cheap to clone.
+#[derive(Clone)]
+pub struct FunctionContext(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) name: AttemptName,
+    pub(crate) options: RunOptions,
+    pub(crate) stop: StopSignal,
+    pub(crate) clock: Clock,
+    pub(crate) progress: Mutex<Option<Progress>>,
+    pub(crate) publish: Arc<dyn Fn(JobEvent) + Send + Sync>,
+    pub(crate) log: Mutex<FunctionLog>,
+}
+
+impl FunctionContext {
+    pub(crate) fn new(inner: Inner) -> Self {
+        FunctionContext(Arc::new(inner))
+    }
+
+    /// The job and the number of the attempt: usable as an idempotency key towards other systems.
+    pub fn attempt(&self) -> AttemptName {
+        self.0.name
+    }
+
+    /// The value of a run option.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.0.options.get(name).map(|value| value.value.as_str())
+    }
+
+    /// Whether the job is being cancelled or has passed a deadline. What still runs after the grace time of
+    /// the job is dropped at its next await.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.stop.is_raised()
+    }
+
+    /// Returns when the job is being cancelled or has passed a deadline.
+    pub async fn cancelled(&self) {
+        self.0.stop.raised().await;
+    }
+
+    /// Tells how far it is: seen by [`Engine::get`](crate::Engine::get) and by subscribers, not stored.
+    /// More than 100 percent counts as 100.
+    pub fn progress(&self, percent: u8, message: impl Into<String>) {
+        let progress = Progress { percent: percent.min(100), message: message.into() };
+        let fact = JobFact::Progress { percent: progress.percent, message: progress.message.clone() };
+        *self.0.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        (self.0.publish)(JobEvent { id: self.0.name.job, at: self.0.clock.now(), fact });
+    }
+
+    pub(crate) fn last_progress(&self) -> Option<Progress> {
+        self.0.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes a line to the log of the job. Secret options are masked.
+    pub fn log(&self, line: impl AsRef<str>) {
+        let at = self.0.clock.now().as_millis();
+        let mut log = self.0.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.write_line(line.as_ref(), at, &self.0.options);
+    }
+
+    /// Sleeps on the clock of the engine, which tests can move.
+    pub async fn sleep(&self, millis: u64) {
+        self.0.clock.sleep(millis).await;
+    }
+}
+
+/// The log of a function: opened at the first line.
+pub(crate) struct FunctionLog {
+    dir: std::path::PathBuf,
+    limits: LogLimits,
+    open: Option<(LogWriter, Masker)>,
+}
+
+impl FunctionLog {
+    pub(crate) fn new(dir: std::path::PathBuf, limits: LogLimits) -> Self {
+        FunctionLog { dir, limits, open: None }
+    }
+
+    /// A log that cannot be written does not stop the work; the engine's own log tells of it.
+    fn write_line(&mut self, line: &str, at_ms: u64, options: &RunOptions) {
+        if self.open.is_none() {
+            match LogWriter::open(self.dir.clone(), self.limits) {
+                Ok(writer) => self.open = Some((writer, Masker::new(options.secrets()))),
+                Err(error) => return tracing::warn!(%error, "the log of a function cannot be opened"),
+            }
+        }
+        let Some((writer, masker)) = &mut self.open else { return };
+        let mut bytes = masker.push(line.as_bytes());
+        bytes.extend(masker.flush());
+        bytes.push(b'\n');
+        if let Err(error) = writer.write(LogStream::Stdout, at_ms, &bytes) {
+            tracing::warn!(%error, "a log line of a function is lost");
+        }
+    }
+}

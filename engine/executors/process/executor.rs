@@ -1,0 +1,180 @@
+//! The `process` executor: the contract of executors over supervised processes.
+
+use std::path::PathBuf;
+
+use super::{
+    Attached, ExitOutcome, ExitRecord, LaunchOrder, ProcessError, Supervisor, attach, remove,
+};
+use crate::config::KeepWork;
+use crate::error::Problem;
+use crate::executors::{AttemptName, AttemptOrder, BoxFuture, ContactError, Executor, StartError};
+use crate::files::{Layout, LogLimits, create_work_tree, remove_tree};
+use crate::job::{Outcome, RunHandle, RunOptions, Task};
+
+/// Where programs are looked up when the job does not set `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Runs jobs as processes of this machine.
+pub(crate) struct ProcessExecutor {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) layout: Layout,
+    pub(crate) log_limits: LogLimits,
+    pub(crate) keep_work: KeepWork,
+}
+
+impl ProcessExecutor {
+    fn run_dir(&self, name: AttemptName) -> PathBuf {
+        self.layout.run(name.job, name.attempt)
+    }
+
+    fn launch_order(&self, order: &AttemptOrder) -> Result<LaunchOrder, StartError> {
+        let Task::Process(task) = &order.task else {
+            let message = "the task is not for the process executor".to_owned();
+            return Err(StartError { message, permanent: true });
+        };
+        let AttemptName { job, attempt } = order.name;
+        let work_dir = self.layout.work(job, attempt);
+        let chain_dir = order.chain.map(|chain| self.layout.chain(chain));
+        let made = create_work_tree(&work_dir, &["input", "output", "tmp"])
+            .and_then(|()| chain_dir.as_deref().map_or(Ok(()), std::fs::create_dir_all));
+        made.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
+        Ok(LaunchOrder {
+            run_dir: self.run_dir(order.name),
+            log_dir: self.layout.log(job, attempt),
+            program: task.program.clone(),
+            args: task.args.clone(),
+            env: environment(order, &work_dir, chain_dir.as_deref()),
+            secrets: order.options.secrets().map(str::to_owned).collect(),
+            log_limits: self.log_limits,
+            limits: task.limits,
+            grace_ms: order.stop_grace_ms,
+            work_dir,
+        })
+    }
+}
+
+/// The whole environment of a job: the documented minimum, its options over that, the system's own on top.
+fn environment(
+    order: &AttemptOrder,
+    work_dir: &std::path::Path,
+    chain_dir: Option<&std::path::Path>,
+) -> Vec<(String, String)> {
+    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let mut minimum = RunOptions::new();
+    minimum.set("PATH", DEFAULT_PATH).set("LANG", "C.UTF-8");
+    minimum.set("HOME", text(work_dir)).set("TMPDIR", text(&work_dir.join("tmp")));
+    let mut system = RunOptions::new();
+    system.set("WINDLASS_JOB_ID", order.name.job.to_string());
+    system.set("WINDLASS_ATTEMPT", order.name.attempt.to_string());
+    system.set("WINDLASS_WORK", text(work_dir));
+    if let Some(dir) = chain_dir {
+        system.set("WINDLASS_CHAIN_DIR", text(dir));
+    }
+    let merged = minimum.overlaid(order.options.clone()).overlaid(system);
+    merged.iter().map(|(name, value)| (name.to_owned(), value.value.clone())).collect()
+}
+
+impl Executor for ProcessExecutor {
+    fn validate(&self, task: &Task) -> Result<(), Vec<Problem>> {
+        match task {
+            Task::Process(_) => Ok(()),
+            _ => Err(vec![Problem {
+                field: "executor".into(),
+                problem: "the process executor runs programs only".into(),
+                allowed: "a command".into(),
+            }]),
+        }
+    }
+
+    fn start<'a>(&'a self, order: &'a AttemptOrder) -> BoxFuture<'a, Result<RunHandle, StartError>> {
+        Box::pin(async move {
+            let launch = self.launch_order(order)?;
+            match self.supervisor.launch(&launch).await {
+                // A program that could not be started has ended: its end tells why.
+                Ok(_running) => Ok(RunHandle(Vec::new())),
+                Err(error) => Err(StartError { message: error.to_string(), permanent: false }),
+            }
+        })
+    }
+
+    fn find<'a>(
+        &'a self,
+        attempt: AttemptName,
+        _handle: Option<&'a RunHandle>,
+    ) -> BoxFuture<'a, Result<Option<RunHandle>, ContactError>> {
+        Box::pin(async move {
+            match attach(&self.run_dir(attempt)).map_err(contact)? {
+                Attached::Running(_) | Attached::Ended(_) | Attached::Lost => Ok(Some(RunHandle(Vec::new()))),
+                Attached::NeverStarted => {
+                    // A supervisor that is just about to claim the directory fails once it is gone.
+                    remove(&self.run_dir(attempt)).map_err(contact)?;
+                    Ok(None)
+                }
+            }
+        })
+    }
+
+    fn wait<'a>(
+        &'a self,
+        attempt: AttemptName,
+        _handle: &'a RunHandle,
+    ) -> BoxFuture<'a, Result<Outcome, ContactError>> {
+        Box::pin(async move {
+            match attach(&self.run_dir(attempt)).map_err(contact)? {
+                Attached::Running(running) => match running.wait().await {
+                    Ok(record) => Ok(outcome_of(&record)),
+                    Err(ProcessError::Lost { .. }) => Ok(Outcome::Interrupted),
+                    Err(error) => Err(contact(error)),
+                },
+                Attached::Ended(record) => Ok(outcome_of(&record)),
+                Attached::NeverStarted | Attached::Lost => Ok(Outcome::Interrupted),
+            }
+        })
+    }
+
+    fn stop<'a>(
+        &'a self,
+        attempt: AttemptName,
+        _handle: &'a RunHandle,
+        grace_ms: u64,
+    ) -> BoxFuture<'a, Result<(), ContactError>> {
+        Box::pin(async move {
+            match attach(&self.run_dir(attempt)).map_err(contact)? {
+                Attached::Running(running) => running.stop(grace_ms).map_err(contact),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn remove(&self, attempt: AttemptName, succeeded: bool) -> BoxFuture<'_, Result<(), ContactError>> {
+        Box::pin(async move {
+            remove(&self.run_dir(attempt)).map_err(contact)?;
+            let keep = match self.keep_work {
+                KeepWork::All => true,
+                KeepWork::Failed => !succeeded,
+                KeepWork::Nothing => false,
+            };
+            if keep {
+                return Ok(());
+            }
+            let removed = remove_tree(&self.layout.of_attempt(attempt.job, attempt.attempt));
+            removed.map_err(|error| ContactError { message: format!("the work tree stays: {error}") })
+        })
+    }
+}
+
+fn contact(error: ProcessError) -> ContactError {
+    ContactError { message: error.to_string() }
+}
+
+fn outcome_of(record: &ExitRecord) -> Outcome {
+    match &record.outcome {
+        // What ended after a stop was asked for was stopped, however it ended.
+        _ if record.stopped => Outcome::Stopped,
+        _ if record.out_of_memory => Outcome::OutOfMemory,
+        ExitOutcome::Exited { code: 0 } => Outcome::Succeeded,
+        ExitOutcome::Exited { code } => Outcome::Exit { code: *code },
+        ExitOutcome::Signalled { signal, .. } => Outcome::Signal { signal: *signal },
+        ExitOutcome::NotStarted { message } => Outcome::NotStarted { message: message.clone(), permanent: true },
+    }
+}
