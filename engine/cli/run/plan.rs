@@ -1,0 +1,228 @@
+//! From job files to submitted jobs, or to the ones that an earlier run left unfinished.
+
+use std::path::{Path, PathBuf};
+
+use crate::Engine;
+use crate::cli::failure::{Failure, USAGE};
+use crate::cli::jobfile::{JobFile, parse_job_file};
+use crate::cli::output::note;
+use crate::clock::Clock;
+use crate::job::{Filter, JobId, Order, RunOptions, State};
+
+/// The option with the directory of the job file.
+const DIR_OPTION: &str = "JOB_FILE_DIR";
+/// Characters of a file's name that are kept in the config of its jobs.
+const NAME_CHARS: usize = 100;
+/// Jobs read at once while the rest of a chain is looked for.
+const PAGE: usize = 1_000;
+
+/// A file that was read without a mistake.
+pub(super) struct Planned {
+    pub(super) path: PathBuf,
+    /// The config of its jobs: what an interrupted run is found again by.
+    config: String,
+    file: JobFile,
+}
+
+/// What became of the jobs of a file.
+pub(super) enum Started {
+    /// They were submitted.
+    Anew(Vec<JobId>),
+    /// An earlier run submitted them and did not see their end.
+    Resumed {
+        ids: Vec<JobId>,
+        unfinished: Vec<JobId>,
+    },
+}
+
+/// Reads all files before anything is submitted.
+///
+/// # Errors
+/// All mistakes of all files have been told by then.
+pub(super) fn read_files(paths: &[PathBuf], pairs: &[String]) -> Result<Vec<Planned>, Failure> {
+    let mut planned = Vec::with_capacity(paths.len());
+    let mut is_bad = false;
+    for path in paths {
+        match read_file(path, pairs) {
+            Ok(file) => planned.push(file),
+            Err(mistakes) => {
+                is_bad = true;
+                mistakes.iter().for_each(|mistake| note(mistake));
+            }
+        }
+    }
+    if is_bad {
+        Err(Failure::new(USAGE, ""))
+    } else {
+        Ok(planned)
+    }
+}
+
+fn read_file(path: &Path, pairs: &[String]) -> Result<Planned, Vec<String>> {
+    let name = path.display().to_string();
+    let cannot = |error: std::io::Error| vec![format!("{name}: cannot be read: {error}")];
+    let text = std::fs::read(path).map_err(cannot)?;
+    let absolute = std::path::absolute(path).map_err(cannot)?;
+    let env = |variable: &str| std::env::var(variable).ok();
+    let mut file = parse_job_file(&text, &name, &env)
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let Some(dir) = absolute.parent().and_then(Path::to_str) else {
+        return Err(vec![format!(
+            "{name}: the path of its directory is not UTF-8"
+        )]);
+    };
+    let config = config_of(&file, &absolute, &text, pairs);
+    for spec in &mut file.jobs {
+        if spec.options.get(DIR_OPTION).is_none() {
+            spec.options.set(DIR_OPTION, dir);
+        }
+        spec.config.get_or_insert_with(|| config.clone());
+    }
+    Ok(Planned {
+        path: path.to_owned(),
+        config,
+        file,
+    })
+}
+
+/// `NAME@DIGEST`: the same for the same file with the same content and request options, so that a second run of it
+/// finds the jobs of the first.
+fn config_of(file: &JobFile, path: &Path, text: &[u8], pairs: &[String]) -> String {
+    let stem = path
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default();
+    let name = file.name.as_deref().unwrap_or(stem);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut plain: String = name
+        .chars()
+        .take(NAME_CHARS)
+        .map(|c| if is_plain(c) { c } else { '-' })
+        .collect();
+    if !plain.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        plain.insert(0, '_');
+    }
+    let mut digest = Fnv::default();
+    digest.part(path.as_os_str().as_encoded_bytes());
+    digest.part(text);
+    pairs.iter().for_each(|pair| digest.part(pair.as_bytes()));
+    format!("{plain}@{:012x}", digest.0 >> 16)
+}
+
+/// FNV-1a: tells files apart, protects nothing.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    /// Takes the length first, so that parts cannot run into each other.
+    fn part(&mut self, bytes: &[u8]) {
+        let length = (bytes.len() as u64).to_le_bytes();
+        for byte in length.iter().chain(bytes) {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+/// Submits the jobs of a file, unless an earlier run of it is unfinished.
+pub(super) async fn start(
+    engine: &Engine,
+    planned: &Planned,
+    request: RunOptions,
+) -> Result<Started, Failure> {
+    if let Some(resumed) = unfinished(engine, &planned.config)? {
+        return Ok(resumed);
+    }
+    let specs = planned.file.specs_at(Clock::system().now());
+    match engine.submit_chain(specs, request).await {
+        Ok(ids) => Ok(Started::Anew(ids)),
+        Err(error) => {
+            let failure = Failure::from(error);
+            let message = format!("{}: {}", planned.path.display(), failure.message);
+            Err(Failure { message, ..failure })
+        }
+    }
+}
+
+/// The jobs of the newest run of a file, when some of them are not finished.
+fn unfinished(engine: &Engine, config: &str) -> Result<Option<Started>, Failure> {
+    let newest = Filter {
+        config: Some(config.to_owned()),
+        ..Filter::default()
+    };
+    let page = engine.list(&newest, None, 1)?;
+    let Some(newest) = page.jobs.first() else {
+        return Ok(None);
+    };
+    let states: Vec<(JobId, State)> = match newest.job.chain {
+        None => vec![(newest.job.id, newest.job.state())],
+        Some(chain) => {
+            let of_chain = Filter {
+                chain: Some(chain),
+                order: Order::OldestFirst,
+                ..Filter::default()
+            };
+            let mut states = Vec::new();
+            let mut cursor = None;
+            loop {
+                let page = engine.list(&of_chain, cursor, PAGE)?;
+                states.extend(page.jobs.iter().map(|view| (view.job.id, view.job.state())));
+                cursor = page.next;
+                if cursor.is_none() {
+                    break states;
+                }
+            }
+        }
+    };
+    let open = states.iter().filter(|(_, state)| !state.is_final());
+    let unfinished: Vec<JobId> = open.map(|(id, _)| *id).collect();
+    if unfinished.is_empty() {
+        return Ok(None);
+    }
+    let ids = states.into_iter().map(|(id, _)| id).collect();
+    Ok(Some(Started::Resumed { ids, unfinished }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(name: Option<&str>, path: &str, text: &str, pairs: &[&str]) -> String {
+        let mut file = parse_job_file(b"command: a", "f", &|_| None).unwrap();
+        file.name = name.map(str::to_owned);
+        let pairs: Vec<String> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
+        config_of(&file, Path::new(path), text.as_bytes(), &pairs)
+    }
+
+    #[test]
+    fn a_config_tells_runs_apart() {
+        let one = config(None, "/a/jobs.yaml", "text", &["A=1"]);
+        assert_eq!(one, config(None, "/a/jobs.yaml", "text", &["A=1"]));
+        let (name, digest) = one.split_once('@').unwrap();
+        assert_eq!((name, digest.len()), ("jobs", 12));
+        for other in [
+            config(None, "/b/jobs.yaml", "text", &["A=1"]),
+            config(None, "/a/jobs.yaml", "text ", &["A=1"]),
+            config(None, "/a/jobs.yaml", "text", &["A=2"]),
+            config(None, "/a/jobs.yaml", "text", &["A=", "1"]),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn a_config_is_a_good_name() {
+        let long = "ä ".repeat(200);
+        for name in ["-x", "a/b c", long.as_str()] {
+            let mut job = crate::job::JobSpec::process("true", [] as [&str; 0]);
+            job.config = Some(config(Some(name), "/f", "", &[]));
+            let limits = crate::job::JobLimits::default();
+            let checked = crate::job::validate::check_submission(&[job], &limits);
+            assert!(checked.is_ok(), "{checked:?}");
+        }
+    }
+}
