@@ -97,7 +97,7 @@ impl Screen {
     /// Something that the user should know.
     pub(super) fn note(&mut self, text: &str) {
         if self.mode != Mode::Quiet {
-            self.to_stderr(&printable(text));
+            self.write_stderr(&printable(text));
         }
     }
 
@@ -120,7 +120,7 @@ impl Screen {
         bytes.extend_from_slice(&line.bytes);
         bytes.push(b'\n');
         if line.stream == "stdout" {
-            self.to_stdout(&bytes);
+            self.write_stdout(&bytes);
         } else {
             self.apart(|| {
                 // If nobody reads standard error there is nobody to tell.
@@ -141,7 +141,7 @@ impl Screen {
             Mode::Text => {
                 if let Some(text) = event_text(&event.fact) {
                     let width = self.title_chars;
-                    self.to_stderr(&format!("{title:<width$} > {}", printable(&text)));
+                    self.write_stderr(&format!("{title:<width$} > {}", printable(&text)));
                 }
             }
         }
@@ -180,7 +180,7 @@ impl Screen {
         match self.mode {
             Mode::Json => self.json_line(&SummaryWire::new(jobs, exit_code)),
             Mode::Quiet => {}
-            Mode::Text => self.to_stdout(format!("\n{}", summary_table(jobs)).as_bytes()),
+            Mode::Text => self.write_stdout(format!("\n{}", summary_table(jobs)).as_bytes()),
         }
     }
 
@@ -188,11 +188,11 @@ impl Screen {
         // These structs hold nothing that JSON cannot.
         if let Ok(mut line) = serde_json::to_vec(value) {
             line.push(b'\n');
-            self.to_stdout(&line);
+            self.write_stdout(&line);
         }
     }
 
-    fn to_stdout(&mut self, bytes: &[u8]) {
+    fn write_stdout(&mut self, bytes: &[u8]) {
         if self.out_is_gone {
             return;
         }
@@ -204,7 +204,7 @@ impl Screen {
         self.out_is_gone = written.is_err();
     }
 
-    fn to_stderr(&self, line: &str) {
+    fn write_stderr(&self, line: &str) {
         self.apart(|| note(line));
     }
 

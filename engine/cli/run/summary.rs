@@ -102,7 +102,7 @@ mod tests {
             Some(Reason::PreviousJob(id, State::Failed)),
         );
         let late = view(5, State::TimedOut, 9, None);
-        assert_eq!(exit_code(&[good.clone()]), 0);
+        assert_eq!(exit_code(std::slice::from_ref(&good)), 0);
         let all = [good, exit(2, 7, 3), exit(3, 5, 42), after, late];
         assert_eq!(exit_code(&all), 42);
         assert_eq!(exit_code(&[exit(2, 7, 126)]), 1);
