@@ -34,11 +34,7 @@ impl Clock {
 
     /// A clock that stands still at `start` until [`Clock::advance_to`] moves it.
     pub fn manual(start: Timestamp) -> Clock {
-        let manual = Manual {
-            now: start,
-            sleepers: BTreeMap::new(),
-            next_sleeper: 0,
-        };
+        let manual = Manual { now: start, sleepers: BTreeMap::new(), next_sleeper: 0 };
         Clock(Source::Manual(Arc::new(Mutex::new(manual))))
     }
 
@@ -46,9 +42,7 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => {
-                let since_epoch = SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default();
+                let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp::from_millis(since_epoch.as_millis() as u64)
             }
             Source::Manual(manual) => lock(manual).now,
@@ -120,9 +114,7 @@ impl Manual {
     fn advance_to(&mut self, to: Timestamp) -> Vec<oneshot::Sender<()>> {
         self.now = self.now.max(to);
         let later = self.sleepers.split_off(&(self.now.plus_millis(1), 0));
-        std::mem::replace(&mut self.sleepers, later)
-            .into_values()
-            .collect()
+        std::mem::replace(&mut self.sleepers, later).into_values().collect()
     }
 }
 

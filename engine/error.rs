@@ -16,11 +16,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}; allowed: {}",
-            self.field, self.problem, self.allowed
-        )
+        write!(f, "{}: {}; allowed: {}", self.field, self.problem, self.allowed)
     }
 }
 
@@ -68,16 +64,8 @@ pub enum Error {
 
 impl Error {
     /// A single mistake.
-    pub fn invalid(
-        field: impl Into<String>,
-        problem: impl Into<String>,
-        allowed: impl Into<String>,
-    ) -> Error {
-        Error::Invalid(vec![Problem {
-            field: field.into(),
-            problem: problem.into(),
-            allowed: allowed.into(),
-        }])
+    pub fn invalid(field: impl Into<String>, problem: impl Into<String>, allowed: impl Into<String>) -> Error {
+        Error::Invalid(vec![Problem { field: field.into(), problem: problem.into(), allowed: allowed.into() }])
     }
 
     /// A failure of the file system at `what`.

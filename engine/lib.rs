@@ -4,13 +4,20 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod engine;
 pub mod error;
-
 pub mod executors;
-
 pub mod files;
 pub mod job;
+mod runtime;
 pub mod secret;
 pub mod store;
+pub mod testing;
 
-pub use executors::process::supervise_if_asked;
+pub use clock::Clock;
+pub use config::{EngineConfig, KeepWork, Retention};
+pub use engine::{Builder, ChainView, Engine, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
+pub use error::{Error, Problem};
+pub use executors::function::{Function, FunctionContext, FunctionError, Progress};
+pub use executors::process::{Supervisor, supervise_if_asked};
+pub use job::{JobId, JobSpec, RunOptions, State, Timestamp};

@@ -12,8 +12,9 @@ use tokio::sync::Notify;
 
 use super::{AttemptName, BoxFuture};
 use crate::clock::Clock;
+use crate::error::Error;
 use crate::files::{LogLimits, LogStream, LogWriter, Masker};
-use crate::job::{JobEvent, JobFact, RunOptions};
+use crate::job::{Event, JobEvent, JobFact, JobId, RunOptions};
 
 /// Why a function did not do its work. Any error turns into one that may be tried again.
 pub struct FunctionError {
@@ -174,8 +175,16 @@ pub(crate) struct Inner {
     pub(crate) stop: StopSignal,
     pub(crate) clock: Clock,
     pub(crate) progress: Mutex<Option<Progress>>,
-    pub(crate) publish: Arc<dyn Fn(JobEvent) + Send + Sync>,
+    pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) log: Mutex<FunctionLog>,
+}
+
+/// Where a running function reports to.
+pub(crate) trait Reporter: Send + Sync {
+    /// Tells subscribers; nothing is stored.
+    fn publish(&self, event: JobEvent);
+    /// Changes the job; returns when that is on disk.
+    fn change(&self, job: JobId, event: Event) -> BoxFuture<'_, Result<(), Error>>;
 }
 
 impl FunctionContext {
@@ -210,11 +219,37 @@ impl FunctionContext {
         let progress = Progress { percent: percent.min(100), message: message.into() };
         let fact = JobFact::Progress { percent: progress.percent, message: progress.message.clone() };
         *self.0.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
-        (self.0.publish)(JobEvent { id: self.0.name.job, at: self.0.clock.now(), fact });
+        self.0.reporter.publish(JobEvent { id: self.0.name.job, at: self.0.clock.now(), fact });
     }
 
     pub(crate) fn last_progress(&self) -> Option<Progress> {
         self.0.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// More items turned up; each is to begin and to end. Returns when that is on disk.
+    ///
+    /// # Errors
+    /// When the engine stores nothing any more.
+    pub async fn add_items(&self, count: u32) -> Result<(), Error> {
+        self.0.reporter.change(self.0.name.job, Event::ItemsAdded(count)).await
+    }
+
+    /// An item begins. Returns when that is on disk.
+    ///
+    /// # Errors
+    /// When no item is pending, or the engine stores nothing any more.
+    pub async fn begin_item(&self) -> Result<(), Error> {
+        let attempt = self.0.name.attempt;
+        self.0.reporter.change(self.0.name.job, Event::ItemBegan { attempt }).await
+    }
+
+    /// An item ends. Returns when that is on disk.
+    ///
+    /// # Errors
+    /// When no item is running, or the engine stores nothing any more.
+    pub async fn end_item(&self, succeeded: bool) -> Result<(), Error> {
+        let attempt = self.0.name.attempt;
+        self.0.reporter.change(self.0.name.job, Event::ItemEnded { attempt, succeeded }).await
     }
 
     /// Writes a line to the log of the job. Secret options are masked.

@@ -38,11 +38,7 @@ pub trait Executor: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Option<RunHandle>, ContactError>>;
 
     /// Waits for the end of an attempt. [`Outcome::Interrupted`] when the platform has lost it.
-    fn wait<'a>(
-        &'a self,
-        attempt: AttemptName,
-        handle: &'a RunHandle,
-    ) -> BoxFuture<'a, Result<Outcome, ContactError>>;
+    fn wait<'a>(&'a self, attempt: AttemptName, handle: &'a RunHandle) -> BoxFuture<'a, Result<Outcome, ContactError>>;
 
     /// Asks an attempt to stop, and makes it after the grace time. Returns at once; [`Executor::wait`] tells
     /// of the end. Stopping what is over is fine.
@@ -64,6 +60,12 @@ pub struct AttemptName {
     pub job: JobId,
     /// Which attempt, from 1.
     pub attempt: u32,
+}
+
+impl std::fmt::Display for AttemptName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.job, self.attempt)
+    }
 }
 
 /// Everything an executor needs to start an attempt.

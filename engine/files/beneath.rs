@@ -12,10 +12,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
 
-const DIRECTORY: OFlags = OFlags::PATH
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Creates `root` and in it the directories named by `paths`, which are relative and never leave the root: an absolute
 /// path, `.`, `..`, an empty component or a NUL is refused, and so is a link on the way. What exists already is kept.
@@ -56,8 +53,7 @@ fn create_dir_beneath(root: &OwnedFd, path: &str) -> io::Result<()> {
 
 /// The components of an untrusted relative path.
 fn components(path: &str) -> io::Result<Vec<&str>> {
-    let refused =
-        |why: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("path {path:?} {why}"));
+    let refused = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("path {path:?} {why}"));
     let components: Vec<&str> = path.split('/').collect();
     if path.starts_with('/') {
         return Err(refused("is absolute"));
@@ -65,10 +61,7 @@ fn components(path: &str) -> io::Result<Vec<&str>> {
     if path.contains('\0') {
         return Err(refused("holds a NUL"));
     }
-    if components
-        .iter()
-        .any(|component| matches!(*component, "" | "." | ".."))
-    {
+    if components.iter().any(|component| matches!(*component, "" | "." | "..")) {
         return Err(refused("has an empty, '.' or '..' component"));
     }
     Ok(components)
@@ -84,10 +77,7 @@ fn make_removable(root: &Path) -> io::Result<()> {
             Err(Errno::NOTDIR | Errno::LOOP | Errno::NOENT) => continue,
             Err(error) => return Err(error.into()),
         };
-        let opened = format!(
-            "/proc/self/fd/{}",
-            std::os::fd::AsRawFd::as_raw_fd(&directory)
-        );
+        let opened = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&directory));
         fs::set_permissions(&opened, fs::Permissions::from_mode(0o700))?;
         for entry in fs::read_dir(&opened)? {
             let entry = entry?;
@@ -120,17 +110,7 @@ mod tests {
     fn paths_that_could_leave_the_root_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("work");
-        for path in [
-            "",
-            "/etc",
-            "..",
-            "a/../../b",
-            "a//b",
-            "a/",
-            "./a",
-            "a/.",
-            "a\0b",
-        ] {
+        for path in ["", "/etc", "..", "a/../../b", "a//b", "a/", "./a", "a/.", "a\0b"] {
             let error = create_work_tree(&root, &[path]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path:?}");
         }
@@ -164,13 +144,6 @@ mod tests {
         fs::set_permissions(root.join("a"), fs::Permissions::from_mode(0o500)).unwrap();
         make_removable(&root).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(
-            (
-                mode(&root.join("a")),
-                mode(&root.join("a/b")),
-                mode(&outside)
-            ),
-            (0o700, 0o700, 0o500)
-        );
+        assert_eq!((mode(&root.join("a")), mode(&root.join("a/b")), mode(&outside)), (0o700, 0o700, 0o500));
     }
 }

@@ -84,12 +84,7 @@ impl<'a> Frame<'a> {
     }
 
     pub(crate) fn to_chunk(&self, offset: u64) -> LogChunk {
-        LogChunk {
-            offset,
-            stream: self.stream,
-            at_ms: self.at_ms,
-            bytes: self.payload.to_vec(),
-        }
+        LogChunk { offset, stream: self.stream, at_ms: self.at_ms, bytes: self.payload.to_vec() }
     }
 }
 
@@ -131,14 +126,7 @@ mod tests {
         let (chunks, consumed) = decode_frames(&bytes, 1000);
         assert_eq!(consumed, whole);
         assert_eq!(chunks.len(), 1);
-        assert_eq!(
-            (
-                chunks[0].offset,
-                chunks[0].at_ms,
-                chunks[0].bytes.as_slice()
-            ),
-            (1000, 7, b"fine".as_slice())
-        );
+        assert_eq!((chunks[0].offset, chunks[0].at_ms, chunks[0].bytes.as_slice()), (1000, 7, b"fine".as_slice()));
     }
 
     proptest! {

@@ -92,20 +92,12 @@ impl LogWriter {
                 self.full_tail.push_back((base, len));
             }
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(segment_path(&self.dir, last))?;
+        let file = OpenOptions::new().read(true).write(true).open(segment_path(&self.dir, last))?;
         let len = whole_frames_len(&file)?;
         file.set_len(len)?;
         self.end = last + len;
         self.dropped_bytes = self.end.saturating_sub(kept + len);
-        self.current = Some(Segment {
-            file,
-            base: last,
-            len,
-            torn: false,
-        });
+        self.current = Some(Segment { file, base: last, len, torn: false });
         Ok(())
     }
 
@@ -130,10 +122,7 @@ impl LogWriter {
 
     /// What was written and dropped so far.
     pub fn totals(&self) -> LogTotals {
-        LogTotals {
-            written_bytes: self.end,
-            dropped_bytes: self.dropped_bytes,
-        }
+        LogTotals { written_bytes: self.end, dropped_bytes: self.dropped_bytes }
     }
 
     /// How much of `bytes` the next frame takes; zero when the segment is full (or there is none yet).
@@ -142,8 +131,7 @@ impl LogWriter {
             return 0;
         };
         let used = segment.len + self.buffer.len() as u64 + HEADER_BYTES as u64;
-        let room =
-            usize::try_from(self.capacity(segment.base).saturating_sub(used)).unwrap_or(usize::MAX);
+        let room = usize::try_from(self.capacity(segment.base).saturating_sub(used)).unwrap_or(usize::MAX);
         if bytes.len() <= room.min(MAX_PAYLOAD_BYTES) {
             return bytes.len();
         }
@@ -151,11 +139,7 @@ impl LogWriter {
             return 0;
         }
         let most = room.min(MAX_PAYLOAD_BYTES);
-        let after_newline = bytes
-            .iter()
-            .take(most)
-            .rposition(|byte| *byte == b'\n')
-            .map(|at| at + 1);
+        let after_newline = bytes.iter().take(most).rposition(|byte| *byte == b'\n').map(|at| at + 1);
         after_newline.unwrap_or(most)
     }
 
@@ -194,18 +178,8 @@ impl LogWriter {
             segment.torn = false;
         }
         let path = segment_path(&self.dir, self.end);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)?;
-        let next = Segment {
-            file,
-            base: self.end,
-            len: 0,
-            torn: false,
-        };
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        let next = Segment { file, base: self.end, len: 0, torn: false };
         if let Some(full) = self.current.replace(next)
             && !self.is_head(full.base)
         {
@@ -225,11 +199,8 @@ impl LogWriter {
     }
 
     fn capacity(&self, base: u64) -> u64 {
-        let wanted = if self.is_head(base) {
-            self.limits.head_bytes
-        } else {
-            self.limits.tail_bytes / TAIL_SEGMENTS as u64
-        };
+        let wanted =
+            if self.is_head(base) { self.limits.head_bytes } else { self.limits.tail_bytes / TAIL_SEGMENTS as u64 };
         wanted.max(MIN_SEGMENT_BYTES)
     }
 }
@@ -248,10 +219,7 @@ pub(super) fn segment_bases(dir: &Path) -> io::Result<Vec<u64>> {
     let mut bases = Vec::new();
     for entry in entries {
         let name = entry?.file_name();
-        let digits = name
-            .to_str()
-            .and_then(|name| name.strip_suffix(".log"))
-            .filter(|digits| digits.len() == 20);
+        let digits = name.to_str().and_then(|name| name.strip_suffix(".log")).filter(|digits| digits.len() == 20);
         bases.extend(digits.and_then(|digits| digits.parse::<u64>().ok()));
     }
     bases.sort_unstable();

@@ -27,12 +27,7 @@ pub struct LogPage {
 /// its payload over `max_bytes`, but holds at least one frame if there is one. An offset beyond the end is answered with
 /// an empty page at the end.
 pub fn read_log(dir: &Path, from_offset: u64, max_bytes: usize) -> io::Result<LogPage> {
-    let mut reading = Reading {
-        room: max_bytes,
-        position: from_offset,
-        end: 0,
-        page: LogPage::default(),
-    };
+    let mut reading = Reading { room: max_bytes, position: from_offset, end: 0, page: LogPage::default() };
     let mut buffer = Vec::new();
     for _ in 0..MAX_RELISTS {
         match reading.read_segments(dir, &mut buffer) {
@@ -64,9 +59,7 @@ impl Reading {
     fn read_segments(&mut self, dir: &Path, buffer: &mut Vec<u8>) -> io::Result<()> {
         let bases = segment_bases(dir)?;
         // The last segment that starts at or before the position holds it, or ends before it in a gap.
-        let first = bases
-            .partition_point(|base| *base <= self.position)
-            .saturating_sub(1);
+        let first = bases.partition_point(|base| *base <= self.position).saturating_sub(1);
         for &base in bases.iter().skip(first) {
             let file = File::open(segment_path(dir, base))?;
             if base > self.position {
@@ -130,10 +123,7 @@ mod tests {
     use crate::files::log::{LogLimits, LogWriter};
     use crate::files::{LogStream, LogTotals};
 
-    const SMALL: LogLimits = LogLimits {
-        head_bytes: 8192,
-        tail_bytes: 16384,
-    };
+    const SMALL: LogLimits = LogLimits { head_bytes: 8192, tail_bytes: 16384 };
 
     fn numbered(number: u64) -> Vec<u8> {
         format!("line {number:08} {}\n", "x".repeat((number % 50) as usize)).into_bytes()
@@ -164,33 +154,15 @@ mod tests {
         writer.write(LogStream::Stderr, 2, b"two\n").unwrap();
         writer.write(LogStream::System, 3, b"three\n").unwrap();
         let page = read_log(&path, 0, 8).unwrap();
-        let seen: Vec<_> = page
-            .chunks
-            .iter()
-            .map(|c| (c.stream, c.at_ms, c.bytes.as_slice()))
-            .collect();
-        assert_eq!(
-            seen,
-            [
-                (LogStream::Stdout, 1, b"one\n".as_slice()),
-                (LogStream::Stderr, 2, b"two\n".as_slice())
-            ]
-        );
+        let seen: Vec<_> = page.chunks.iter().map(|c| (c.stream, c.at_ms, c.bytes.as_slice())).collect();
+        assert_eq!(seen, [(LogStream::Stdout, 1, b"one\n".as_slice()), (LogStream::Stderr, 2, b"two\n".as_slice())]);
         let rest = read_log(&path, page.next_offset, 1).unwrap();
-        assert_eq!(
-            rest.chunks.len(),
-            1,
-            "a page has at least one frame, however small"
-        );
+        assert_eq!(rest.chunks.len(), 1, "a page has at least one frame, however small");
         let end = writer.totals().written_bytes;
         assert_eq!(rest.next_offset, end);
         for from in [end - 1, end, end + 1, u64::MAX] {
             let page = read_log(&path, from, 100).unwrap();
-            assert_eq!(
-                (page.chunks.len(), page.next_offset, page.dropped_bytes),
-                (0, end, 0),
-                "from {from}"
-            );
+            assert_eq!((page.chunks.len(), page.next_offset, page.dropped_bytes), (0, end, 0), "from {from}");
         }
         let from_the_middle = read_log(&path, 5, 100).unwrap();
         assert_eq!(from_the_middle.chunks.first().unwrap().bytes, b"two\n");
@@ -202,33 +174,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = LogWriter::open(dir.path(), SMALL).unwrap();
         for number in 0..5000 {
-            writer
-                .write(LogStream::Stdout, number, &numbered(number))
-                .unwrap();
+            writer.write(LogStream::Stdout, number, &numbered(number)).unwrap();
         }
         let totals = writer.totals();
-        let on_disk: u64 = fs::read_dir(dir.path())
-            .unwrap()
-            .map(|e| e.unwrap().metadata().unwrap().len())
-            .sum();
+        let on_disk: u64 = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
         assert_eq!(on_disk, totals.written_bytes - totals.dropped_bytes);
         assert!(on_disk <= SMALL.head_bytes + SMALL.tail_bytes);
-        assert!(
-            on_disk >= SMALL.head_bytes - 200 + SMALL.tail_bytes * 3 / 4 - 200,
-            "kept only {on_disk}"
-        );
+        assert!(on_disk >= SMALL.head_bytes - 200 + SMALL.tail_bytes * 3 / 4 - 200, "kept only {on_disk}");
         let (chunks, dropped, end) = read_all(dir.path(), 0, 1000);
         assert_eq!((dropped, end), (totals.dropped_bytes, totals.written_bytes));
         let numbers: Vec<u64> = chunks.iter().map(|chunk| chunk.at_ms).collect();
-        assert!(
-            chunks
-                .iter()
-                .all(|chunk| chunk.bytes == numbered(chunk.at_ms))
-        );
-        let jumps: Vec<_> = numbers
-            .windows(2)
-            .filter(|pair| pair[1] != pair[0] + 1)
-            .collect();
+        assert!(chunks.iter().all(|chunk| chunk.bytes == numbered(chunk.at_ms)));
+        let jumps: Vec<_> = numbers.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
         assert_eq!(jumps.len(), 1, "one gap, in the middle");
         assert_eq!((numbers[0], *numbers.last().unwrap()), (0, 4999));
 
@@ -239,23 +196,14 @@ mod tests {
     #[test]
     fn a_long_write_is_cut_after_a_newline() {
         let dir = tempfile::tempdir().unwrap();
-        let limits = LogLimits {
-            head_bytes: 1 << 20,
-            tail_bytes: 1 << 20,
-        };
+        let limits = LogLimits { head_bytes: 1 << 20, tail_bytes: 1 << 20 };
         let mut writer = LogWriter::open(dir.path(), limits).unwrap();
         let text: Vec<u8> = (0..20_000).flat_map(numbered).collect();
         writer.write(LogStream::Stdout, 1, &text).unwrap();
         let (chunks, dropped, _) = read_all(dir.path(), 0, usize::MAX);
         assert_eq!(dropped, 0);
         assert!(chunks.iter().all(|chunk| chunk.bytes.len() <= MAX_PAYLOAD_BYTES && chunk.bytes.ends_with(b"\n")));
-        assert_eq!(
-            chunks
-                .into_iter()
-                .flat_map(|chunk| chunk.bytes)
-                .collect::<Vec<_>>(),
-            text
-        );
+        assert_eq!(chunks.into_iter().flat_map(|chunk| chunk.bytes).collect::<Vec<_>>(), text);
     }
 
     #[test]
@@ -265,28 +213,15 @@ mod tests {
         writer.write(LogStream::Stdout, 1, b"whole\n").unwrap();
         let end = writer.totals().written_bytes;
         drop(writer);
-        let mut file = OpenOptions::new()
-            .append(true)
-            .open(segment_path(dir.path(), 0))
-            .unwrap();
-        file.write_all(&[1, 9, 0, 0, 0, 0, 0, 0, 0, 200, 0, 0, 0, b't'])
-            .unwrap();
+        let mut file = OpenOptions::new().append(true).open(segment_path(dir.path(), 0)).unwrap();
+        file.write_all(&[1, 9, 0, 0, 0, 0, 0, 0, 0, 200, 0, 0, 0, b't']).unwrap();
         assert_eq!(read_all(dir.path(), 0, 100).2, end);
         let mut writer = LogWriter::open(dir.path(), SMALL).unwrap();
-        assert_eq!(
-            writer.totals(),
-            LogTotals {
-                written_bytes: end,
-                dropped_bytes: 0
-            }
-        );
+        assert_eq!(writer.totals(), LogTotals { written_bytes: end, dropped_bytes: 0 });
         writer.write(LogStream::Stdout, 2, b"next\n").unwrap();
         let (chunks, ..) = read_all(dir.path(), 0, 100);
         assert_eq!(
-            chunks
-                .into_iter()
-                .map(|chunk| chunk.bytes)
-                .collect::<Vec<_>>(),
+            chunks.into_iter().map(|chunk| chunk.bytes).collect::<Vec<_>>(),
             [b"whole\n".to_vec(), b"next\n".to_vec()]
         );
     }
@@ -296,41 +231,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = LogWriter::open(dir.path(), SMALL).unwrap();
         for number in 0..250 {
-            writer
-                .write(LogStream::Stdout, number, &numbered(number))
-                .unwrap();
+            writer.write(LogStream::Stdout, number, &numbered(number)).unwrap();
         }
         let (before, ..) = read_all(dir.path(), 0, usize::MAX);
         let hurt = before[10].offset;
-        let file = OpenOptions::new()
-            .write(true)
-            .open(segment_path(dir.path(), 0))
-            .unwrap();
+        let file = OpenOptions::new().write(true).open(segment_path(dir.path(), 0)).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&file, &u32::MAX.to_le_bytes(), hurt + 9).unwrap();
         let (after, dropped, end) = read_all(dir.path(), 0, 500);
         let next_segment = segment_bases(dir.path()).unwrap()[1];
-        assert_eq!(
-            (dropped, end),
-            (next_segment - hurt, writer.totals().written_bytes)
-        );
-        let kept = before
-            .iter()
-            .filter(|chunk| chunk.offset < hurt || chunk.offset >= next_segment);
+        assert_eq!((dropped, end), (next_segment - hurt, writer.totals().written_bytes));
+        let kept = before.iter().filter(|chunk| chunk.offset < hurt || chunk.offset >= next_segment);
         assert!(after.iter().eq(kept));
     }
 
     #[test]
     fn without_a_head_only_the_ring_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let limits = LogLimits {
-            head_bytes: 0,
-            tail_bytes: 0,
-        };
+        let limits = LogLimits { head_bytes: 0, tail_bytes: 0 };
         let mut writer = LogWriter::open(dir.path(), limits).unwrap();
         for number in 0..2000 {
-            writer
-                .write(LogStream::Stdout, number, &numbered(number))
-                .unwrap();
+            writer.write(LogStream::Stdout, number, &numbered(number)).unwrap();
         }
         let (chunks, dropped, _) = read_all(dir.path(), 0, 1000);
         assert_eq!(dropped, chunks[0].offset);
@@ -363,19 +283,14 @@ mod tests {
                 }
             });
             for number in 0..60_000 {
-                writer
-                    .write(LogStream::Stdout, number, &numbered(number))
-                    .unwrap();
+                writer.write(LogStream::Stdout, number, &numbered(number)).unwrap();
             }
             done.store(true, Ordering::Release);
             let (last, accounted) = reader.join().unwrap();
             (last, accounted, writer.totals())
         });
         assert_eq!(last, Some(59_999));
-        assert_eq!(
-            accounted, totals.written_bytes,
-            "every byte was read or reported as dropped"
-        );
+        assert_eq!(accounted, totals.written_bytes, "every byte was read or reported as dropped");
     }
 
     #[test]

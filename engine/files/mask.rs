@@ -78,10 +78,7 @@ impl Masker {
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.held.is_empty() {
-                let plain = rest
-                    .iter()
-                    .take_while(|byte| self.root_child(**byte) == NONE)
-                    .count();
+                let plain = rest.iter().take_while(|byte| self.root_child(**byte) == NONE).count();
                 let (before, after) = rest.split_at(plain);
                 shown.extend_from_slice(before);
                 rest = after;
@@ -103,10 +100,7 @@ impl Masker {
     }
 
     fn advance(&mut self, byte: u8, shown: &mut Vec<u8>) {
-        self.held.push(Held {
-            byte,
-            cover: Cover::Plain,
-        });
+        self.held.push(Held { byte, cover: Cover::Plain });
         self.state = self.next_state(self.state, byte);
         let Some(node) = self.nodes.get(self.state as usize) else {
             return;
@@ -178,27 +172,15 @@ impl Masker {
 
     /// Sets the fail links, breadth first: the one of a node follows from those of shorter strings.
     fn link(&mut self) {
-        let mut queue: Vec<u32> = if self.nodes.is_empty() {
-            Vec::new()
-        } else {
-            vec![ROOT]
-        };
+        let mut queue: Vec<u32> = if self.nodes.is_empty() { Vec::new() } else { vec![ROOT] };
         let mut next = 0;
         while let Some(&parent) = queue.get(next) {
             next += 1;
-            let Some((mut child, parent_fail)) =
-                self.node(parent).map(|node| (node.first_child, node.fail))
-            else {
+            let Some((mut child, parent_fail)) = self.node(parent).map(|node| (node.first_child, node.fail)) else {
                 continue;
             };
-            while let Some((byte, sibling)) =
-                self.node(child).map(|node| (node.byte, node.next_sibling))
-            {
-                let fail = if parent == ROOT {
-                    ROOT
-                } else {
-                    self.next_state(parent_fail, byte)
-                };
+            while let Some((byte, sibling)) = self.node(child).map(|node| (node.byte, node.next_sibling)) {
+                let fail = if parent == ROOT { ROOT } else { self.next_state(parent_fail, byte) };
                 let inherited = self.node(fail).map_or(0, |node| node.match_len);
                 if let Some(node) = self.nodes.get_mut(child as usize) {
                     node.fail = fail;
@@ -245,14 +227,7 @@ impl Masker {
 
 impl Node {
     fn new(byte: u8, depth: u32) -> Self {
-        Self {
-            byte,
-            first_child: NONE,
-            next_sibling: NONE,
-            fail: ROOT,
-            depth,
-            match_len: 0,
-        }
+        Self { byte, first_child: NONE, next_sibling: NONE, fail: ROOT, depth, match_len: 0 }
     }
 }
 
@@ -345,11 +320,7 @@ mod tests {
     fn mask_slowly(secrets: &[Vec<u8>], text: &[u8]) -> Vec<u8> {
         let mut covered = vec![false; text.len()];
         let mut joined = vec![false; text.len()];
-        for form in secrets
-            .iter()
-            .filter(|s| s.len() >= MIN_SECRET_BYTES)
-            .flat_map(|s| forms(s))
-        {
+        for form in secrets.iter().filter(|s| s.len() >= MIN_SECRET_BYTES).flat_map(|s| forms(s)) {
             for start in 0..text.len() {
                 if text[start..].starts_with(&form) {
                     covered[start..start + form.len()].fill(true);

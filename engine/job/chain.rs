@@ -64,10 +64,7 @@ pub fn resolve(nodes: &[Node<'_>]) -> Result<Vec<Vec<usize>>, Vec<GraphError>> {
     for (position, node) in nodes.iter().enumerate() {
         let Some(name) = node.name else { continue };
         if let Some(first) = by_name.insert(name, position) {
-            errors.push(GraphError::Duplicate {
-                positions: (first, position),
-                name: name.to_owned(),
-            });
+            errors.push(GraphError::Duplicate { positions: (first, position), name: name.to_owned() });
         }
     }
     let mut edges = Vec::with_capacity(nodes.len());
@@ -76,10 +73,7 @@ pub fn resolve(nodes: &[Node<'_>]) -> Result<Vec<Vec<usize>>, Vec<GraphError>> {
         for name in node.after {
             match by_name.get(name.as_str()) {
                 Some(target) => before.push(*target),
-                None => errors.push(GraphError::Dangling {
-                    position,
-                    missing: name.clone(),
-                }),
+                None => errors.push(GraphError::Dangling { position, missing: name.clone() }),
             }
         }
         before.sort_unstable();
@@ -87,11 +81,7 @@ pub fn resolve(nodes: &[Node<'_>]) -> Result<Vec<Vec<usize>>, Vec<GraphError>> {
         edges.push(before);
     }
     errors.extend(find_cycle(nodes, &edges));
-    if errors.is_empty() {
-        Ok(edges)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(edges) } else { Err(errors) }
 }
 
 /// Removes nodes that wait for nothing until none is left; what cannot be removed holds a circle.
@@ -103,9 +93,7 @@ fn find_cycle(nodes: &[Node<'_>], edges: &[Vec<usize>]) -> Option<GraphError> {
             followers.get_mut(*target)?.push(position);
         }
     }
-    let mut free: Vec<usize> = (0..edges.len())
-        .filter(|position| open.get(*position) == Some(&0))
-        .collect();
+    let mut free: Vec<usize> = (0..edges.len()).filter(|position| open.get(*position) == Some(&0)).collect();
     while let Some(position) = free.pop() {
         for follower in followers.get(position)? {
             let left = open.get_mut(*follower)?;
@@ -119,27 +107,15 @@ fn find_cycle(nodes: &[Node<'_>], edges: &[Vec<usize>]) -> Option<GraphError> {
     Some(walk_cycle(nodes, edges, &open, start))
 }
 
-fn walk_cycle(
-    nodes: &[Node<'_>],
-    edges: &[Vec<usize>],
-    open: &[usize],
-    start: usize,
-) -> GraphError {
+fn walk_cycle(nodes: &[Node<'_>], edges: &[Vec<usize>], open: &[usize], start: usize) -> GraphError {
     let mut seen: Vec<usize> = Vec::new();
     let mut at = start;
     while !seen.contains(&at) {
         seen.push(at);
         let stuck = |next: &&usize| open.get(**next).is_some_and(|left| *left > 0);
-        at = edges
-            .get(at)
-            .and_then(|before| before.iter().find(stuck))
-            .copied()
-            .unwrap_or(at);
+        at = edges.get(at).and_then(|before| before.iter().find(stuck)).copied().unwrap_or(at);
     }
-    let from = seen
-        .iter()
-        .position(|position| *position == at)
-        .unwrap_or(0);
+    let from = seen.iter().position(|position| *position == at).unwrap_or(0);
     let name = |position: &usize| {
         let name = nodes.get(*position).and_then(|node| node.name);
         name.map_or_else(|| format!("#{position}"), str::to_owned)
@@ -154,9 +130,9 @@ fn walk_cycle(
 /// The condition of a whole chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChainState {
-    /// No job has begun.
+    /// No job has begun or ended.
     Pending,
-    /// Some job has begun and not all are over.
+    /// Some job has begun or ended and not all are over.
     Running,
     /// All have succeeded.
     Succeeded,
@@ -177,31 +153,21 @@ pub struct ChainSummary {
     pub counts: [u32; 8],
 }
 
-/// The fold that makes the condition of a chain from the states of its jobs.
-pub fn summarize(states: impl IntoIterator<Item = State>) -> ChainSummary {
+/// The fold that makes the condition of a chain from its jobs: the state of each, and whether its first
+/// attempt has begun. A chain that waits for the retry of its only job is running, not pending again.
+pub fn summarize(jobs: impl IntoIterator<Item = (State, bool)>) -> ChainSummary {
     let mut counts = [0_u32; 8];
-    for state in states {
+    let mut any_begun = false;
+    for (state, begun) in jobs {
+        any_begun |= begun;
         for (count, known) in counts.iter_mut().zip(State::ALL) {
             *count += u32::from(known == state);
         }
     }
-    let [
-        waiting,
-        queued,
-        running,
-        cancelling,
-        succeeded,
-        failed,
-        cancelled,
-        timed_out,
-    ] = counts;
+    let [waiting, queued, running, cancelling, succeeded, failed, cancelled, timed_out] = counts;
     let over = succeeded + failed + cancelled + timed_out;
     let state = if waiting + queued + running + cancelling > 0 {
-        if over + running + cancelling > 0 {
-            ChainState::Running
-        } else {
-            ChainState::Pending
-        }
+        if any_begun || over + running + cancelling > 0 { ChainState::Running } else { ChainState::Pending }
     } else if failed > 0 {
         ChainState::Failed
     } else if timed_out > 0 {
@@ -219,46 +185,24 @@ mod tests {
     use super::*;
 
     fn check(jobs: &[(&str, &[&str])]) -> Result<Vec<Vec<usize>>, Vec<String>> {
-        let after: Vec<Vec<String>> = jobs
-            .iter()
-            .map(|(_, after)| after.iter().map(|name| (*name).to_owned()).collect())
-            .collect();
-        let nodes: Vec<Node<'_>> = jobs
-            .iter()
-            .zip(&after)
-            .map(|((name, _), after)| Node {
-                name: Some(name),
-                after,
-            })
-            .collect();
+        let after: Vec<Vec<String>> =
+            jobs.iter().map(|(_, after)| after.iter().map(|name| (*name).to_owned()).collect()).collect();
+        let nodes: Vec<Node<'_>> =
+            jobs.iter().zip(&after).map(|((name, _), after)| Node { name: Some(name), after }).collect();
         resolve(&nodes).map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn a_diamond_resolves() {
-        let edges = check(&[
-            ("a", &[]),
-            ("b", &["a"]),
-            ("c", &["a", "a"]),
-            ("d", &["c", "b"]),
-        ]);
+        let edges = check(&[("a", &[]), ("b", &["a"]), ("c", &["a", "a"]), ("d", &["c", "b"])]);
         assert_eq!(edges, Ok(vec![vec![], vec![0], vec![0], vec![1, 2]]));
     }
 
     #[test]
     fn a_circle_is_named_in_running_order() {
-        let errors = check(&[
-            ("start", &[]),
-            ("a", &["start", "c"]),
-            ("b", &["a"]),
-            ("c", &["b"]),
-        ])
-        .unwrap_err();
+        let errors = check(&[("start", &[]), ("a", &["start", "c"]), ("b", &["a"]), ("c", &["b"])]).unwrap_err();
         assert_eq!(errors, ["the jobs wait for each other: a -> b -> c -> a"]);
-        assert_eq!(
-            check(&[("a", &["a"])]).unwrap_err(),
-            ["the jobs wait for each other: a -> a"]
-        );
+        assert_eq!(check(&[("a", &["a"])]).unwrap_err(), ["the jobs wait for each other: a -> a"]);
     }
 
     #[test]
@@ -270,29 +214,17 @@ mod tests {
     #[test]
     fn a_line_of_ten_thousand_is_fast_and_no_recursion() {
         let names: Vec<String> = (0..10_000).map(|n| format!("job{n}")).collect();
-        let after: Vec<Vec<String>> = (0..10_000_usize)
-            .map(|n| {
-                n.checked_sub(1)
-                    .map(|p| format!("job{p}"))
-                    .into_iter()
-                    .collect()
-            })
-            .collect();
-        let nodes: Vec<Node<'_>> = names
-            .iter()
-            .zip(&after)
-            .map(|(name, after)| Node {
-                name: Some(name),
-                after,
-            })
-            .collect();
+        let after: Vec<Vec<String>> =
+            (0..10_000_usize).map(|n| n.checked_sub(1).map(|p| format!("job{p}")).into_iter().collect()).collect();
+        let nodes: Vec<Node<'_>> =
+            names.iter().zip(&after).map(|(name, after)| Node { name: Some(name), after }).collect();
         assert_eq!(resolve(&nodes).unwrap().len(), 10_000);
     }
 
     #[test]
     fn the_fold() {
         use State::*;
-        let state = |states: &[State]| summarize(states.iter().copied()).state;
+        let state = |states: &[State]| summarize(states.iter().map(|state| (*state, false))).state;
         assert_eq!(state(&[Waiting, Queued]), ChainState::Pending);
         assert_eq!(state(&[Succeeded, Waiting]), ChainState::Running);
         assert_eq!(state(&[Cancelling, Waiting]), ChainState::Running);
@@ -300,5 +232,7 @@ mod tests {
         assert_eq!(state(&[Succeeded, Cancelled, Failed]), ChainState::Failed);
         assert_eq!(state(&[Succeeded, Cancelled]), ChainState::Cancelled);
         assert_eq!(state(&[TimedOut, Cancelled]), ChainState::TimedOut);
+        let retried = |state| summarize([(state, true), (Waiting, false)]).state;
+        assert_eq!([Waiting, Queued].map(retried), [ChainState::Running; 2]);
     }
 }

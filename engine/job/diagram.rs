@@ -43,9 +43,5 @@ fn the_diagram_is_the_table() {
         std::fs::write(&path, format!("{head}{BEGIN}{}{END}{tail}", diagram())).unwrap();
         return;
     }
-    assert_eq!(
-        shown,
-        diagram(),
-        "run this test with WINDLASS_UPDATE_DOCS=1"
-    );
+    assert_eq!(shown, diagram(), "run this test with WINDLASS_UPDATE_DOCS=1");
 }

@@ -38,14 +38,10 @@ pub fn pending_effects(job: &Job) -> impl Iterator<Item = Effect> {
     let main = match job.status.state {
         State::Waiting => None,
         State::Queued => Some(Effect::Offer),
-        State::Running if job.status.step == Some(Step::Preparing) => {
-            Some(Effect::Start { attempt })
-        }
+        State::Running if job.status.step == Some(Step::Preparing) => Some(Effect::Start { attempt }),
         State::Running => Some(Effect::Observe { attempt }),
         State::Cancelling => Some(Effect::Stop { attempt }),
-        State::Succeeded | State::Failed | State::Cancelled | State::TimedOut => {
-            Some(Effect::TellSuccessors)
-        }
+        State::Succeeded | State::Failed | State::Cancelled | State::TimedOut => Some(Effect::TellSuccessors),
     };
     main.into_iter().chain(next_tick(job).map(Effect::TickAt))
 }
@@ -59,9 +55,7 @@ pub fn next_tick(job: &Job) -> Option<Timestamp> {
         State::Running => deadline_at(job, Deadline::Attempt),
         _ => return None,
     };
-    own.into_iter()
-        .chain(deadline_at(job, Deadline::Total))
-        .min()
+    own.into_iter().chain(deadline_at(job, Deadline::Total)).min()
 }
 
 /// When a deadline of the job passes, where it has that deadline and its clock runs.

@@ -28,14 +28,29 @@ pub enum Event {
     /// A slot was given to it; the next attempt begins. Illegal once a deadline of the job has passed: the
     /// tick that is due ends it.
     Claim,
-    /// The attempt got to this step.
-    Step(Step),
-    /// The executor gave a handle to find the run again.
-    Checkpoint(RunHandle),
-    /// An item of the running attempt began.
-    ItemBegan,
-    /// An item of the running attempt ended.
+    /// An attempt got to a step.
+    Step {
+        /// Which attempt.
+        attempt: u32,
+        /// The step.
+        step: Step,
+    },
+    /// The executor gave a handle to find the run of an attempt again.
+    Checkpoint {
+        /// Which attempt.
+        attempt: u32,
+        /// The handle.
+        handle: RunHandle,
+    },
+    /// An item of an attempt began.
+    ItemBegan {
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// An item of an attempt ended.
     ItemEnded {
+        /// Which attempt.
+        attempt: u32,
         /// Whether it ended well.
         succeeded: bool,
     },
@@ -46,20 +61,47 @@ pub enum Event {
     },
     /// An attempt ended.
     Ended {
-        /// Which attempt; another than the current one is late and changes nothing.
+        /// Which attempt.
         attempt: u32,
         /// How.
         outcome: Outcome,
         /// A uniformly random number for the jitter of the next attempt.
         roll: u32,
     },
-    /// The executor of the attempt cannot be reached.
-    ContactLost,
+    /// The executor of an attempt cannot be reached.
+    ContactLost {
+        /// Which attempt.
+        attempt: u32,
+    },
     /// It can be reached again.
-    ContactFound,
+    ContactFound {
+        /// Which attempt.
+        attempt: u32,
+    },
 }
 
 impl Event {
+    /// The attempt that reports it, where one does. What an attempt reports after another has begun, or after
+    /// its own end, is late and changes nothing.
+    pub fn attempt(&self) -> Option<u32> {
+        match self {
+            Event::Step { attempt, .. }
+            | Event::Checkpoint { attempt, .. }
+            | Event::ItemBegan { attempt }
+            | Event::ItemEnded { attempt, .. }
+            | Event::Ended { attempt, .. }
+            | Event::ContactLost { attempt }
+            | Event::ContactFound { attempt } => Some(*attempt),
+            Event::Release
+            | Event::ItemsAdded(_)
+            | Event::ItemsClosed
+            | Event::Predecessor { .. }
+            | Event::Tick
+            | Event::Claim
+            | Event::Cancel { .. } => None,
+        }
+    }
+
     /// Its kind, as the transition table names it.
     pub fn kind(&self) -> EventKind {
         match self {
@@ -69,24 +111,21 @@ impl Event {
             Event::Predecessor { .. } => EventKind::Predecessor,
             Event::Tick => EventKind::Tick,
             Event::Claim => EventKind::Claim,
-            Event::Step(_) => EventKind::Step,
-            Event::Checkpoint(_) => EventKind::Checkpoint,
-            Event::ItemBegan => EventKind::ItemBegan,
+            Event::Step { .. } => EventKind::Step,
+            Event::Checkpoint { .. } => EventKind::Checkpoint,
+            Event::ItemBegan { .. } => EventKind::ItemBegan,
             Event::ItemEnded { .. } => EventKind::ItemEnded,
             Event::Cancel { .. } => EventKind::Cancel,
             Event::Ended { .. } => EventKind::Ended,
-            Event::ContactLost => EventKind::ContactLost,
-            Event::ContactFound => EventKind::ContactFound,
+            Event::ContactLost { .. } => EventKind::ContactLost,
+            Event::ContactFound { .. } => EventKind::ContactFound,
         }
     }
 }
 
 /// [`Event`] without its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(
-    missing_docs,
-    reason = "each is documented at the event of the same name"
-)]
+#[expect(missing_docs, reason = "each is documented at the event of the same name")]
 pub enum EventKind {
     Release,
     ItemsAdded,
@@ -173,27 +212,18 @@ pub enum JobFact {
 pub fn fact_of(before: &Job, after: &Job) -> Option<JobFact> {
     let (old, new) = (&before.status, &after.status);
     if new.state.is_final() {
-        return Some(JobFact::Finished {
-            state: new.state,
-            reason: new.reason.clone(),
-        });
+        return Some(JobFact::Finished { state: new.state, reason: new.reason.clone() });
     }
     if has_attempt(old.state) && !has_attempt(new.state) {
         let reason = new.reason.clone().unwrap_or(Reason::Interrupted);
-        return Some(JobFact::AttemptFailed {
-            attempt: old.attempt,
-            reason,
-            retry_at: new.waits.until,
-        });
+        return Some(JobFact::AttemptFailed { attempt: old.attempt, reason, retry_at: new.waits.until });
     }
     match (old.state, new.state) {
         (State::Waiting, State::Queued) => Some(JobFact::Queued),
-        (State::Queued, State::Running) => Some(JobFact::Started {
-            attempt: new.attempt,
-        }),
-        (State::Running, State::Cancelling) => Some(JobFact::Stopping {
-            reason: new.reason.clone().unwrap_or(Reason::Interrupted),
-        }),
+        (State::Queued, State::Running) => Some(JobFact::Started { attempt: new.attempt }),
+        (State::Running, State::Cancelling) => {
+            Some(JobFact::Stopping { reason: new.reason.clone().unwrap_or(Reason::Interrupted) })
+        }
         _ if old.lost_since.is_none() && new.lost_since.is_some() => Some(JobFact::ContactLost),
         _ if old.lost_since.is_some() && new.lost_since.is_none() => Some(JobFact::ContactFound),
         _ => None,
@@ -213,20 +243,13 @@ pub fn is_stored(fact: &JobFact) -> bool {
         | JobFact::ContactFound
         | JobFact::LateOutcome { .. } => true,
         JobFact::Started { attempt } => *attempt > 1,
-        JobFact::Submitted
-        | JobFact::Queued
-        | JobFact::Finished { .. }
-        | JobFact::Progress { .. } => false,
+        JobFact::Submitted | JobFact::Queued | JobFact::Finished { .. } | JobFact::Progress { .. } => false,
     }
 }
 
 /// The facts that the records of a job carry: accepted, first start, end.
 pub fn facts_in_records(job: &Job) -> Vec<JobEvent> {
-    let at = |at: Timestamp, fact: JobFact| JobEvent {
-        id: job.id,
-        at,
-        fact,
-    };
+    let at = |at: Timestamp, fact: JobFact| JobEvent { id: job.id, at, fact };
     let mut events = vec![at(job.created_at, JobFact::Submitted)];
     if let Some(started) = job.status.started_at {
         events.push(at(started, JobFact::Started { attempt: 1 }));
@@ -240,9 +263,5 @@ pub fn facts_in_records(job: &Job) -> Vec<JobEvent> {
 
 /// The key of the jobs that a job waits for, as the store indexes them.
 pub fn waits_for(job: &Job) -> &[Seq] {
-    if job.status.state == State::Waiting {
-        &job.status.waits.after
-    } else {
-        &[]
-    }
+    if job.status.state == State::Waiting { &job.status.waits.after } else { &[] }
 }

@@ -95,11 +95,7 @@ impl FromStr for JobId {
     fn from_str(text: &str) -> Result<Self, NotAnId> {
         let id = JobId(Uuid::try_parse(text).map_err(|_| NotAnId)?);
         // Two bits between sequence and tag are always zero: what does not rebuild was not made here.
-        if JobId::new(id.seq(), id.created_at(), id.tag()) == id {
-            Ok(id)
-        } else {
-            Err(NotAnId)
-        }
+        if JobId::new(id.seq(), id.created_at(), id.tag()) == id { Ok(id) } else { Err(NotAnId) }
     }
 }
 
@@ -153,16 +149,8 @@ mod tests {
 
     #[test]
     fn refuses_other_uuids() {
-        assert!(
-            "f47ac10b-58cc-4372-a567-0e02b2c3d479"
-                .parse::<JobId>()
-                .is_err()
-        );
+        assert!("f47ac10b-58cc-4372-a567-0e02b2c3d479".parse::<JobId>().is_err());
         assert!("".parse::<JobId>().is_err());
-        assert!(
-            "01234567-89ab-7cde-8f01-2fffffffffff"
-                .parse::<JobId>()
-                .is_err()
-        );
+        assert!("01234567-89ab-7cde-8f01-2fffffffffff".parse::<JobId>().is_err());
     }
 }

@@ -6,12 +6,11 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use super::attempt_laws::{check_attempt, check_fence};
 use super::effect::{Effect, next_tick, pending_effects};
 use super::event::{Event, EventKind, JobFact, fact_of};
-use super::outcome::{Deadline, Outcome, OutcomeKind};
-use super::retry::RetryOn;
-use super::spec::OnCrash;
-use super::status::{Job, State, Step, StopCause, Wait};
+use super::outcome::Outcome;
+use super::status::{Job, State, Step, Wait};
 use super::stories::{Beat, LONGEST, anything, beats, ended, id_of, jobs};
 use super::time::Timestamp;
 use super::transition::{Illegal, TABLE, Verdict, apply};
@@ -30,12 +29,7 @@ struct Life {
 impl Life {
     fn begin(job: Job) -> Life {
         check_shape(&job);
-        Life {
-            now: job.created_at,
-            job,
-            cancel_accepted: false,
-            changes: Changes::new(),
-        }
+        Life { now: job.created_at, job, cancel_accepted: false, changes: Changes::new() }
     }
 
     /// Everything that could happen now is tried and judged, then what does happen.
@@ -63,10 +57,10 @@ impl Life {
         assert_eq!(verdict, apply(&self.job, event, self.now), "apply is pure");
         check_fence(&self.job, event, &verdict);
         check_final(&self.job, event, &verdict);
+        check_repeats(&self.job, event, &verdict);
         match verdict {
             Ok(Verdict::Changed(after)) => {
-                self.changes
-                    .insert(check_change(&self.job, event, &after, self.now));
+                self.changes.insert(check_change(&self.job, event, &after, self.now));
                 check_shape(&after);
                 (true, Some(after))
             }
@@ -108,29 +102,10 @@ fn help(job: &Job) -> Event {
     match (job.state(), job.status.wait()) {
         (_, Some(Wait::Items)) => Event::ItemsClosed,
         (_, Some(Wait::Release)) => Event::Release,
-        (_, Some(Wait::After)) => Event::Predecessor {
-            id: id_of(job.status.waits.after[0]),
-            state: State::Succeeded,
-        },
+        (_, Some(Wait::After)) => Event::Predecessor { id: id_of(job.status.waits.after[0]), state: State::Succeeded },
         (_, Some(Wait::Until(_) | Wait::Retry(_))) => Event::Tick,
         (State::Queued, _) => Event::Claim,
         _ => ended(job.status.attempt, Outcome::Succeeded, 0),
-    }
-}
-
-/// An attempt that no longer counts changes nothing, and one that never began cannot end.
-fn check_fence(job: &Job, event: &Event, verdict: &Result<Verdict, Illegal>) {
-    let Event::Ended { attempt, .. } = event else {
-        return assert_ne!(verdict, &Ok(Verdict::Late), "{event:?}");
-    };
-    let current = job.status.attempt;
-    let runs = matches!(job.state(), State::Running | State::Cancelling);
-    if *attempt == 0 || *attempt > current {
-        assert!(verdict.is_err(), "{event:?} of attempt {current}");
-    } else if *attempt < current || !runs {
-        assert_eq!(verdict, &Ok(Verdict::Late), "{event:?} of {current}");
-    } else {
-        assert!(matches!(verdict, Ok(Verdict::Changed(_))), "{verdict:?}");
     }
 }
 
@@ -142,7 +117,7 @@ fn check_final(job: &Job, event: &Event, verdict: &Result<Verdict, Illegal>) {
     assert!(!changed, "{event:?} changed the end: {verdict:?}");
     // These are on their way while a job ends; none of them is a mistake.
     let harmless = match event {
-        Event::Cancel { .. } | Event::Tick | Event::ContactLost | Event::ContactFound => true,
+        Event::Cancel { .. } | Event::Tick => true,
         Event::Predecessor { state, .. } => state.is_final(),
         _ => false,
     };
@@ -151,13 +126,23 @@ fn check_final(job: &Job, event: &Event, verdict: &Result<Verdict, Illegal>) {
     }
 }
 
+/// What was done before or comes too late to matter is no mistake.
+fn check_repeats(job: &Job, event: &Event, verdict: &Result<Verdict, Illegal>) {
+    let status = &job.status;
+    let counts = event.attempt() == Some(status.attempt);
+    let nothing_to_do = match event {
+        Event::Release => !status.waits.held,
+        Event::ItemsClosed => !status.waits.items_open,
+        Event::Step { .. } | Event::ItemBegan { .. } => counts && status.state == State::Cancelling,
+        _ => false,
+    };
+    if nothing_to_do && !status.state.is_final() {
+        assert_eq!(verdict, &Ok(Verdict::Unchanged), "{event:?} on {status:?}");
+    }
+}
+
 /// The laws of one change.
-fn check_change(
-    before: &Job,
-    event: &Event,
-    after: &Job,
-    now: Timestamp,
-) -> (State, EventKind, State) {
+fn check_change(before: &Job, event: &Event, after: &Job, now: Timestamp) -> (State, EventKind, State) {
     let (old, new, kind) = (&before.status, &after.status, event.kind());
     assert_eq!(new.rev, old.rev + 1);
     let constant = |job: &Job| (job.id, job.chain, job.created_at, job.spec.clone());
@@ -166,28 +151,14 @@ fn check_change(
     let listed = |row: &&(State, EventKind, &[State])| (row.0, row.1) == (old.state, kind);
     let row = TABLE.iter().find(listed);
     let to = row.map_or(&[][..], |row| row.2);
-    assert!(
-        to.contains(&new.state),
-        "not in the table: {old:?} {event:?} {new:?}"
-    );
+    assert!(to.contains(&new.state), "not in the table: {old:?} {event:?} {new:?}");
 
     let claimed = u32::from(kind == EventKind::Claim);
     assert_eq!(new.attempt, old.attempt + claimed);
-    assert_eq!(
-        new.started_at,
-        old.started_at.or((claimed > 0).then_some(now))
-    );
+    assert_eq!(new.started_at, old.started_at.or((claimed > 0).then_some(now)));
     if claimed > 0 {
-        assert!(
-            next_tick(before).is_none_or(|due| due > now),
-            "claimed after a deadline"
-        );
+        assert!(next_tick(before).is_none_or(|due| due > now), "claimed after a deadline");
     }
-    let lost = new.interruptions - old.interruptions;
-    assert!(
-        lost == 0 || lost == 1 && kind == EventKind::Ended,
-        "{lost} lost by {event:?}"
-    );
     let finished_at = new.state.is_final().then_some(now);
     assert_eq!((old.finished_at, new.finished_at), (None, finished_at));
     if new.state == State::Queued {
@@ -196,10 +167,7 @@ fn check_change(
     check_waits(before, event, after, now);
     check_attempt(before, event, after, now);
     let words = (poller_rank(before), poller_rank(after));
-    assert!(
-        words.0 <= words.1,
-        "a poller sees it go backwards: {words:?}"
-    );
+    assert!(words.0 <= words.1, "a poller sees it go backwards: {words:?}");
     check_fact(before, after);
     (old.state, kind, new.state)
 }
@@ -223,77 +191,13 @@ fn check_waits(before: &Job, event: &Event, after: &Job, now: Timestamp) {
     assert_eq!(new, &expected, "{event:?}");
 }
 
-/// Within an attempt steps only rise and the first word counts; its end is decided by the policy.
-fn check_attempt(before: &Job, event: &Event, after: &Job, now: Timestamp) {
-    let (old, new) = (&before.status, &after.status);
-    let began = match event {
-        Event::Claim => Some(now),
-        _ => old.attempt_started_at,
-    };
-    assert_eq!(new.attempt_started_at, began);
-    if let Event::Ended { outcome, roll, .. } = event {
-        assert_eq!(
-            !new.state.is_final(),
-            goes_on(before, outcome),
-            "{old:?} {event:?}"
-        );
-        let failures = new.attempt - new.interruptions;
-        let delay_ms = before.spec.retry.backoff.delay_ms(failures, *roll);
-        let retry_at = new.waits.retry.then(|| now.plus_millis(delay_ms));
-        assert_eq!(new.waits.until, retry_at);
-        return;
-    }
-    if let (Some(old), Some(new)) = (old.step, new.step) {
-        assert!(old <= new, "{old:?} after {new:?}");
-    }
-    if let (Some(old), Some(new)) = (&old.stopping, &new.stopping) {
-        assert_eq!(old.since, new.since);
-    }
-    if let (Some(old), Some(new)) = (old.lost_since, new.lost_since) {
-        assert_eq!(old, new);
-    }
-}
-
-/// What a retry policy promises, said a second time in other words.
-fn goes_on(job: &Job, outcome: &Outcome) -> bool {
-    let (spec, status) = (&job.spec, &job.status);
-    let tries_left = spec.retry.max_attempts + status.interruptions - status.attempt;
-    let worth = |kind: OutcomeKind| match &spec.retry.on {
-        RetryOn::Any => true,
-        RetryOn::Only { kinds, .. } => kinds.contains(&kind),
-    };
-    let listed = match (&spec.retry.on, outcome) {
-        (RetryOn::Only { exit_codes, .. }, Outcome::Exit { code }) => exit_codes.contains(code),
-        _ => false,
-    };
-    match status.stopping.as_ref().map(|stopping| &stopping.cause) {
-        Some(StopCause::Deadline(Deadline::Attempt)) => {
-            tries_left > 0 && worth(OutcomeKind::TimedOut)
-        }
-        Some(_) => false,
-        None => match outcome {
-            Outcome::Succeeded => false,
-            Outcome::Stopped | Outcome::Interrupted => {
-                spec.on_crash == OnCrash::Rerun
-                    && status.interruptions < spec.retry.max_interruptions
-            }
-            failure => {
-                let again = worth(failure.kind().unwrap()) || listed;
-                tries_left > 0 && again && !failure.is_permanent()
-            }
-        },
-    }
-}
-
 fn check_fact(before: &Job, after: &Job) {
     let (old, new) = (&before.status, &after.status);
     match fact_of(before, after) {
         Some(JobFact::Finished { state, reason }) => {
             assert_eq!((state, reason), (new.state, new.reason.clone()));
         }
-        Some(JobFact::AttemptFailed {
-            attempt, retry_at, ..
-        }) => {
+        Some(JobFact::AttemptFailed { attempt, retry_at, .. }) => {
             assert_eq!((attempt, retry_at), (old.attempt, new.waits.until));
         }
         Some(JobFact::Started { attempt }) => assert_eq!(attempt, old.attempt + 1),
@@ -307,16 +211,8 @@ fn check_shape(job: &Job) {
     let status = &job.status;
     let state = status.state;
     let runs = matches!(state, State::Running | State::Cancelling);
-    assert_eq!(
-        status.wait().is_some(),
-        state == State::Waiting,
-        "{status:?}"
-    );
-    assert_eq!(
-        status.waits.is_over(),
-        state != State::Waiting,
-        "{status:?}"
-    );
+    assert_eq!(status.wait().is_some(), state == State::Waiting, "{status:?}");
+    assert_eq!(status.waits.is_over(), state != State::Waiting, "{status:?}");
     assert_eq!(status.step.is_some(), state == State::Running);
     assert_eq!(status.stopping.is_some(), state == State::Cancelling);
     assert_eq!(status.finished_at.is_some(), state.is_final());
@@ -332,8 +228,10 @@ fn check_shape(job: &Job) {
     assert_eq!(status.attempt_started_at.is_some(), status.attempt > 0);
 
     let retry = &job.spec.retry;
-    assert!(status.attempt <= retry.max_attempts + status.interruptions);
-    assert!(status.interruptions <= retry.max_interruptions.min(status.attempt));
+    let uncounted = status.interruptions + status.handed_back;
+    assert!(uncounted <= status.attempt);
+    assert!(status.attempt <= retry.max_attempts + uncounted);
+    assert!(status.interruptions <= retry.max_interruptions);
     let items = status.items;
     assert!(items.adds_up(), "{items:?}");
     assert!(runs || items.running == 0);
@@ -351,9 +249,7 @@ fn check_effects(job: &Job) {
     let main = match job.state() {
         State::Waiting => None,
         State::Queued => Some(Effect::Offer),
-        State::Running if job.status.step == Some(Step::Preparing) => {
-            Some(Effect::Start { attempt })
-        }
+        State::Running if job.status.step == Some(Step::Preparing) => Some(Effect::Start { attempt }),
         State::Running => Some(Effect::Observe { attempt }),
         State::Cancelling => Some(Effect::Stop { attempt }),
         _ => Some(Effect::TellSuccessors),
@@ -366,10 +262,7 @@ fn check_effects(job: &Job) {
 /// No tick too early, none for nothing, and no loop of ticks.
 fn check_ticks(job: &Job, now: Timestamp) {
     let Some(due) = next_tick(job) else {
-        assert_eq!(
-            apply(job, &Event::Tick, Timestamp::MAX),
-            Ok(Verdict::Unchanged)
-        );
+        assert_eq!(apply(job, &Event::Tick, Timestamp::MAX), Ok(Verdict::Unchanged));
         return;
     };
     if let Some(early) = due.as_millis().checked_sub(1) {
@@ -396,21 +289,9 @@ fn check_ticks(job: &Job, now: Timestamp) {
 fn check_deadlines(job: &Job) {
     let deadlines = &job.spec.deadlines;
     let clocks = [
-        (
-            &[State::Waiting, State::Queued, State::Running][..],
-            Some(job.created_at),
-            deadlines.total_ms,
-        ),
-        (
-            &[State::Queued],
-            Some(job.status.ready_at),
-            deadlines.queue_ms,
-        ),
-        (
-            &[State::Running],
-            job.status.attempt_started_at,
-            deadlines.attempt_ms,
-        ),
+        (&[State::Waiting, State::Queued, State::Running][..], Some(job.created_at), deadlines.total_ms),
+        (&[State::Queued], Some(job.status.ready_at), deadlines.queue_ms),
+        (&[State::Running], job.status.attempt_started_at, deadlines.attempt_ms),
     ];
     for (states, from, millis) in clocks {
         if let (true, Some(from), Some(millis)) = (states.contains(&job.state()), from, millis) {
@@ -467,11 +348,7 @@ fn every_row_of_the_table_is_lived() {
         to.iter().map(move |to| (from, kind, *to))
     };
     let listed: Changes = rows.clone().flat_map(targets).collect();
-    assert_eq!(
-        listed.len(),
-        rows.map(|row| row.2.len()).sum::<usize>(),
-        "a row is there twice"
-    );
+    assert_eq!(listed.len(), rows.map(|row| row.2.len()).sum::<usize>(), "a row is there twice");
     let never: Vec<_> = listed.difference(&changes).collect();
     assert!(never.is_empty(), "never happened: {never:?}");
 }

@@ -20,6 +20,8 @@ pub mod transition;
 pub mod validate;
 
 #[cfg(test)]
+mod attempt_laws;
+#[cfg(test)]
 mod chain_laws;
 #[cfg(test)]
 mod diagram;
@@ -38,9 +40,7 @@ pub use options::{OptionValue, RunOptions};
 pub use outcome::{Deadline, Outcome, OutcomeKind, Reason};
 pub use query::{Cursor, Filter, Order};
 pub use retry::{Backoff, RetryOn, RetryPolicy};
-pub use spec::{
-    Deadlines, FunctionTask, JobSpec, NamedTask, OnCrash, ProcessLimits, ProcessTask, Task,
-};
+pub use spec::{Deadlines, FunctionTask, JobSpec, NamedTask, OnCrash, ProcessLimits, ProcessTask, Task};
 pub use status::{Job, RunHandle, State, Status, Step, StopCause, Stopping, Wait, Waits};
 pub use time::Timestamp;
 pub use transition::{Illegal, Verdict, apply};

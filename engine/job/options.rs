@@ -22,19 +22,13 @@ impl fmt::Debug for OptionValue {
 
 impl From<&str> for OptionValue {
     fn from(value: &str) -> Self {
-        OptionValue {
-            value: value.to_owned(),
-            secret: false,
-        }
+        OptionValue { value: value.to_owned(), secret: false }
     }
 }
 
 impl From<String> for OptionValue {
     fn from(value: String) -> Self {
-        OptionValue {
-            value,
-            secret: false,
-        }
+        OptionValue { value, secret: false }
     }
 }
 
@@ -56,13 +50,7 @@ impl RunOptions {
 
     /// Sets one option whose value is masked in the log of the job.
     pub fn set_secret(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
-        self.0.insert(
-            name.into(),
-            OptionValue {
-                value: value.into(),
-                secret: true,
-            },
-        );
+        self.0.insert(name.into(), OptionValue { value: value.into(), secret: true });
         self
     }
 
@@ -78,10 +66,7 @@ impl RunOptions {
 
     /// The values that are to be masked.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .values()
-            .filter(|value| value.secret)
-            .map(|value| value.value.as_str())
+        self.0.values().filter(|value| value.secret).map(|value| value.value.as_str())
     }
 
     /// How many there are.
@@ -104,12 +89,7 @@ impl RunOptions {
 
 impl<N: Into<String>, V: Into<OptionValue>> FromIterator<(N, V)> for RunOptions {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        RunOptions(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        RunOptions(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
@@ -120,11 +100,7 @@ pub fn merge(config: RunOptions, request: RunOptions, system: RunOptions) -> Run
 
 /// The request options that the job at `position` of a chain gets: only the first gets any.
 pub fn request_options_for(position: usize, request: &RunOptions) -> RunOptions {
-    if position == 0 {
-        request.clone()
-    } else {
-        RunOptions::new()
-    }
+    if position == 0 { request.clone() } else { RunOptions::new() }
 }
 
 #[cfg(test)]
@@ -141,12 +117,7 @@ mod tests {
         let config = options(&[("key1", "valueFromConfig"), ("key2", "value2")]);
         let request = options(&[("key1", "valueFromJob"), ("key3", "value3")]);
         let merged = merge(config, request, options(&[("jobId", "42")]));
-        let expected = [
-            ("jobId", "42"),
-            ("key1", "valueFromJob"),
-            ("key2", "value2"),
-            ("key3", "value3"),
-        ];
+        let expected = [("jobId", "42"), ("key1", "valueFromJob"), ("key2", "value2"), ("key3", "value3")];
         assert_eq!(merged, options(&expected));
     }
 

@@ -47,13 +47,15 @@ pub enum Outcome {
     Stopped,
     /// The engine or the platform went away under it; nobody knows how far it came.
     Interrupted,
+    /// The engine stopped it at its own shutdown; it goes back to the queue.
+    HandedBack,
 }
 
 impl Outcome {
-    /// The kind, for retry rules; `None` for a success and for a stop.
+    /// The kind, for retry rules; `None` for a success, a stop and a job handed back.
     pub fn kind(&self) -> Option<OutcomeKind> {
         Some(match self {
-            Outcome::Succeeded | Outcome::Stopped => return None,
+            Outcome::Succeeded | Outcome::Stopped | Outcome::HandedBack => return None,
             Outcome::Exit { .. } => OutcomeKind::Exit,
             Outcome::Signal { .. } => OutcomeKind::Signal,
             Outcome::OutOfMemory => OutcomeKind::OutOfMemory,
@@ -66,16 +68,7 @@ impl Outcome {
 
     /// Whether the executor says that trying again is pointless.
     pub fn is_permanent(&self) -> bool {
-        matches!(
-            self,
-            Outcome::Error {
-                permanent: true,
-                ..
-            } | Outcome::NotStarted {
-                permanent: true,
-                ..
-            }
-        )
+        matches!(self, Outcome::Error { permanent: true, .. } | Outcome::NotStarted { permanent: true, .. })
     }
 
     /// The reason that a job carries when this outcome decides it.
@@ -88,7 +81,7 @@ impl Outcome {
             Outcome::Panicked { message } => Reason::Panic(message.clone()),
             Outcome::Error { message, .. } => Reason::Error(message.clone()),
             Outcome::NotStarted { message, .. } => Reason::NotStarted(message.clone()),
-            Outcome::Interrupted => Reason::Interrupted,
+            Outcome::Interrupted | Outcome::HandedBack => Reason::Interrupted,
         })
     }
 }
@@ -187,15 +180,9 @@ impl fmt::Display for Reason {
             Reason::Panic(message) => write!(f, "panicked: {message}"),
             Reason::Error(message) => f.write_str(message),
             Reason::NotStarted(message) => write!(f, "could not be started: {message}"),
-            Reason::Deadline(Deadline::Queue) => {
-                f.write_str("waited in the queue for longer than its deadline")
-            }
-            Reason::Deadline(Deadline::Attempt) => {
-                f.write_str("the attempt ran for longer than its deadline")
-            }
-            Reason::Deadline(Deadline::Total) => {
-                f.write_str("was not finished by its total deadline")
-            }
+            Reason::Deadline(Deadline::Queue) => f.write_str("waited in the queue for longer than its deadline"),
+            Reason::Deadline(Deadline::Attempt) => f.write_str("the attempt ran for longer than its deadline"),
+            Reason::Deadline(Deadline::Total) => f.write_str("was not finished by its total deadline"),
             Reason::CancelledBy(who) => write!(f, "cancelled by {who}"),
             Reason::PreviousJob(id, state) => write!(f, "previous job {id} {}", state.word()),
             Reason::Interrupted => f.write_str("interrupted: the engine went away while it ran"),

@@ -72,28 +72,16 @@ impl FromStr for Cursor {
             Some(b'o') => Order::OldestFirst,
             _ => return Err(NotACursor),
         };
-        let (digits, check) = text
-            .get(1..)
-            .and_then(|rest| rest.split_once('-'))
-            .ok_or(NotACursor)?;
-        let cursor = Cursor {
-            after: Seq::from_str_radix(digits, 16).map_err(|_| NotACursor)?,
-            order,
-        };
+        let (digits, check) = text.get(1..).and_then(|rest| rest.split_once('-')).ok_or(NotACursor)?;
+        let cursor = Cursor { after: Seq::from_str_radix(digits, 16).map_err(|_| NotACursor)?, order };
         // Only the one spelling that `Display` gives is a cursor.
-        if check.len() == 2 && cursor.to_string() == text {
-            Ok(cursor)
-        } else {
-            Err(NotACursor)
-        }
+        if check.len() == 2 && cursor.to_string() == text { Ok(cursor) } else { Err(NotACursor) }
     }
 }
 
 /// Catches typing errors; it is no protection.
 fn check_byte(seq: Seq) -> u8 {
-    seq.to_be_bytes()
-        .iter()
-        .fold(0x5a, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte))
+    seq.to_be_bytes().iter().fold(0x5a, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte))
 }
 
 #[cfg(test)]

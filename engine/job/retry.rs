@@ -21,12 +21,7 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     /// One attempt, three interruptions, one second doubling up to an hour, after any outcome.
     fn default() -> Self {
-        RetryPolicy {
-            max_attempts: 1,
-            max_interruptions: 3,
-            backoff: Backoff::default(),
-            on: RetryOn::Any,
-        }
+        RetryPolicy { max_attempts: 1, max_interruptions: 3, backoff: Backoff::default(), on: RetryOn::Any }
     }
 }
 
@@ -45,12 +40,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Backoff {
-            initial_ms: 1_000,
-            factor_percent: 200,
-            max_ms: 3_600_000,
-            jitter_percent: 20,
-        }
+        Backoff { initial_ms: 1_000, factor_percent: 200, max_ms: 3_600_000, jitter_percent: 20 }
     }
 }
 
@@ -90,7 +80,8 @@ pub enum RetryOn {
     Any,
     /// Those of a listed kind, and programs that end with a listed exit code.
     Only {
-        /// Kinds of outcome.
+        /// Kinds of outcome; not [`OutcomeKind::Interrupted`]: a crash is decided by `on_crash` and
+        /// `max_interruptions`.
         kinds: Vec<OutcomeKind>,
         /// Exit codes.
         exit_codes: Vec<i32>,
@@ -98,12 +89,16 @@ pub enum RetryOn {
 }
 
 impl RetryOn {
+    /// Whether it names this kind.
+    pub(crate) fn lists(&self, kind: OutcomeKind) -> bool {
+        matches!(self, RetryOn::Only { kinds, .. } if kinds.contains(&kind))
+    }
+
     fn includes(&self, kind: OutcomeKind, outcome: &Outcome) -> bool {
         match self {
             RetryOn::Any => true,
-            RetryOn::Only { kinds, exit_codes } => {
-                kinds.contains(&kind)
-                    || matches!(outcome, Outcome::Exit { code } if exit_codes.contains(code))
+            RetryOn::Only { exit_codes, .. } => {
+                self.lists(kind) || matches!(outcome, Outcome::Exit { code } if exit_codes.contains(code))
             }
         }
     }
@@ -119,20 +114,11 @@ pub enum Decision {
 }
 
 impl RetryPolicy {
-    /// Decides after attempt `attempt` (from 1, `interruptions` of them lost to crashes, this one not).
-    pub fn decide(
-        &self,
-        attempt: u32,
-        interruptions: u32,
-        kind: OutcomeKind,
-        outcome: &Outcome,
-        roll: u32,
-    ) -> Decision {
-        let counted = attempt.saturating_sub(interruptions);
-        if counted >= self.max_attempts
-            || outcome.is_permanent()
-            || !self.on.includes(kind, outcome)
-        {
+    /// Decides after attempt `attempt` (from 1; `uncounted` of them were lost to crashes or handed back, this one
+    /// was not).
+    pub fn decide(&self, attempt: u32, uncounted: u32, kind: OutcomeKind, outcome: &Outcome, roll: u32) -> Decision {
+        let counted = attempt.saturating_sub(uncounted);
+        if counted >= self.max_attempts || outcome.is_permanent() || !self.on.includes(kind, outcome) {
             return Decision::GiveUp;
         }
         Decision::RetryAfter(self.backoff.delay_ms(counted, roll))
@@ -145,57 +131,30 @@ mod tests {
 
     #[test]
     fn doubles_up_to_the_maximum() {
-        let backoff = Backoff {
-            initial_ms: 100,
-            factor_percent: 200,
-            max_ms: 1_000,
-            jitter_percent: 0,
-        };
-        let delays: Vec<u64> = (1..7)
-            .map(|attempt| backoff.delay_ms(attempt, u32::MAX))
-            .collect();
+        let backoff = Backoff { initial_ms: 100, factor_percent: 200, max_ms: 1_000, jitter_percent: 0 };
+        let delays: Vec<u64> = (1..7).map(|attempt| backoff.delay_ms(attempt, u32::MAX)).collect();
         assert_eq!(delays, [100, 200, 400, 800, 1_000, 1_000]);
     }
 
     #[test]
     fn a_short_delay_grows_by_a_small_factor() {
-        let backoff = Backoff {
-            initial_ms: 5,
-            factor_percent: 110,
-            max_ms: 1_000,
-            jitter_percent: 0,
-        };
+        let backoff = Backoff { initial_ms: 5, factor_percent: 110, max_ms: 1_000, jitter_percent: 0 };
         let delays = [1, 2, 3, 4, 11].map(|attempt| backoff.delay_ms(attempt, 0));
         assert_eq!(delays, [5, 5, 6, 6, 12]);
     }
 
     #[test]
     fn jitter_takes_off_at_most_its_share() {
-        let backoff = Backoff {
-            initial_ms: 1_000,
-            factor_percent: 100,
-            max_ms: 1_000,
-            jitter_percent: 20,
-        };
+        let backoff = Backoff { initial_ms: 1_000, factor_percent: 100, max_ms: 1_000, jitter_percent: 20 };
         assert_eq!(backoff.delay_ms(1, 0), 1_000);
         assert_eq!(backoff.delay_ms(1, u32::MAX), 800);
     }
 
     #[test]
     fn a_huge_attempt_number_is_no_loop() {
-        let backoff = Backoff {
-            initial_ms: 1,
-            factor_percent: 101,
-            max_ms: u64::MAX,
-            jitter_percent: 0,
-        };
+        let backoff = Backoff { initial_ms: 1, factor_percent: 101, max_ms: u64::MAX, jitter_percent: 0 };
         assert_eq!(backoff.delay_ms(u32::MAX, 0), u64::MAX);
-        let frozen = Backoff {
-            initial_ms: 0,
-            factor_percent: 200,
-            max_ms: 5,
-            jitter_percent: 0,
-        };
+        let frozen = Backoff { initial_ms: 0, factor_percent: 200, max_ms: 5, jitter_percent: 0 };
         assert_eq!(frozen.delay_ms(u32::MAX, 0), 0);
     }
 
@@ -203,21 +162,12 @@ mod tests {
     fn chosen_outcomes_only() {
         let policy = RetryPolicy {
             max_attempts: 3,
-            on: RetryOn::Only {
-                kinds: vec![OutcomeKind::Signal],
-                exit_codes: vec![75],
-            },
+            on: RetryOn::Only { kinds: vec![OutcomeKind::Signal], exit_codes: vec![75] },
             ..RetryPolicy::default()
         };
         let decide = |outcome: Outcome| policy.decide(1, 0, outcome.kind().unwrap(), &outcome, 0);
-        assert_eq!(
-            decide(Outcome::Exit { code: 75 }),
-            Decision::RetryAfter(1_000)
-        );
+        assert_eq!(decide(Outcome::Exit { code: 75 }), Decision::RetryAfter(1_000));
         assert_eq!(decide(Outcome::Exit { code: 1 }), Decision::GiveUp);
-        assert_eq!(
-            decide(Outcome::Signal { signal: 9 }),
-            Decision::RetryAfter(1_000)
-        );
+        assert_eq!(decide(Outcome::Signal { signal: 9 }), Decision::RetryAfter(1_000));
     }
 }

@@ -68,10 +68,7 @@ impl JobSpec {
     }
 
     /// A job that runs a program.
-    pub fn process<A: Into<String>>(
-        program: impl Into<String>,
-        args: impl IntoIterator<Item = A>,
-    ) -> Self {
+    pub fn process<A: Into<String>>(program: impl Into<String>, args: impl IntoIterator<Item = A>) -> Self {
         JobSpec::new(Task::Process(ProcessTask {
             program: program.into(),
             args: args.into_iter().map(Into::into).collect(),
@@ -83,10 +80,7 @@ impl JobSpec {
     ///
     /// [`Engine::submit_function`](crate::Engine::submit_function) takes a typed input instead.
     pub fn function(name: impl Into<String>, input_json: impl Into<Vec<u8>>) -> Self {
-        JobSpec::new(Task::Function(FunctionTask {
-            name: name.into(),
-            input: input_json.into(),
-        }))
+        JobSpec::new(Task::Function(FunctionTask { name: name.into(), input: input_json.into() }))
     }
 
     /// Sets the name.

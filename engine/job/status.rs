@@ -39,13 +39,7 @@ impl Job {
 
     /// A new job as it is stored first: queued, or waiting for what its spec names. `after` are the jobs of
     /// the same submission that must succeed first.
-    pub fn accept(
-        id: JobId,
-        chain: Option<ChainId>,
-        spec: Arc<JobSpec>,
-        after: Vec<Seq>,
-        now: Timestamp,
-    ) -> Job {
+    pub fn accept(id: JobId, chain: Option<ChainId>, spec: Arc<JobSpec>, after: Vec<Seq>, now: Timestamp) -> Job {
         let waits = Waits {
             items_open: spec.open_items,
             held: spec.hold,
@@ -53,31 +47,14 @@ impl Job {
             until: spec.start_at.filter(|start| *start > now),
             retry: false,
         };
-        let state = if waits.is_over() {
-            State::Queued
-        } else {
-            State::Waiting
-        };
-        let status = Status {
-            waits,
-            state,
-            ready_at: now,
-            ..Status::default()
-        };
-        Job {
-            id,
-            chain,
-            created_at: now,
-            spec,
-            status,
-        }
+        let state = if waits.is_over() { State::Queued } else { State::Waiting };
+        let status = Status { waits, state, ready_at: now, ..Status::default() };
+        Job { id, chain, created_at: now, spec, status }
     }
 }
 
 /// The eight states.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum State {
     /// Not ready to run; [`Status::wait`] says why.
     #[default]
@@ -113,10 +90,7 @@ impl State {
 
     /// Whether it is one of the four that are never left.
     pub fn is_final(self) -> bool {
-        matches!(
-            self,
-            State::Succeeded | State::Failed | State::Cancelled | State::TimedOut
-        )
+        matches!(self, State::Succeeded | State::Failed | State::Cancelled | State::TimedOut)
     }
 
     /// The word used in the API, in job files and on screen.
@@ -193,16 +167,20 @@ pub struct Status {
     pub items: ItemCounts,
     /// What the executor needs to find the run again.
     pub handle: Option<RunHandle>,
+    /// Attempts that the engine handed back to the queue at its own shutdown.
+    #[serde(default)]
+    pub handed_back: u32,
 }
 
 impl Status {
+    /// Attempts that do not count against `max_attempts`: lost to a crash or handed back.
+    pub fn uncounted(&self) -> u32 {
+        self.interruptions + self.handed_back
+    }
+
     /// What a waiting job waits for now: the first of its waits.
     pub fn wait(&self) -> Option<Wait> {
-        if self.state == State::Waiting {
-            self.waits.first()
-        } else {
-            None
-        }
+        if self.state == State::Waiting { self.waits.first() } else { None }
     }
 }
 
@@ -235,13 +213,7 @@ impl Waits {
         } else if !self.after.is_empty() {
             Some(Wait::After)
         } else {
-            self.until.map(|at| {
-                if self.retry {
-                    Wait::Retry(at)
-                } else {
-                    Wait::Until(at)
-                }
-            })
+            self.until.map(|at| if self.retry { Wait::Retry(at) } else { Wait::Until(at) })
         }
     }
 }

@@ -116,71 +116,63 @@ fn deadlines() -> impl Strategy<Value = Deadlines> {
 }
 
 fn retries() -> impl Strategy<Value = RetryPolicy> {
-    let kinds = proptest::sample::subsequence(&OutcomeKind::ALL[..], 0..=OutcomeKind::ALL.len());
+    // All but the last, which a submission may not name.
+    let allowed = &OutcomeKind::ALL[..OutcomeKind::ALL.len() - 1];
+    let kinds = proptest::sample::subsequence(allowed, 0..=allowed.len());
     let codes = proptest::sample::subsequence(vec![1, 2, 75], 0..=3);
     let only = (kinds, codes).prop_map(|(kinds, exit_codes)| RetryOn::Only { kinds, exit_codes });
     let on = prop_oneof![Just(RetryOn::Any), only];
-    let backoff = (
-        prop_oneof![Just(0), 1_u64..2_000],
-        100_u32..=1_000,
-        0_u64..5_000,
-        0_u32..=100,
-    );
-    (1_u32..=5, 0_u32..=3, backoff, on).prop_map(
-        |(max_attempts, max_interruptions, backoff, on)| {
-            let (initial_ms, factor_percent, max_ms, jitter_percent) = backoff;
-            let backoff = Backoff {
-                initial_ms,
-                factor_percent,
-                max_ms,
-                jitter_percent,
-            };
-            RetryPolicy {
-                max_attempts,
-                max_interruptions,
-                backoff,
-                on,
-            }
-        },
-    )
+    let backoff = (prop_oneof![Just(0), 1_u64..2_000], 100_u32..=1_000, 0_u64..5_000, 0_u32..=100);
+    (1_u32..=5, 0_u32..=3, backoff, on).prop_map(|(max_attempts, max_interruptions, backoff, on)| {
+        let (initial_ms, factor_percent, max_ms, jitter_percent) = backoff;
+        let backoff = Backoff { initial_ms, factor_percent, max_ms, jitter_percent };
+        RetryPolicy { max_attempts, max_interruptions, backoff, on }
+    })
 }
 
 pub(crate) fn id_of(seq: u64) -> JobId {
     JobId::new(seq, START, 7)
 }
 
-/// One event of every kind, and those kinds that matter in several forms.
+/// One event of every kind, those kinds that matter in several forms, and the reports of every attempt: the
+/// current one, the one before, one to come, and none.
 pub(crate) fn anything(job: &Job, data: u32) -> Vec<Event> {
     let attempt = job.status.attempt;
-    let pick = data as usize;
-    vec![
+    let mut all = vec![
         Event::Release,
         Event::ItemsAdded(data % 4),
         Event::ItemsAdded(u32::MAX),
         Event::ItemsClosed,
-        predecessor(data, State::ALL[pick % 8]),
+        predecessor(data, State::ALL[data as usize % 8]),
         predecessor(data, State::Succeeded),
         Event::Tick,
         Event::Claim,
-        Event::Step([Step::Preparing, Step::Executing, Step::Finalizing][pick % 3]),
-        Event::Checkpoint(RunHandle(vec![data as u8 % 3])),
-        Event::ItemBegan,
-        Event::ItemEnded {
-            succeeded: data.is_multiple_of(2),
-        },
         cancel(data),
+    ];
+    for attempt in [attempt, attempt.saturating_sub(1), attempt + 1 + data % 2, 0] {
+        all.extend(reports(attempt, data));
+        all.push(ended(attempt, Outcome::Succeeded, data));
+    }
+    all
+}
+
+/// Everything that an attempt can report; its end is the last.
+fn reports(attempt: u32, data: u32) -> Vec<Event> {
+    let steps = [Step::Preparing, Step::Executing, Step::Finalizing];
+    vec![
+        Event::Step { attempt, step: steps[data as usize % 3] },
+        Event::Checkpoint { attempt, handle: RunHandle(vec![data as u8 % 3]) },
+        Event::ItemBegan { attempt },
+        Event::ItemEnded { attempt, succeeded: data.is_multiple_of(2) },
+        Event::ContactLost { attempt },
+        Event::ContactFound { attempt },
         ended(attempt, outcome(data), data),
-        ended(attempt, Outcome::Succeeded, data),
-        ended(attempt.saturating_sub(1), outcome(data), data),
-        ended(attempt + 1 + data % 2, outcome(data), data),
-        ended(0, Outcome::Succeeded, data),
-        Event::ContactLost,
-        Event::ContactFound,
     ]
 }
 
 fn likely(job: &Job, data: u32) -> Vec<Event> {
-    let mut all = anything(job, data);
+    let attempt = job.status.attempt;
+    let mut likely = reports(attempt, data);
     let rarely = data.is_multiple_of(5);
     let now = |event: Event| if rarely { cancel(data) } else { event };
     match job.status.state {
@@ -190,31 +182,22 @@ fn likely(job: &Job, data: u32) -> Vec<Event> {
             now(Event::ItemsClosed),
             predecessor(data, State::Succeeded),
             predecessor(data / 4, State::Succeeded),
-            predecessor(
-                data,
-                State::ALL[if rarely { 4 + data as usize / 5 % 4 } else { 4 }],
-            ),
+            predecessor(data, State::ALL[if rarely { 4 + data as usize / 5 % 4 } else { 4 }]),
             Event::Tick,
         ],
         State::Queued => vec![Event::Claim, now(Event::Claim), Event::Tick],
         State::Running => {
-            let fails = ended(job.status.attempt, outcome(data), data);
-            all.truncate(12);
-            all.drain(..6);
-            let reports = [
-                Event::ItemsAdded(2),
-                Event::ContactLost,
-                Event::ContactFound,
-            ];
-            all.extend(reports);
-            all.extend([fails.clone(), fails.clone(), now(fails)]);
-            all
+            let fails = ended(attempt, outcome(data), data);
+            likely.extend([Event::ItemsAdded(2), Event::Tick]);
+            likely.extend([fails.clone(), now(fails)]);
+            likely
         }
         State::Cancelling => {
-            all.drain(..9);
-            all
+            likely.push(ended(attempt, Outcome::Succeeded, data));
+            likely.extend([Event::Tick, cancel(data)]);
+            likely
         }
-        _ => all,
+        _ => anything(job, data),
     }
 }
 
@@ -229,17 +212,13 @@ fn cancel(data: u32) -> Event {
 }
 
 pub(crate) fn ended(attempt: u32, outcome: Outcome, roll: u32) -> Event {
-    Event::Ended {
-        attempt,
-        outcome,
-        roll,
-    }
+    Event::Ended { attempt, outcome, roll }
 }
 
 fn outcome(data: u32) -> Outcome {
     let message = "went wrong".to_owned();
     let permanent = data.is_multiple_of(3);
-    match data / 8 % 10 {
+    match data / 8 % 11 {
         0 => Outcome::Succeeded,
         1 => Outcome::Signal { signal: 9 },
         2 => Outcome::OutOfMemory,
@@ -248,8 +227,7 @@ fn outcome(data: u32) -> Outcome {
         5 => Outcome::NotStarted { message, permanent },
         6 => Outcome::Stopped,
         7 => Outcome::Interrupted,
-        _ => Outcome::Exit {
-            code: if permanent { 75 } else { 1 },
-        },
+        8 => Outcome::HandedBack,
+        _ => Outcome::Exit { code: if permanent { 75 } else { 1 } },
     }
 }

@@ -23,7 +23,7 @@ pub enum Verdict {
     Changed(Job),
     /// Accepted; there is nothing to change (a second cancel, a tick that came early).
     Unchanged,
-    /// The outcome of an attempt that no longer counts: to be recorded, changes nothing.
+    /// From an attempt that no longer counts: changes nothing. Of these only an [`Event::Ended`] is recorded.
     Late,
 }
 
@@ -45,11 +45,7 @@ pub const TABLE: &[(State, EventKind, &[State])] = &[
     (Waiting, On::ItemsAdded, &[Waiting]),
     (Waiting, On::ItemsClosed, &[Waiting, Queued]),
     (Waiting, On::Release, &[Waiting, Queued]),
-    (
-        Waiting,
-        On::Predecessor,
-        &[Waiting, Queued, Failed, Cancelled],
-    ),
+    (Waiting, On::Predecessor, &[Waiting, Queued, Failed, Cancelled]),
     (Waiting, On::Tick, &[Waiting, Queued, TimedOut]),
     (Waiting, On::Cancel, &[Cancelled]),
     (Queued, On::Claim, &[Running]),
@@ -70,11 +66,7 @@ pub const TABLE: &[(State, EventKind, &[State])] = &[
     (Cancelling, On::ContactLost, &[Cancelling]),
     (Cancelling, On::ContactFound, &[Cancelling]),
     (Cancelling, On::Cancel, &[Cancelling]),
-    (
-        Cancelling,
-        On::Ended,
-        &[Cancelled, TimedOut, Waiting, Queued],
-    ),
+    (Cancelling, On::Ended, &[Succeeded, Cancelled, TimedOut, Waiting, Queued]),
 ];
 
 /// Decides what `event` at time `now` makes of `job`.
@@ -82,21 +74,17 @@ pub const TABLE: &[(State, EventKind, &[State])] = &[
 /// # Errors
 /// [`Illegal`] when the event cannot happen to a job in this state.
 pub fn apply(job: &Job, event: &Event, now: Timestamp) -> Result<Verdict, Illegal> {
-    let next = match event {
-        Event::Ended {
-            attempt,
-            outcome,
-            roll,
-        } => {
-            // Attempts are counted from 1: none ends before the first began.
-            if *attempt == 0 || *attempt > job.status.attempt {
-                return Err(illegal(job, event));
-            }
-            if *attempt < job.status.attempt || !has_attempt(job) {
-                return Ok(Verdict::Late);
-            }
-            Some(ended(job, outcome, *roll, now))
+    if let Some(attempt) = event.attempt() {
+        // Attempts are counted from 1: none reports before the first began.
+        if attempt == 0 || attempt > job.status.attempt {
+            return Err(illegal(job, event));
         }
+        if attempt < job.status.attempt || !has_attempt(job) {
+            return Ok(Verdict::Late);
+        }
+    }
+    let next = match event {
+        Event::Ended { outcome, roll, .. } => Some(ended(job, outcome, *roll, now)),
         _ if job.status.state.is_final() => at_the_end(job, event)?,
         Event::Cancel { by } => cancel(job, by, now),
         Event::Tick => tick(job, now),
@@ -107,32 +95,22 @@ pub fn apply(job: &Job, event: &Event, now: Timestamp) -> Result<Verdict, Illega
             }
             predecessor(job, *id, *state, now)
         }
-        Event::Release | Event::ItemsClosed => unblock(job, event, now)?,
-        Event::ItemsAdded(_) | Event::ItemBegan | Event::ItemEnded { .. } => items(job, event)?,
-        Event::Step(_) | Event::Checkpoint(_) | Event::ContactLost | Event::ContactFound => {
-            observe(job, event, now)?
-        }
+        Event::Release | Event::ItemsClosed => unblock(job, event, now),
+        Event::ItemsAdded(_) | Event::ItemBegan { .. } | Event::ItemEnded { .. } => items(job, event)?,
+        Event::Step { step, .. } => reach(job, *step),
+        Event::Checkpoint { .. } | Event::ContactLost { .. } | Event::ContactFound { .. } => observe(job, event, now),
     };
     Ok(match next {
         None => Verdict::Unchanged,
         Some(status) => {
-            let status = Status {
-                rev: job.status.rev + 1,
-                ..status
-            };
-            Verdict::Changed(Job {
-                status,
-                ..job.clone()
-            })
+            let status = Status { rev: job.status.rev + 1, ..status };
+            Verdict::Changed(Job { status, ..job.clone() })
         }
     })
 }
 
 fn illegal(job: &Job, event: &Event) -> Illegal {
-    Illegal {
-        state: job.status.state,
-        event: event.kind(),
-    }
+    Illegal { state: job.status.state, event: event.kind() }
 }
 
 fn has_attempt(job: &Job) -> bool {
@@ -142,11 +120,7 @@ fn has_attempt(job: &Job) -> bool {
 /// Final is final: what may still arrive changes nothing, what may not is illegal.
 fn at_the_end(job: &Job, event: &Event) -> Result<Option<Status>, Illegal> {
     match event {
-        Event::Cancel { .. }
-        | Event::Tick
-        | Event::Predecessor { .. }
-        | Event::ContactLost
-        | Event::ContactFound => Ok(None),
+        Event::Cancel { .. } | Event::Tick | Event::Predecessor { .. } => Ok(None),
         _ => Err(illegal(job, event)),
     }
 }
@@ -155,21 +129,10 @@ fn cancel(job: &Job, by: &str, now: Timestamp) -> Option<Status> {
     let reason = Reason::CancelledBy(by.to_owned());
     let status = &job.status;
     match (status.state, &status.stopping) {
-        (
-            Cancelling,
-            Some(Stopping {
-                cause: StopCause::Cancel { .. },
-                ..
-            }),
-        ) => None,
+        (Cancelling, Some(Stopping { cause: StopCause::Cancel { .. }, .. })) => None,
         (Running | Cancelling, stopping) => {
             let since = stopping.as_ref().map_or(now, |stopping| stopping.since);
-            Some(stop(
-                status,
-                StopCause::Cancel { by: by.to_owned() },
-                reason,
-                since,
-            ))
+            Some(stop(status, StopCause::Cancel { by: by.to_owned() }, reason, since))
         }
         _ => Some(finish(status, Cancelled, Some(reason), now)),
     }
@@ -188,22 +151,8 @@ fn stop(status: &Status, cause: StopCause, reason: Reason, since: Timestamp) -> 
 fn tick(job: &Job, now: Timestamp) -> Option<Status> {
     let status = &job.status;
     let passed = |deadline| deadline_at(job, deadline).is_some_and(|at| at <= now);
-    let timed_out = |deadline| {
-        Some(finish(
-            status,
-            TimedOut,
-            Some(Reason::Deadline(deadline)),
-            now,
-        ))
-    };
-    let overrun = |deadline| {
-        Some(stop(
-            status,
-            StopCause::Deadline(deadline),
-            Reason::Deadline(deadline),
-            now,
-        ))
-    };
+    let timed_out = |deadline| Some(finish(status, TimedOut, Some(Reason::Deadline(deadline)), now));
+    let overrun = |deadline| Some(stop(status, StopCause::Deadline(deadline), Reason::Deadline(deadline), now));
     match status.state {
         Waiting | Queued if passed(Deadline::Total) => timed_out(Deadline::Total),
         Queued if passed(Deadline::Queue) => timed_out(Deadline::Queue),
@@ -248,22 +197,17 @@ fn predecessor(job: &Job, id: JobId, ended: State, now: Timestamp) -> Option<Sta
         Cancelled => Cancelled,
         _ => Failed,
     };
-    Some(finish(
-        &next,
-        end,
-        Some(Reason::PreviousJob(id, ended)),
-        now,
-    ))
+    Some(finish(&next, end, Some(Reason::PreviousJob(id, ended)), now))
 }
 
-fn unblock(job: &Job, event: &Event, now: Timestamp) -> Result<Option<Status>, Illegal> {
+fn unblock(job: &Job, event: &Event, now: Timestamp) -> Option<Status> {
     let mut next = job.status.clone();
-    let closed = match event {
-        Event::Release => std::mem::take(&mut next.waits.held),
-        _ if next.state == Waiting => std::mem::take(&mut next.waits.items_open),
-        _ => return Err(illegal(job, event)),
+    let wait = match event {
+        Event::Release => &mut next.waits.held,
+        _ => &mut next.waits.items_open,
     };
-    Ok((closed && next.state == Waiting).then(|| queue_if_ready(next, now)))
+    let was_waited_for = std::mem::take(wait);
+    was_waited_for.then(|| queue_if_ready(next, now))
 }
 
 fn queue_if_ready(mut status: Status, now: Timestamp) -> Status {
@@ -280,32 +224,32 @@ fn items(job: &Job, event: &Event) -> Result<Option<Status>, Illegal> {
     let counts = match (event, status.state) {
         (Event::ItemsAdded(count), Waiting) if status.waits.items_open => status.items.add(*count),
         (Event::ItemsAdded(count), Running) => status.items.add(*count),
-        (Event::ItemBegan, Running) => status.items.begin(),
-        (Event::ItemEnded { succeeded }, Running | Cancelling) => status.items.end(*succeeded),
+        (Event::ItemBegan { .. }, Running) => status.items.begin(),
+        // An attempt that is being stopped has no items to begin.
+        (Event::ItemBegan { .. }, Cancelling) => Some(status.items),
+        (Event::ItemEnded { succeeded, .. }, Running | Cancelling) => status.items.end(*succeeded),
         _ => None,
     };
     let items = counts.ok_or_else(|| illegal(job, event))?;
-    Ok((items != status.items).then(|| Status {
-        items,
-        ..status.clone()
-    }))
+    Ok((items != status.items).then(|| Status { items, ..status.clone() }))
 }
 
-fn observe(job: &Job, event: &Event, now: Timestamp) -> Result<Option<Status>, Illegal> {
+fn reach(job: &Job, step: Step) -> Option<Status> {
     let status = &job.status;
-    if !has_attempt(job) {
-        return Err(illegal(job, event));
-    }
+    // An attempt that is being stopped has no steps to go.
+    let further = status.state == Running && status.step < Some(step);
+    further.then(|| Status { step: Some(step), ..status.clone() })
+}
+
+fn observe(job: &Job, event: &Event, now: Timestamp) -> Option<Status> {
+    let status = &job.status;
     let mut next = status.clone();
     match event {
-        // An attempt that is being stopped has no steps to go.
-        Event::Step(_) if status.state == Cancelling => return Ok(None),
-        Event::Step(step) => next.step = next.step.max(Some(*step)),
-        Event::Checkpoint(handle) => next.handle = Some(handle.clone()),
-        Event::ContactLost => next.lost_since = next.lost_since.or(Some(now)),
+        Event::Checkpoint { handle, .. } => next.handle = Some(handle.clone()),
+        Event::ContactLost { .. } => next.lost_since = next.lost_since.or(Some(now)),
         _ => next.lost_since = None,
     }
-    Ok((next != *status).then_some(next))
+    (next != *status).then_some(next)
 }
 
 fn ended(job: &Job, outcome: &Outcome, roll: u32, now: Timestamp) -> Status {
@@ -313,27 +257,18 @@ fn ended(job: &Job, outcome: &Outcome, roll: u32, now: Timestamp) -> Status {
     let cause = status.stopping.as_ref().map(|stopping| &stopping.cause);
     match cause {
         Some(StopCause::Cancel { .. }) => finish(status, Cancelled, status.reason.clone(), now),
+        // Work that is done is not done again and not thrown away, though it came late.
+        Some(StopCause::Deadline(_)) if *outcome == Outcome::Succeeded => finish(status, Succeeded, None, now),
         Some(StopCause::Deadline(Deadline::Attempt)) => {
             let reason = Reason::Deadline(Deadline::Attempt);
-            retry_or(
-                job,
-                OutcomeKind::TimedOut,
-                &Outcome::Stopped,
-                reason,
-                TimedOut,
-                roll,
-                now,
-            )
+            retry_or(job, OutcomeKind::TimedOut, &Outcome::Stopped, reason, TimedOut, roll, now)
         }
-        Some(StopCause::Deadline(deadline)) => {
-            finish(status, TimedOut, Some(Reason::Deadline(*deadline)), now)
-        }
+        Some(StopCause::Deadline(deadline)) => finish(status, TimedOut, Some(Reason::Deadline(*deadline)), now),
         None => match (outcome, outcome.kind(), outcome.reason()) {
             (Outcome::Succeeded, _, _) => finish(status, Succeeded, None, now),
+            (Outcome::HandedBack, _, _) => handed_back(job, now),
             (Outcome::Interrupted, _, _) | (_, None, _) | (_, _, None) => interrupted(job, now),
-            (_, Some(kind), Some(reason)) => {
-                retry_or(job, kind, outcome, reason, Failed, roll, now)
-            }
+            (_, Some(kind), Some(reason)) => retry_or(job, kind, outcome, reason, Failed, roll, now),
         },
     }
 }
@@ -341,15 +276,22 @@ fn ended(job: &Job, outcome: &Outcome, roll: u32, now: Timestamp) -> Status {
 /// The attempt was lost to a crash: at-least-once jobs are queued again, at-most-once jobs fail.
 fn interrupted(job: &Job, now: Timestamp) -> Status {
     let status = &job.status;
-    let again = job.spec.on_crash == OnCrash::Rerun
-        && status.interruptions < job.spec.retry.max_interruptions;
+    let again = job.spec.on_crash == OnCrash::Rerun && status.interruptions < job.spec.retry.max_interruptions;
     if !again {
         return finish(status, Failed, Some(Reason::Interrupted), now);
     }
-    let next = Status {
-        interruptions: status.interruptions + 1,
-        ..after_attempt(status, Reason::Interrupted)
-    };
+    let next = Status { interruptions: status.interruptions + 1, ..after_attempt(status, Reason::Interrupted) };
+    queue_if_ready(next, now)
+}
+
+/// The engine stopped the attempt at its own shutdown. The job did nothing to be held against it, and no loop is
+/// to be feared: it goes back to the queue however often.
+fn handed_back(job: &Job, now: Timestamp) -> Status {
+    let status = &job.status;
+    if job.spec.on_crash == OnCrash::Fail {
+        return finish(status, Failed, Some(Reason::Interrupted), now);
+    }
+    let next = Status { handed_back: status.handed_back + 1, ..after_attempt(status, Reason::Interrupted) };
     queue_if_ready(next, now)
 }
 
@@ -363,11 +305,7 @@ fn retry_or(
     now: Timestamp,
 ) -> Status {
     let status = &job.status;
-    match job
-        .spec
-        .retry
-        .decide(status.attempt, status.interruptions, kind, outcome, roll)
-    {
+    match job.spec.retry.decide(status.attempt, status.uncounted(), kind, outcome, roll) {
         Decision::GiveUp => finish(status, end, Some(reason), now),
         Decision::RetryAfter(millis) => {
             let mut next = after_attempt(status, reason);

@@ -3,6 +3,7 @@
 use super::chain::{self, GraphError, Node};
 use super::limits::JobLimits;
 use super::options::RunOptions;
+use super::outcome::OutcomeKind;
 use super::retry::RetryPolicy;
 use super::spec::{Deadlines, JobSpec, ProcessLimits, Task};
 use crate::error::Problem;
@@ -16,11 +17,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn fail(&mut self, field: &str, problem: impl Into<String>, allowed: impl Into<String>) {
         let field = format!("{}{field}", self.prefix);
-        self.problems.push(Problem {
-            field,
-            problem: problem.into(),
-            allowed: allowed.into(),
-        });
+        self.problems.push(Problem { field, problem: problem.into(), allowed: allowed.into() });
     }
 
     fn require(
@@ -65,90 +62,43 @@ fn shown(text: &str) -> String {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn check_submission(
-    specs: &[JobSpec],
-    limits: &JobLimits,
-) -> Result<Vec<Vec<usize>>, Vec<Problem>> {
+pub fn check_submission(specs: &[JobSpec], limits: &JobLimits) -> Result<Vec<Vec<usize>>, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut whole = Check {
-        problems: &mut problems,
-        prefix: "",
-    };
+    let mut whole = Check { problems: &mut problems, prefix: "" };
     let allowed = || format!("1 to {} jobs", limits.submission);
-    whole.require(
-        !specs.is_empty(),
-        "jobs",
-        || "there is none".into(),
-        allowed,
-    );
-    whole.require(
-        specs.len() <= limits.submission,
-        "jobs",
-        || format!("there are {}", specs.len()),
-        allowed,
-    );
+    whole.require(!specs.is_empty(), "jobs", || "there is none".into(), allowed);
+    whole.require(specs.len() <= limits.submission, "jobs", || format!("there are {}", specs.len()), allowed);
     if specs.len() <= limits.submission {
         for (position, spec) in specs.iter().enumerate() {
-            let prefix = if specs.len() == 1 {
-                String::new()
-            } else {
-                format!("jobs[{position}].")
-            };
-            check_spec(
-                spec,
-                limits,
-                &mut Check {
-                    problems: &mut problems,
-                    prefix: &prefix,
-                },
-            );
+            let prefix = if specs.len() == 1 { String::new() } else { format!("jobs[{position}].") };
+            check_spec(spec, limits, &mut Check { problems: &mut problems, prefix: &prefix });
         }
     }
     let edges = check_edges(specs, &mut problems);
-    if problems.is_empty() {
-        Ok(edges)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(edges) } else { Err(problems) }
 }
 
 fn check_edges(specs: &[JobSpec], problems: &mut Vec<Problem>) -> Vec<Vec<usize>> {
-    if specs
-        .iter()
-        .all(|spec| spec.after.is_empty() && spec.name.is_none())
-    {
+    if specs.iter().all(|spec| spec.after.is_empty() && spec.name.is_none()) {
         return vec![Vec::new(); specs.len()];
     }
-    let nodes: Vec<Node<'_>> = specs
-        .iter()
-        .map(|spec| Node {
-            name: spec.name.as_deref(),
-            after: &spec.after,
-        })
-        .collect();
+    let nodes: Vec<Node<'_>> =
+        specs.iter().map(|spec| Node { name: spec.name.as_deref(), after: &spec.after }).collect();
     let errors = match chain::resolve(&nodes) {
         Ok(edges) => return edges,
         Err(errors) => errors,
     };
     problems.extend(errors.iter().map(|error| {
         let (field, allowed) = match error {
-            GraphError::Duplicate { positions, .. } => (
-                format!("jobs[{}].name", positions.1),
-                "names that are unique within one submission",
-            ),
-            GraphError::Dangling { position, .. } => (
-                format!("jobs[{position}].after"),
-                "names of jobs of the same submission",
-            ),
-            GraphError::Cycle { position, .. } => {
-                (format!("jobs[{position}].after"), "edges without a circle")
+            GraphError::Duplicate { positions, .. } => {
+                (format!("jobs[{}].name", positions.1), "names that are unique within one submission")
             }
+            GraphError::Dangling { position, .. } => {
+                (format!("jobs[{position}].after"), "names of jobs of the same submission")
+            }
+            GraphError::Cycle { position, .. } => (format!("jobs[{position}].after"), "edges without a circle"),
         };
-        Problem {
-            field,
-            problem: error.to_string(),
-            allowed: allowed.to_owned(),
-        }
+        Problem { field, problem: error.to_string(), allowed: allowed.to_owned() }
     }));
     Vec::new()
 }
@@ -178,12 +128,7 @@ fn check_spec(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
     millis(check, "stop_grace", spec.stop_grace_ms, 0, limits);
     let count = spec.after.len();
     let allowed = || format!("at most {} jobs", limits.predecessors);
-    check.require(
-        count <= limits.predecessors,
-        "after",
-        || format!("there are {count}"),
-        allowed,
-    );
+    check.require(count <= limits.predecessors, "after", || format!("there are {count}"), allowed);
 }
 
 fn check_task(task: &Task, limits: &JobLimits, check: &mut Check<'_>) {
@@ -223,23 +168,13 @@ fn check_task(task: &Task, limits: &JobLimits, check: &mut Check<'_>) {
             check.name("function", &task.name, limits);
             json(check, "input", &task.input);
             let size = task.input.len();
-            check.require(
-                size <= limits.input_bytes,
-                "input",
-                || format!("{size} bytes"),
-                input_allowed,
-            );
+            check.require(size <= limits.input_bytes, "input", || format!("{size} bytes"), input_allowed);
         }
         Task::Named(task) => {
             check.name("executor", &task.executor, limits);
             json(check, "params", &task.params);
             let size = task.params.len();
-            check.require(
-                size <= limits.input_bytes,
-                "params",
-                || format!("{size} bytes"),
-                input_allowed,
-            );
+            check.require(size <= limits.input_bytes, "params", || format!("{size} bytes"), input_allowed);
         }
     }
 }
@@ -259,12 +194,7 @@ fn check_process_limits(limits: &ProcessLimits, check: &mut Check<'_>) {
     ];
     for (field, value, least) in fields {
         let Some(value) = value else { continue };
-        check.require(
-            value >= least,
-            field,
-            || format!("{value} is too small"),
-            || format!("{least} or more"),
-        );
+        check.require(value >= least, field, || format!("{value} is too small"), || format!("{least} or more"));
     }
 }
 
@@ -280,16 +210,9 @@ fn check_options(options: &RunOptions, limits: &JobLimits, check: &mut Check<'_>
     for (name, value) in options.iter() {
         bytes += name.len() + value.value.len();
         let named = |problem: &str| format!("the name {} {problem}", shown(name));
-        let field = format!(
-            "options.{}",
-            name.escape_debug().take(40).collect::<String>()
-        );
-        let allowed_name = || {
-            format!(
-                "1 to {} bytes without '=', NUL and control characters",
-                limits.option_name_bytes
-            )
-        };
+        let field = format!("options.{}", name.escape_debug().take(40).collect::<String>());
+        let allowed_name =
+            || format!("1 to {} bytes without '=', NUL and control characters", limits.option_name_bytes);
         let bad_name = if name.is_empty() {
             Some("is empty")
         } else if name.contains('=') {
@@ -330,28 +253,28 @@ fn check_options(options: &RunOptions, limits: &JobLimits, check: &mut Check<'_>
 fn check_retry(retry: &RetryPolicy, limits: &JobLimits, check: &mut Check<'_>) {
     let most = limits.max_attempts;
     let attempts = |count: u32| format!("{count} is out of range");
-    let range = (1..=most).contains(&retry.max_attempts);
     check.require(
-        range,
+        (1..=most).contains(&retry.max_attempts),
         "retry.max_attempts",
         || attempts(retry.max_attempts),
         || format!("1 to {most}"),
     );
-    let range = retry.max_interruptions <= most;
     check.require(
-        range,
+        retry.max_interruptions <= most,
         "retry.max_interruptions",
         || attempts(retry.max_interruptions),
         || format!("0 to {most}"),
     );
-    millis(
-        check,
-        "retry.backoff.initial",
-        retry.backoff.initial_ms,
-        0,
-        limits,
+    check.require(
+        !retry.on.lists(OutcomeKind::Interrupted),
+        "retry.on",
+        || "crashes are decided by on_crash and max_interruptions".into(),
+        || "the kinds of outcome but interrupted".into(),
     );
-    millis(check, "retry.backoff.max", retry.backoff.max_ms, 0, limits);
+    let delays = [("retry.backoff.initial", retry.backoff.initial_ms), ("retry.backoff.max", retry.backoff.max_ms)];
+    for (field, value) in delays {
+        millis(check, field, value, 0, limits);
+    }
     let factor = retry.backoff.factor_percent;
     check.require(
         (100..=10_000).contains(&factor),
@@ -394,16 +317,11 @@ fn millis(check: &mut Check<'_>, field: &str, value: u64, least: u64, limits: &J
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::retry::Backoff;
+    use crate::job::retry::{Backoff, RetryOn};
 
     fn problems(spec: JobSpec) -> Vec<String> {
         let checked = check_submission(&[spec], &JobLimits::default());
-        checked
-            .err()
-            .unwrap_or_default()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        checked.err().unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 
     fn job() -> JobSpec {
@@ -419,16 +337,10 @@ mod tests {
     fn option_names_and_values() {
         for (name, says) in [("A=B", "holds '='"), ("", "is empty"), ("A\0", "holds NUL")] {
             let found = problems(job().option(name, "value-never-shown"));
-            assert!(
-                found.len() == 1 && found[0].contains(says) && !found[0].contains("never-shown"),
-                "{found:?}"
-            );
+            assert!(found.len() == 1 && found[0].contains(says) && !found[0].contains("never-shown"), "{found:?}");
         }
         let found = problems(job().option("BIG", "x".repeat(1 << 20)));
-        assert!(
-            found[0].starts_with("options.BIG: the value has 1048576 bytes"),
-            "{found:?}"
-        );
+        assert!(found[0].starts_with("options.BIG: the value has 1048576 bytes"), "{found:?}");
         assert!(found[1].contains("in all"), "{found:?}");
     }
 
@@ -437,20 +349,14 @@ mod tests {
         let mut spec = job();
         spec.project = "../x".into();
         spec.retry.max_attempts = 0;
-        spec.retry.backoff = Backoff {
-            initial_ms: u64::MAX,
-            factor_percent: 0,
-            max_ms: 1,
-            jitter_percent: 101,
-        };
+        spec.retry.backoff = Backoff { initial_ms: u64::MAX, factor_percent: 0, max_ms: 1, jitter_percent: 101 };
+        let (kinds, exit_codes) = (OutcomeKind::ALL.to_vec(), Vec::new());
+        spec.retry.on = RetryOn::Only { kinds, exit_codes };
         spec.deadlines.attempt_ms = Some(0);
         spec.task = Task::Process(crate::job::ProcessTask {
             program: String::new(),
             args: vec!["a\0b".into()],
-            limits: ProcessLimits {
-                memory_bytes: Some(0),
-                ..ProcessLimits::default()
-            },
+            limits: ProcessLimits { memory_bytes: Some(0), ..ProcessLimits::default() },
         });
         let found = problems(spec).join("\n");
         for field in [
@@ -459,6 +365,7 @@ mod tests {
             "retry.backoff.initial:",
             "retry.backoff.factor:",
             "retry.backoff.jitter:",
+            "retry.on: crashes are decided by on_crash",
             "deadlines.attempt:",
             "command: the program is empty",
             "command: it holds a NUL",
@@ -470,11 +377,7 @@ mod tests {
 
     #[test]
     fn edges_are_named_by_position() {
-        let specs = [
-            job().named("a").after("b"),
-            job().named("b").after("a"),
-            job().named("a").after("c"),
-        ];
+        let specs = [job().named("a").after("b"), job().named("b").after("a"), job().named("a").after("c")];
         let found = check_submission(&specs, &JobLimits::default()).unwrap_err();
         let fields: Vec<&str> = found.iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(fields[..2], ["jobs[2].name", "jobs[2].after"]);
@@ -483,10 +386,7 @@ mod tests {
     #[test]
     fn an_empty_or_huge_submission_is_refused() {
         assert!(check_submission(&[], &JobLimits::default()).is_err());
-        let limits = JobLimits {
-            submission: 2,
-            ..JobLimits::default()
-        };
+        let limits = JobLimits { submission: 2, ..JobLimits::default() };
         assert!(check_submission(&[job(), job(), job()], &limits).is_err());
     }
 }

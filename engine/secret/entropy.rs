@@ -112,12 +112,7 @@ impl Pool {
         let reserve = Reserve::new(&seed);
         seed.fill(0);
         std::hint::black_box(&seed);
-        Ok(Self {
-            system,
-            stock: Box::new([0; POOL_BYTES]),
-            used_bytes: POOL_BYTES,
-            reserve,
-        })
+        Ok(Self { system, stock: Box::new([0; POOL_BYTES]), used_bytes: POOL_BYTES, reserve })
     }
 
     fn take(&mut self, out: &mut [u8]) {
@@ -153,10 +148,7 @@ struct Reserve {
 
 impl Reserve {
     fn new(seed: &[u8; 32]) -> Self {
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, seed),
-            counter: 0,
-        }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, seed), counter: 0 }
     }
 
     fn fill(&mut self, out: &mut [u8]) {
@@ -179,11 +171,7 @@ mod tests {
         // The published test vector of splitmix64 with seed 1234567.
         let entropy = Entropy::seeded(1_234_567);
         let numbers: Vec<u64> = (0..3).map(|_| entropy.next_u64()).collect();
-        let known = [
-            6_457_827_717_110_365_317,
-            3_203_168_211_198_807_973,
-            9_817_491_932_198_370_423,
-        ];
+        let known = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         assert_eq!(numbers, known);
     }
 
@@ -211,15 +199,10 @@ mod tests {
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 let entropy = entropy.clone();
-                std::thread::spawn(move || {
-                    (0..2000).map(|_| entropy.next_u64()).collect::<Vec<_>>()
-                })
+                std::thread::spawn(move || (0..2000).map(|_| entropy.next_u64()).collect::<Vec<_>>())
             })
             .collect();
-        let numbers: HashSet<u64> = threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap())
-            .collect();
+        let numbers: HashSet<u64> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
         assert_eq!(numbers.len(), 8000);
         assert!(!numbers.contains(&0));
     }
@@ -257,9 +240,6 @@ mod tests {
     #[test]
     fn debug_names_the_kind_only() {
         assert_eq!(format!("{:?}", Entropy::seeded(77)), "Entropy(seeded)");
-        assert_eq!(
-            format!("{:?}", Entropy::system().unwrap()),
-            "Entropy(system)"
-        );
+        assert_eq!(format!("{:?}", Entropy::system().unwrap()), "Entropy(system)");
     }
 }

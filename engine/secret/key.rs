@@ -16,9 +16,9 @@ const PREFIX: &str = "windlass-key-1:";
 const ANY_VERSION: &str = "windlass-key-";
 
 const BAD_PREFIX: &str = "a key line starts with `windlass-key-1:`";
-const BAD_VERSION: &str = "this version of windlass knows `windlass-key-1:` lines only; the line was made by another version";
-const BAD_BASE64: &str =
-    "44 characters of base64 (A-Z a-z 0-9 + / and = at the end) come after `windlass-key-1:`";
+const BAD_VERSION: &str =
+    "this version of windlass knows `windlass-key-1:` lines only; the line was made by another version";
+const BAD_BASE64: &str = "44 characters of base64 (A-Z a-z 0-9 + / and = at the end) come after `windlass-key-1:`";
 const BAD_LENGTH: &str = "the base64 after `windlass-key-1:` stands for 32 bytes";
 
 /// The name of a key: derived from it, safe to show, stored with every record the key has sealed.
@@ -50,9 +50,7 @@ impl Key {
     /// [`SecretError::Random`] when the system has no randomness to give.
     pub fn random() -> Result<Self, SecretError> {
         let mut key = Self([0; 32]);
-        SystemRandom::new()
-            .fill(&mut key.0)
-            .map_err(|_| SecretError::Random)?;
+        SystemRandom::new().fill(&mut key.0).map_err(|_| SecretError::Random)?;
         Ok(key)
     }
 
@@ -77,11 +75,7 @@ impl Key {
     pub(super) fn from_text(text: &str) -> Result<Self, &'static str> {
         let Some(encoded) = text.strip_prefix(PREFIX) else {
             let other_version = text.starts_with(ANY_VERSION);
-            return Err(if other_version {
-                BAD_VERSION
-            } else {
-                BAD_PREFIX
-            });
+            return Err(if other_version { BAD_VERSION } else { BAD_PREFIX });
         };
         let mut key = Self([0; 32]);
         match STANDARD.decode_slice(encoded, &mut key.0) {
@@ -152,10 +146,7 @@ mod tests {
             ("windlass-key-2:AAAA", BAD_VERSION),
             ("windlass-key-1:", BAD_LENGTH),
             ("windlass-key-1:not base64", BAD_BASE64),
-            (
-                "windlass-key-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-                BAD_BASE64,
-            ),
+            ("windlass-key-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", BAD_BASE64),
             (short.as_str(), BAD_LENGTH),
             (long.as_str(), BAD_LENGTH),
             (very_long.as_str(), BAD_LENGTH),

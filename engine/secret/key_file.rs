@@ -85,10 +85,7 @@ fn read(path: &Path) -> Result<Option<Plain>, SecretError> {
     // Asked of the open file, so that it cannot be another one by the time it is read.
     let about = file.metadata().map_err(SecretError::io(path))?;
     if !about.is_file() || about.len() > MAX_FILE_BYTES as u64 {
-        let error = io::Error::new(
-            ErrorKind::InvalidData,
-            "a key file is a plain file of at most 64 KiB",
-        );
+        let error = io::Error::new(ErrorKind::InvalidData, "a key file is a plain file of at most 64 KiB");
         return Err(SecretError::io(path)(error));
     }
     let mode = about.permissions().mode() & 0o7777;
@@ -98,9 +95,7 @@ fn read(path: &Path) -> Result<Option<Plain>, SecretError> {
     }
     // Room for the whole text at once: a buffer that grows leaves copies behind.
     let mut text = Plain(Vec::with_capacity(MAX_FILE_BYTES + 1));
-    file.take(MAX_FILE_BYTES as u64)
-        .read_to_end(&mut text.0)
-        .map_err(SecretError::io(path))?;
+    file.take(MAX_FILE_BYTES as u64).read_to_end(&mut text.0).map_err(SecretError::io(path))?;
     Ok(Some(text))
 }
 
@@ -136,11 +131,7 @@ impl Writer {
         let folder_path = folder_of(path);
         let folder = File::open(&folder_path).map_err(SecretError::io(&folder_path))?;
         folder.lock().map_err(SecretError::io(&folder_path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            folder_path,
-            folder,
-        })
+        Ok(Self { path: path.to_owned(), folder_path, folder })
     }
 
     /// Makes the file; one that is there already stays as it is.
@@ -180,18 +171,12 @@ impl Writer {
     }
 
     fn sync_folder(&self) -> Result<(), SecretError> {
-        self.folder
-            .sync_all()
-            .map_err(SecretError::io(&self.folder_path))
+        self.folder.sync_all().map_err(SecretError::io(&self.folder_path))
     }
 }
 
 fn write_synced(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text)?;
     file.sync_all()
 }
@@ -257,9 +242,7 @@ mod tests {
 
     fn names_in(folder: &TempDir) -> Vec<String> {
         let entries = fs::read_dir(folder.path()).unwrap();
-        entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect()
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     #[test]
@@ -282,10 +265,7 @@ mod tests {
         assert_eq!(ring.ids(), [key(b'A').id()]);
         assert!(names_in(&folder).is_empty());
         let error = Keyring::load_or_create(&path, Some(" ")).unwrap_err();
-        assert!(
-            error.to_string().contains("environment holds no key"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("environment holds no key"), "{error}");
     }
 
     #[test]
@@ -312,15 +292,10 @@ mod tests {
         for mode in [0o640, 0o604, 0o620, 0o660, 0o644] {
             write(&path, LINE_A, mode);
             let error = Keyring::load_or_create(&path, None).unwrap_err();
-            assert!(
-                matches!(error, SecretError::InsecureFile { mode: found, .. } if found == mode)
-            );
+            assert!(matches!(error, SecretError::InsecureFile { mode: found, .. } if found == mode));
             let shown = error.to_string();
             assert!(shown.contains(&format!("{mode:04o}")), "{shown}");
-            assert!(
-                shown.contains(&format!("chmod 600 {}", path.display())),
-                "{shown}"
-            );
+            assert!(shown.contains(&format!("chmod 600 {}", path.display())), "{shown}");
             assert!(Keyring::rotate_file(&path).is_err());
         }
         write(&path, LINE_A, 0o400);
@@ -345,10 +320,7 @@ mod tests {
         assert!(Keyring::load_or_create(&path, None).is_err());
         write(&path, [LINE_A.as_bytes(), b"\n\xff\n"].concat(), 0o600);
         let error = Keyring::load_or_create(&path, None).unwrap_err();
-        assert!(
-            matches!(error, SecretError::BadKeyText { line: 2, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, SecretError::BadKeyText { line: 2, .. }), "{error}");
         write(&path, vec![b'#'; 70_000], 0o600);
         let error = Keyring::load_or_create(&path, None).unwrap_err();
         assert!(error.to_string().contains("at most 64 KiB"), "{error}");
@@ -394,10 +366,7 @@ mod tests {
     #[test]
     fn rotation_stops_at_the_limit_and_needs_a_file() {
         let (_folder, path) = folder();
-        assert!(matches!(
-            Keyring::rotate_file(&path),
-            Err(SecretError::Io { .. })
-        ));
+        assert!(matches!(Keyring::rotate_file(&path), Err(SecretError::Io { .. })));
         let keys: Vec<Key> = (0..64).map(key).collect();
         let text = text_of(&keys.iter().collect::<Vec<_>>());
         write(&path, &*text, 0o600);
@@ -414,10 +383,7 @@ mod tests {
         symlink(&path, &link).unwrap();
         let rotated = Keyring::rotate_file(&link).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(
-            Keyring::load_or_create(&path, None).unwrap().ids(),
-            rotated.ids()
-        );
+        assert_eq!(Keyring::load_or_create(&path, None).unwrap().ids(), rotated.ids());
     }
 
     #[test]
@@ -425,10 +391,7 @@ mod tests {
         let (folder, path) = folder();
         write(&folder.path().join("keys.new"), "half a li", 0o644);
         let ring = Keyring::load_or_create(&path, None).unwrap();
-        assert_eq!(
-            Keyring::load_or_create(&path, None).unwrap().ids(),
-            ring.ids()
-        );
+        assert_eq!(Keyring::load_or_create(&path, None).unwrap().ids(), ring.ids());
         assert_eq!(names_in(&folder), ["keys"]);
     }
 
@@ -439,18 +402,10 @@ mod tests {
         let third = Keyring::rotate_file(&path).unwrap();
         let kept = Keyring::forget(&path, &[key(b'B').id()]).unwrap();
         assert_eq!(kept.ids(), [third.active(), key(b'B').id()]);
-        assert_eq!(
-            Keyring::load_or_create(&path, None).unwrap().ids(),
-            kept.ids()
-        );
+        assert_eq!(Keyring::load_or_create(&path, None).unwrap().ids(), kept.ids());
         let error = Keyring::forget(&path, &[key(b'A').id()]).unwrap_err();
-        assert!(
-            matches!(error, SecretError::UnknownKey { needed, .. } if needed == key(b'A').id())
-        );
-        assert_eq!(
-            Keyring::load_or_create(&path, None).unwrap().ids(),
-            kept.ids()
-        );
+        assert!(matches!(error, SecretError::UnknownKey { needed, .. } if needed == key(b'A').id()));
+        assert_eq!(Keyring::load_or_create(&path, None).unwrap().ids(), kept.ids());
         assert_eq!(Keyring::forget(&path, &[]).unwrap().ids(), [third.active()]);
     }
 }

@@ -80,11 +80,7 @@ impl Keyring {
         bytes.extend_from_slice(plain);
         active
             .cipher
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(aad),
-                &mut bytes,
-            )
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut bytes)
             .map_err(|_| SecretError::TooLong { bytes: plain.len() })?;
         let key = active.id;
         Ok(Sealed { key, nonce, bytes })
@@ -97,16 +93,11 @@ impl Keyring {
     /// or the key is not the one it was sealed with.
     pub fn open(&self, aad: &[u8], sealed: &Sealed) -> Result<Plain, SecretError> {
         let Some(key) = self.live().find(|key| key.id == sealed.key) else {
-            return Err(SecretError::UnknownKey {
-                needed: sealed.key,
-                have: self.ids(),
-            });
+            return Err(SecretError::UnknownKey { needed: sealed.key, have: self.ids() });
         };
         let nonce = Nonce::assume_unique_for_key(sealed.nonce);
         let mut plain = Plain(sealed.bytes.clone());
-        let opened = key
-            .cipher
-            .open_in_place(nonce, Aad::from(aad), &mut plain.0);
+        let opened = key.cipher.open_in_place(nonce, Aad::from(aad), &mut plain.0);
         let length = match opened {
             Ok(opened) => opened.len(),
             Err(_) => return Err(SecretError::WrongKey { key: key.id }),
@@ -129,11 +120,7 @@ impl Keyring {
             return Err(SecretError::NoKey { place });
         };
         let older: Result<Vec<LiveKey>, SecretError> = older.iter().map(LiveKey::new).collect();
-        Ok(Self(Arc::new(Ring {
-            active: LiveKey::new(active)?,
-            older: older?,
-            nonces: Entropy::system()?,
-        })))
+        Ok(Self(Arc::new(Ring { active: LiveKey::new(active)?, older: older?, nonces: Entropy::system()? })))
     }
 }
 
@@ -141,8 +128,7 @@ impl LiveKey {
     fn new(key: &Key) -> Result<Self, SecretError> {
         let id = key.id();
         // AES-256 takes any 32 bytes, so this never fails; it must not panic either.
-        let cipher = UnboundKey::new(&AES_256_GCM, key.bytes())
-            .map_err(|_| SecretError::WrongKey { key: id })?;
+        let cipher = UnboundKey::new(&AES_256_GCM, key.bytes()).map_err(|_| SecretError::WrongKey { key: id })?;
         let cipher = LessSafeKey::new(cipher);
         Ok(Self { id, cipher })
     }
@@ -161,11 +147,7 @@ pub(super) fn parse(text: &str, place: &str) -> Result<Vec<Key>, SecretError> {
         if line.trim_start().starts_with('#') {
             continue;
         }
-        let bad = |why| SecretError::BadKeyText {
-            place: place.to_owned(),
-            line: at + 1,
-            why,
-        };
+        let bad = |why| SecretError::BadKeyText { place: place.to_owned(), line: at + 1, why };
         let entries = line.split(',').map(str::trim);
         for entry in entries.filter(|entry| !entry.is_empty()) {
             let key = Key::from_text(entry).map_err(bad)?;
@@ -226,9 +208,8 @@ mod tests {
             key: zeros.active(),
             nonce: [0; 12],
             bytes: vec![
-                0xce, 0xa7, 0x40, 0x3d, 0x4d, 0x60, 0x6b, 0x6e, 0x07, 0x4e, 0xc5, 0xd3, 0xba, 0xf3,
-                0x9d, 0x18, 0xd0, 0xd1, 0xc8, 0xa7, 0x99, 0x99, 0x6b, 0xf0, 0x26, 0x5b, 0x98, 0xb5,
-                0xd4, 0x8a, 0xb9, 0x19,
+                0xce, 0xa7, 0x40, 0x3d, 0x4d, 0x60, 0x6b, 0x6e, 0x07, 0x4e, 0xc5, 0xd3, 0xba, 0xf3, 0x9d, 0x18, 0xd0,
+                0xd1, 0xc8, 0xa7, 0x99, 0x99, 0x6b, 0xf0, 0x26, 0x5b, 0x98, 0xb5, 0xd4, 0x8a, 0xb9, 0x19,
             ],
         };
         assert_eq!(&*zeros.open(b"", &known).unwrap(), &[0; 16]);
@@ -307,30 +288,12 @@ mod tests {
             })
             .collect();
         let cases = [
-            (
-                format!("{LINE_A}\n\nhunter2"),
-                "the key text, line 3: a key line starts with",
-            ),
-            (
-                format!("{LINE_A},hunter2"),
-                "the key text, line 1: a key line starts with",
-            ),
-            (
-                format!("{LINE_A}\n{LINE_B}\n{LINE_A}"),
-                "the key text, line 3: this key is there already",
-            ),
-            (
-                "#\nwindlass-key-1:hunter2!".into(),
-                "the key text, line 2: 44 characters of base64",
-            ),
-            (
-                "windlass-key-1:aHVudGVyMg==".into(),
-                "the key text, line 1: the base64 after",
-            ),
-            (
-                "windlass-key-9:hunter2".into(),
-                "the key text, line 1: this version of windlass knows",
-            ),
+            (format!("{LINE_A}\n\nhunter2"), "the key text, line 3: a key line starts with"),
+            (format!("{LINE_A},hunter2"), "the key text, line 1: a key line starts with"),
+            (format!("{LINE_A}\n{LINE_B}\n{LINE_A}"), "the key text, line 3: this key is there already"),
+            ("#\nwindlass-key-1:hunter2!".into(), "the key text, line 2: 44 characters of base64"),
+            ("windlass-key-1:aHVudGVyMg==".into(), "the key text, line 1: the base64 after"),
+            ("windlass-key-9:hunter2".into(), "the key text, line 1: this version of windlass knows"),
             (many.concat(), "the key text, line 65: at most 64 keys"),
             ("\n # nothing\n".into(), "the key text holds no key"),
         ];

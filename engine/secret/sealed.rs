@@ -70,11 +70,7 @@ mod tests {
     use super::*;
 
     fn sealed() -> Sealed {
-        Sealed {
-            key: KeyId(0x0102_0304),
-            nonce: [0x41; 12],
-            bytes: b"cipher text".to_vec(),
-        }
+        Sealed { key: KeyId(0x0102_0304), nonce: [0x41; 12], bytes: b"cipher text".to_vec() }
     }
 
     #[test]

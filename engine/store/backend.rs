@@ -13,6 +13,7 @@ use redb::backends::FileBackend;
 use crate::error::Error;
 
 /// A disk for the store: one growable array of bytes. Tests make their own to lose power or to fail.
+#[expect(clippy::len_without_is_empty, reason = "a disk is not a collection")]
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// The length in bytes.
     fn len(&self) -> io::Result<u64>;
@@ -43,10 +44,7 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn read(&self) -> DiskUse {
-        DiskUse {
-            syncs: self.syncs.load(Ordering::Relaxed),
-            written_bytes: self.written_bytes.load(Ordering::Relaxed),
-        }
+        DiskUse { syncs: self.syncs.load(Ordering::Relaxed), written_bytes: self.written_bytes.load(Ordering::Relaxed) }
     }
 }
 

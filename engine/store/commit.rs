@@ -280,7 +280,8 @@ impl<'t, 's> Group<'t, 's> {
 
     fn note(&mut self, seq: Seq, bytes: &[u8]) -> Result<Reply, Error> {
         let events = self.event.open(self.txn)?;
-        let last = events.range((seq, 0)..=(seq, u32::MAX)).map_err(storage)?.next_back().transpose().map_err(storage)?;
+        let last =
+            events.range((seq, 0)..=(seq, u32::MAX)).map_err(storage)?.next_back().transpose().map_err(storage)?;
         let position = last.map_or(0, |(key, _)| key.value().1.saturating_add(1));
         if position < super::EVENTS_OF_A_JOB {
             events.insert((seq, position), bytes).map_err(storage)?;

@@ -1,7 +1,7 @@
 //! Sealing: run options are sealed before they reach the writer, opened when an attempt is prepared, and
 //! sealed anew when the key is rotated.
 
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::{Database, ReadableDatabase};
 
 use super::group::{Op, Reply};
 use super::open::KeySource;

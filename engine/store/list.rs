@@ -104,10 +104,7 @@ fn keys<'a>(rows: redb::Range<'a, u64, &'static [u8]>, order: Order) -> Candidat
     ordered(rows.map(|row| row.map(|(seq, _)| seq.value()).map_err(storage)), order)
 }
 
-fn ordered<'a>(
-    seqs: impl DoubleEndedIterator<Item = Result<Seq, Error>> + 'a,
-    order: Order,
-) -> Candidates<'a> {
+fn ordered<'a>(seqs: impl DoubleEndedIterator<Item = Result<Seq, Error>> + 'a, order: Order) -> Candidates<'a> {
     match order {
         Order::OldestFirst => Box::new(seqs),
         Order::NewestFirst => Box::new(seqs.rev()),

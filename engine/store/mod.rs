@@ -22,15 +22,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use backend::{Disk, DiskUse};
 pub(crate) use group::{Committed, Listener};
-pub(crate) use keys::Rotation;
-pub(crate) use list::Page;
 pub(crate) use open::StoreOptions;
+pub(crate) use prune::Finished;
 pub(crate) use records::Stored;
 pub(crate) use verbs::{Moved, NewJob};
 
 use crate::error::Error;
 use crate::job::JobSpec;
-use crate::secret::{Entropy, Keyring};
+use crate::secret::Keyring;
 use index::Index;
 use writer::Writer;
 
@@ -46,7 +45,6 @@ pub(crate) struct Store {
     key_source: open::KeySource,
     digest_secret: [u8; 32],
     next: Mutex<verbs::NextJob>,
-    entropy: Entropy,
     queue_limit: u64,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }

@@ -9,9 +9,7 @@ use super::backend::{Disk, Meter, Metered, OnDisk, open_file};
 use super::commit::{Names, read_u64};
 use super::group::Listener;
 use super::index::Index;
-use super::tables::{
-    BY_NAME, BY_STATE, DONE, EVENT, IDEMPOTENCY, LIVE, META, NAME, OUTPUT, SPEC, meta,
-};
+use super::tables::{BY_NAME, BY_STATE, DONE, EVENT, IDEMPOTENCY, LIVE, META, NAME, OUTPUT, SPEC, meta};
 use super::verbs::NextJob;
 use super::writer::Writer;
 use super::{Store, keys, lock, records, storage};
@@ -88,7 +86,6 @@ impl Store {
             key_source,
             digest_secret,
             next: Mutex::new(next),
-            entropy: options.entropy,
             queue_limit: options.queue_limit,
             thread: Mutex::new(Some(thread)),
         })
@@ -159,7 +156,10 @@ fn create(db: &Database) -> Result<(), Error> {
     let mut txn = db.begin_write().map_err(storage)?;
     txn.set_quick_repair(true);
     {
-        txn.open_table(META).map_err(storage)?.insert(meta::FORMAT, FORMAT.to_le_bytes().as_slice()).map_err(storage)?;
+        txn.open_table(META)
+            .map_err(storage)?
+            .insert(meta::FORMAT, FORMAT.to_le_bytes().as_slice())
+            .map_err(storage)?;
         txn.open_table(SPEC).map_err(storage)?;
         txn.open_table(LIVE).map_err(storage)?;
         txn.open_table(DONE).map_err(storage)?;

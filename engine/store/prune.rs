@@ -1,6 +1,6 @@
 //! Forgetting: jobs that are over leave the store, oldest first.
 
-use redb::{ReadableTable, ReadableTableMetadata};
+use redb::ReadableTableMetadata;
 
 use super::group::{Op, Pruned};
 use super::writer::Urgency;

@@ -1,6 +1,6 @@
 //! Reading: snapshots that never wait for the writer.
 
-use redb::{ReadTransaction, ReadableDatabase, ReadOnlyTable};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase};
 
 use super::tables::{DONE, EVENT, LIVE, OUTPUT, SPEC};
 use super::{DiskUse, Store, Stored, lock, records, storage};
@@ -120,6 +120,11 @@ impl Store {
     /// Live jobs by state, in the order of [`State::ALL`].
     pub(crate) fn live(&self) -> [u64; State::ALL.len()] {
         lock(&self.index).live()
+    }
+
+    /// Operations handed to the writer so far.
+    pub(crate) fn operations(&self) -> u64 {
+        self.writer.operations()
     }
 
     /// What was done to the disk since the store was opened.

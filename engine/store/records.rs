@@ -19,13 +19,18 @@ use crate::secret::Sealed;
 /// The version that is written.
 pub(super) const VERSION: u8 = 1;
 
-/// The immutable part of a job.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct SpecRecord<'a> {
+/// What a spec record begins with, so that ids and chains are read without decoding the rest.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Head {
     created_at: Timestamp,
     tag: u32,
     /// Sequence number and tag of the first job of the chain.
     chain: Option<(Seq, u32)>,
+}
+
+/// The immutable part of a job.
+#[derive(Debug, Serialize, Deserialize)]
+struct SpecRecord<'a> {
     #[serde(borrow)]
     name: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -105,10 +110,12 @@ fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, Erro
 /// Encodes what was asked for. `sealed` stands for the options.
 pub(super) fn encode_spec(job: &Job, sealed: Option<Sealed>, large_input: bool) -> Result<Vec<u8>, Error> {
     let spec = &*job.spec;
-    let record = SpecRecord {
+    let head = Head {
         created_at: job.created_at,
         tag: job.id.tag(),
         chain: job.chain.map(|chain| (chain.seq(), chain.tag())),
+    };
+    let record = SpecRecord {
         name: spec.name.as_deref().map(Cow::Borrowed),
         project: non_default(&spec.project),
         queue: non_default(&spec.queue),
@@ -129,8 +136,17 @@ pub(super) fn encode_spec(job: &Job, sealed: Option<Sealed>, large_input: bool) 
     };
     let mut out = Vec::with_capacity(256);
     out.push(VERSION);
+    encode(&mut out, &head)?;
     encode(&mut out, &record)?;
     Ok(out)
+}
+
+/// The two parts of a spec record.
+fn split_spec(bytes: &[u8]) -> Result<(Head, SpecRecord<'_>), Error> {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(check_version(bytes)?);
+    let head = Head::deserialize(&mut reader);
+    let both = head.and_then(|head| Ok((head, SpecRecord::deserialize(&mut reader)?)));
+    both.map_err(|error| broken("a spec record", error))
 }
 
 /// The same spec record with its options sealed anew; `None` when it has none.
@@ -138,20 +154,21 @@ pub(super) fn reseal_spec(
     bytes: &[u8],
     reseal: impl FnOnce(&Sealed) -> Result<Option<Sealed>, Error>,
 ) -> Result<Option<Vec<u8>>, Error> {
-    let mut record: SpecRecord<'_> = decode("a spec record", check_version(bytes)?)?;
+    let (head, mut record) = split_spec(bytes)?;
     let Some(sealed) = record.options.as_ref().map(reseal).transpose()?.flatten() else { return Ok(None) };
     record.options = Some(sealed);
     let mut out = Vec::with_capacity(bytes.len() + 16);
     out.push(VERSION);
+    encode(&mut out, &head)?;
     encode(&mut out, &record)?;
     Ok(Some(out))
 }
 
 /// Decodes a job from its spec record and its status.
 pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored, Error> {
-    let record: SpecRecord<'_> = decode("a spec record", check_version(spec)?)?;
-    let id = JobId::new(seq, record.created_at, record.tag);
-    let chain = record.chain.map(|(seq, tag)| JobId::new(seq, record.created_at, tag));
+    let (head, record) = split_spec(spec)?;
+    let id = JobId::new(seq, head.created_at, head.tag);
+    let chain = head.chain.map(|(seq, tag)| JobId::new(seq, head.created_at, tag));
     let spec = JobSpec {
         name: record.name.map(Cow::into_owned),
         project: or_default(record.project),
@@ -170,7 +187,7 @@ pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored
         start_at: record.start_at,
         idempotency_key: record.idempotency_key.map(Cow::into_owned),
     };
-    let job = Job { id, chain, created_at: record.created_at, spec: Arc::new(spec), status };
+    let job = Job { id, chain, created_at: head.created_at, spec: Arc::new(spec), status };
     Ok(Stored { job, options: record.options, large_input: record.large_input })
 }
 
@@ -186,39 +203,9 @@ pub(super) fn decode_chain(seq: Seq, spec: &[u8]) -> Result<Option<JobId>, Error
     Ok(head.chain.map(|(seq, tag)| JobId::new(seq, head.created_at, tag)))
 }
 
-/// The first fields of a spec record.
-struct Head {
-    created_at: Timestamp,
-    tag: u32,
-    chain: Option<(Seq, u32)>,
-}
-
 fn decode_head(seq: Seq, spec: &[u8]) -> Result<Head, Error> {
     let mut reader = rmp_serde::Deserializer::from_read_ref(check_version(spec)?);
     Head::deserialize(&mut reader).map_err(|error| broken(&format!("spec record {seq}"), error))
-}
-
-impl<'de> Deserialize<'de> for Head {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct First;
-        impl<'de> serde::de::Visitor<'de> for First {
-            type Value = Head;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a spec record")
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut fields: A) -> Result<Head, A::Error> {
-                let missing = |at| serde::de::Error::invalid_length(at, &"a spec record");
-                let created_at = fields.next_element()?.ok_or_else(|| missing(0))?;
-                let tag = fields.next_element()?.ok_or_else(|| missing(1))?;
-                let chain = fields.next_element()?.ok_or_else(|| missing(2))?;
-                // What follows is left alone: this reader is dropped with its bytes.
-                Ok(Head { created_at, tag, chain })
-            }
-        }
-        deserializer.deserialize_seq(First)
-    }
 }
 
 /// Encodes a live record.

@@ -45,7 +45,7 @@ pub(crate) enum Moved {
 /// A change that was decided and waits to be written.
 enum Decided {
     Write(Vec<Change>),
-    Settled(Moved),
+    Settled(Box<Moved>),
 }
 
 impl Store {
@@ -118,7 +118,7 @@ impl Store {
         let mut job = job;
         loop {
             let changes = match self.decide(&job, events, output, now)? {
-                Decided::Settled(moved) => return self.settle(moved, events, now).await,
+                Decided::Settled(moved) => return self.settle(*moved, events, now).await,
                 Decided::Write(changes) => changes,
             };
             let after = changes.first().map(|change| change.after.clone());
@@ -141,6 +141,16 @@ impl Store {
         Ok(after)
     }
 
+    /// Returns when everything handed in before is on disk.
+    pub(crate) async fn flush(&self) -> Result<(), Error> {
+        self.send(Op::Flush, Urgency::Waited).await.map(drop)
+    }
+
+    /// The sequence number that the next job gets.
+    pub(crate) fn next_seq(&self) -> Seq {
+        lock(&self.next).seq
+    }
+
     fn reload(&self, id: JobId) -> Result<Stored, Error> {
         self.find(id)?.ok_or_else(|| Error::NotFound(id.to_string()))
     }
@@ -151,13 +161,16 @@ impl Store {
         for event in events {
             match apply(&after, event, now) {
                 Ok(Verdict::Changed(next)) => (after, changed) = (next, true),
-                Ok(Verdict::Unchanged) => {}
-                Ok(Verdict::Late) => return Ok(Decided::Settled(Moved::Late(after))),
-                Err(illegal) => return Ok(Decided::Settled(Moved::Illegal(illegal, after))),
+                Ok(Verdict::Late) if matches!(event, Event::Ended { .. }) => {
+                    return Ok(Decided::Settled(Box::new(Moved::Late(job.clone()))));
+                }
+                // Any other late report has nothing to tell any more.
+                Ok(Verdict::Unchanged | Verdict::Late) => {}
+                Err(illegal) => return Ok(Decided::Settled(Box::new(Moved::Illegal(illegal, job.clone())))),
             }
         }
         if !changed {
-            return Ok(Decided::Settled(Moved::Unchanged(after)));
+            return Ok(Decided::Settled(Box::new(Moved::Unchanged(after))));
         }
         let mut changes = vec![encode_change(job, after, output, now)?];
         self.add_successors(&mut changes, now)?;

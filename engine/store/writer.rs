@@ -4,6 +4,7 @@
 //! hand-off to that thread and back; as soon as operations queue up the thread takes over. Lazy operations
 //! (claims that nobody waits for) ride in the next group, or make one after [`LAZY`].
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ pub(super) struct Writer {
     wake: Condvar,
     committer: Mutex<Committer>,
     quick_repair: bool,
+    operations: AtomicU64,
 }
 
 #[derive(Default)]
@@ -87,7 +89,13 @@ impl Writer {
             wake: Condvar::new(),
             committer: Mutex::new(Committer { names }),
             quick_repair,
+            operations: AtomicU64::new(0),
         }
+    }
+
+    /// Operations handed in so far.
+    pub(super) fn operations(&self) -> u64 {
+        self.operations.load(Ordering::Acquire)
     }
 
     pub(super) fn db(&self) -> &Database {
@@ -102,6 +110,7 @@ impl Writer {
     /// Hands in an operation. The answer comes when it is on disk.
     pub(super) fn send(&self, op: Op, urgency: Urgency) -> oneshot::Receiver<Result<Reply, Refusal>> {
         let (reply, answer) = oneshot::channel();
+        self.operations.fetch_add(1, Ordering::AcqRel);
         let mut pending = lock(&self.pending);
         if let Some(error) = pending.refusal() {
             drop(pending);
@@ -111,15 +120,16 @@ impl Writer {
         let alone = !pending.urgent;
         pending.ops.push(Envelope { op, reply: Some(reply) });
         pending.urgent |= urgency != Urgency::Lazy;
-        if urgency == Urgency::MayLead && alone {
-            if let Ok(mut committer) = self.committer.try_lock() {
-                let group = pending.take();
-                drop(pending);
-                self.commit(&mut committer, group);
-                drop(committer);
-                self.wake_for_leftovers();
-                return answer;
-            }
+        if urgency == Urgency::MayLead
+            && alone
+            && let Ok(mut committer) = self.committer.try_lock()
+        {
+            let group = pending.take();
+            drop(pending);
+            self.commit(&mut committer, group);
+            drop(committer);
+            self.wake_for_leftovers();
+            return answer;
         }
         drop(pending);
         self.wake.notify_one();
@@ -193,9 +203,7 @@ impl Writer {
     fn wait<'a>(&self, pending: MutexGuard<'a, Pending>, most: Option<Duration>) -> MutexGuard<'a, Pending> {
         match most {
             None => self.wake.wait(pending).unwrap_or_else(std::sync::PoisonError::into_inner),
-            Some(most) => {
-                self.wake.wait_timeout(pending, most).unwrap_or_else(std::sync::PoisonError::into_inner).0
-            }
+            Some(most) => self.wake.wait_timeout(pending, most).unwrap_or_else(std::sync::PoisonError::into_inner).0,
         }
     }
 

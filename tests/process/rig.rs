@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use windlass::executors::process::{
-    ExitOutcome, ExitRecord, LaunchOrder, ProcessLimits, RunningProcess, Supervisor,
-};
+use windlass::executors::process::{ExitOutcome, ExitRecord, LaunchOrder, ProcessLimits, RunningProcess, Supervisor};
 use windlass::files::{LogChunk, LogLimits, LogStream, read_log};
 
 /// Nothing here takes this long unless it hangs.
@@ -23,9 +21,7 @@ pub(crate) fn supervisor() -> Supervisor {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        let rig = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
+        let rig = Self { dir: tempfile::tempdir().unwrap() };
         fs::create_dir(rig.path("work")).unwrap();
         rig
     }
@@ -47,28 +43,19 @@ impl Rig {
     }
 
     pub(crate) fn text(&self, stream: LogStream) -> String {
-        let chunks = self
-            .log()
-            .into_iter()
-            .filter(|chunk| chunk.stream == stream);
+        let chunks = self.log().into_iter().filter(|chunk| chunk.stream == stream);
         String::from_utf8(chunks.flat_map(|chunk| chunk.bytes).collect()).unwrap()
     }
 
     /// Waits until the job has written `text` to its standard output.
     pub(crate) fn until_said(&self, text: &str) {
-        until(&format!("the job says {text:?}"), || {
-            self.text(LogStream::Stdout).contains(text)
-        });
+        until(&format!("the job says {text:?}"), || self.text(LogStream::Stdout).contains(text));
     }
 
     /// Waits until the job has written a pid to the file `name` in its working directory.
     pub(crate) fn pid_from(&self, name: &str) -> i32 {
         let path = self.path("work").join(name);
-        let read = || {
-            fs::read_to_string(&path)
-                .ok()
-                .filter(|text| text.ends_with('\n'))
-        };
+        let read = || fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n'));
         until(name, || read().is_some());
         read().unwrap().trim().parse().unwrap()
     }
@@ -89,10 +76,7 @@ pub(crate) fn order_in(dir: PathBuf, program: &str, args: &[&str]) -> LaunchOrde
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         env: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())],
         secrets: Vec::new(),
-        log_limits: LogLimits {
-            head_bytes: 1 << 20,
-            tail_bytes: 1 << 20,
-        },
+        log_limits: LogLimits { head_bytes: 1 << 20, tail_bytes: 1 << 20 },
         limits: ProcessLimits::default(),
         grace_ms: 10_000,
     }
@@ -107,10 +91,7 @@ pub(crate) async fn run(order: &LaunchOrder) -> ExitRecord {
 }
 
 pub(crate) async fn wait(running: &RunningProcess) -> ExitRecord {
-    tokio::time::timeout(PATIENCE, running.wait())
-        .await
-        .expect("the run does not end")
-        .unwrap()
+    tokio::time::timeout(PATIENCE, running.wait()).await.expect("the run does not end").unwrap()
 }
 
 pub(crate) fn exited(code: i32) -> ExitOutcome {
@@ -129,14 +110,7 @@ pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
 /// Whether the process runs; one that has ended and is not reaped does not.
 pub(crate) fn alive(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.is_ok_and(|stat| {
-        !stat
-            .rsplit_once(')')
-            .unwrap()
-            .1
-            .trim_start()
-            .starts_with('Z')
-    })
+    stat.is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
 }
 
 pub(crate) fn signal(pid: i32, signal: rustix::process::Signal) {

@@ -15,9 +15,7 @@ const STUBBORN: &str = "trap '' TERM; echo $$ > $1; while :; do sleep 0.02; done
 #[tokio::test]
 async fn a_stop_asks_first() {
     let rig = Rig::new();
-    let running =
-        launch(&rig.sh("trap 'echo asked; exit 3' TERM; echo up; while :; do sleep 0.02; done"))
-            .await;
+    let running = launch(&rig.sh("trap 'echo asked; exit 3' TERM; echo up; while :; do sleep 0.02; done")).await;
     rig.until_said("up");
     running.stop(20_000).unwrap();
     running.stop(20_000).unwrap();
@@ -32,27 +30,19 @@ async fn a_stop_asks_first() {
 async fn after_the_grace_everything_dies() {
     let rig = Rig::new();
     fs::write(rig.path("work/stubborn.sh"), STUBBORN).unwrap();
-    let running = launch(&rig.sh(
-        "sh stubborn.sh near & setsid sh stubborn.sh far & trap 'exit 3' TERM; echo $$ > main; \
-        while :; do sleep 0.02; done",
-    ))
-    .await;
-    let pids = [
-        rig.pid_from("near"),
-        rig.pid_from("far"),
-        rig.pid_from("main"),
-    ];
+    let running =
+        launch(&rig.sh("sh stubborn.sh near & setsid sh stubborn.sh far & trap 'exit 3' TERM; echo $$ > main; \
+        while :; do sleep 0.02; done"))
+        .await;
+    let pids = [rig.pid_from("near"), rig.pid_from("far"), rig.pid_from("main")];
     assert!(pids.into_iter().all(alive));
     let since = Instant::now();
     running.stop(400).unwrap();
     let record = wait(&running).await;
     assert_eq!(record.outcome, exited(3));
     assert!(record.stopped);
-    assert!(
-        since.elapsed().as_millis() >= 390,
-        "the grace is for the whole group"
-    );
-    assert!(since.elapsed().as_secs() < 10);
+    assert!(since.elapsed().as_millis() >= 390, "the grace is for the whole group");
+    assert!(since.elapsed().as_secs() < 4);
     assert!(!pids.into_iter().any(alive));
 }
 
@@ -63,16 +53,11 @@ async fn a_leader_that_ignores_the_stop_is_killed_and_a_second_stop_may_hurry() 
     let running = launch(&rig.order("/bin/sh", &["stubborn.sh", "main"])).await;
     let pid = rig.pid_from("main");
     running.stop(600_000).unwrap();
-    let Attached::Running(found) = attach(&rig.path("run")).unwrap() else {
-        panic!("not running")
-    };
+    let Attached::Running(found) = attach(&rig.path("run")).unwrap() else { panic!("not running") };
     assert!(alive(pid));
     found.stop(50).unwrap();
     let record = wait(&found).await;
-    assert!(
-        matches!(record.outcome, ExitOutcome::Signalled { signal: 9, .. }),
-        "{record:?}"
-    );
+    assert!(matches!(record.outcome, ExitOutcome::Signalled { signal: 9, .. }), "{record:?}");
     assert!(record.stopped && !record.out_of_memory);
     assert_eq!(wait(&running).await, record);
 }
@@ -90,9 +75,6 @@ async fn the_grace_of_the_order_counts_for_a_bare_signal() {
     }
     signal(rig.supervisor_pid(), Signal::TERM);
     let record = wait(&running).await;
-    assert!(
-        matches!(record.outcome, ExitOutcome::Signalled { signal: 9, .. }),
-        "{record:?}"
-    );
+    assert!(matches!(record.outcome, ExitOutcome::Signalled { signal: 9, .. }), "{record:?}");
     assert!(record.stopped);
 }

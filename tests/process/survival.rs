@@ -40,19 +40,13 @@ async fn a_launcher_killed_half_way_loses_nothing() {
     rig.until_said("before");
     launcher.kill().unwrap();
     launcher.wait().unwrap();
-    let Attached::Running(found) = attach(&rig.path("run")).unwrap() else {
-        panic!("not running")
-    };
+    let Attached::Running(found) = attach(&rig.path("run")).unwrap() else { panic!("not running") };
     assert!(alive(found.job().unwrap().pid));
     fs::write(rig.path("work/go"), "").unwrap();
     let record = wait(&found).await;
     assert_eq!(record.outcome, exited(7));
     assert_eq!(rig.text(LogStream::Stdout), "before\nafter\n");
-    assert_eq!(
-        wait(&found).await,
-        record,
-        "a second wait has the same answer"
-    );
+    assert_eq!(wait(&found).await, record, "a second wait has the same answer");
 }
 
 #[tokio::test]
@@ -61,16 +55,10 @@ async fn a_run_that_ends_without_an_engine_is_found_ended() {
     drop(launch(&rig.sh(UNTIL_GO)).await);
     fs::write(rig.path("work/go"), "").unwrap();
     until("the record", || rig.path("run/exit.json").exists());
-    let Attached::Ended(record) = attach(&rig.path("run")).unwrap() else {
-        panic!("not ended")
-    };
+    let Attached::Ended(record) = attach(&rig.path("run")).unwrap() else { panic!("not ended") };
     assert_eq!(record.outcome, exited(7));
     let again = launch(&rig.sh(UNTIL_GO)).await;
-    assert_eq!(
-        wait(&again).await,
-        record,
-        "a launch after the end starts nothing"
-    );
+    assert_eq!(wait(&again).await, record, "a launch after the end starts nothing");
     assert_eq!(rig.text(LogStream::Stdout), "before\nafter\n");
 }
 
@@ -78,16 +66,10 @@ async fn a_run_that_ends_without_an_engine_is_found_ended() {
 async fn without_its_supervisor_a_job_is_lost_and_dead() {
     for attached in [false, true] {
         let rig = Rig::new();
-        let launched = launch(&rig.sh(
-            "setsid sh -c 'echo $$ > far; exec sleep 1000' & sleep 1000 & echo $! > near; \
-            trap '' TERM; echo $$ > main; wait",
-        ))
+        let launched = launch(&rig.sh("setsid sh -c 'echo $$ > far; exec sleep 1000' & sleep 1000 & echo $! > near; \
+            trap '' TERM; echo $$ > main; wait"))
         .await;
-        let pids = [
-            rig.pid_from("near"),
-            rig.pid_from("far"),
-            rig.pid_from("main"),
-        ];
+        let pids = [rig.pid_from("near"), rig.pid_from("far"), rig.pid_from("main")];
         let running = match attach(&rig.path("run")).unwrap() {
             Attached::Running(found) if attached => found,
             _ => launched,
@@ -98,10 +80,7 @@ async fn without_its_supervisor_a_job_is_lost_and_dead() {
         assert!(!pids.into_iter().any(alive), "{pids:?}");
         assert!(matches!(attach(&rig.path("run")).unwrap(), Attached::Lost));
         let again = supervisor().launch(&rig.sh("echo again")).await;
-        assert!(
-            matches!(again, Err(ProcessError::Lost { .. })),
-            "a lost run is not started again"
-        );
+        assert!(matches!(again, Err(ProcessError::Lost { .. })), "a lost run is not started again");
     }
 }
 
@@ -155,15 +134,7 @@ async fn supervisors_leave_no_zombies() {
 /// Claims a run in the name of a process that started one tick later than it says.
 fn claim_falsely(rig: &Rig, pid: u32) -> File {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let ticks: u64 = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_whitespace()
-        .nth(19)
-        .unwrap()
-        .parse()
-        .unwrap();
+    let ticks: u64 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let owner = serde_json::json!({
         "supervisor": { "pid": pid, "start_ticks": ticks - 1 },
@@ -177,22 +148,14 @@ fn claim_falsely(rig: &Rig, pid: u32) -> File {
 #[tokio::test]
 async fn a_pid_used_again_is_left_alone() {
     // The leader of a session of its own, as a supervisor is: not a group leader, so setsid(1) need not fork.
-    let mut other = Command::new("setsid")
-        .args(["sleep", "1000"])
-        .spawn()
-        .unwrap();
+    let mut other = Command::new("setsid").args(["sleep", "1000"]).spawn().unwrap();
     let pid = other.id();
-    until("the session", || {
-        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
-    });
+    until("the session", || fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n"));
 
     let rig = Rig::new();
     let lock = claim_falsely(&rig, pid);
     lock.lock().unwrap();
-    assert!(
-        attach(&rig.path("run")).is_err(),
-        "locked by somebody it does not name"
-    );
+    assert!(attach(&rig.path("run")).is_err(), "locked by somebody it does not name");
     lock.unlock().unwrap();
     assert!(matches!(attach(&rig.path("run")).unwrap(), Attached::Lost));
     assert!(other.try_wait().unwrap().is_none(), "it was killed");

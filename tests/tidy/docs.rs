@@ -60,22 +60,13 @@ fn unfinished_code(source: &Source) -> Vec<Finding> {
 fn in_attribute(source: &Source, at: usize) -> bool {
     let tokens = &source.tokens;
     let opens = (0..at).filter(|open| tokens.starts_with(*open, &["#", "["]));
-    opens
-        .map(|open| open + 1)
-        .any(|open| tokens.closing(open) > at)
+    opens.map(|open| open + 1).any(|open| tokens.closing(open) > at)
 }
 
 #[test]
 fn a_file_without_a_doc_is_found() {
     let found = |text| check(&[Source::new("examples/a.rs", text)]);
-    for text in [
-        "",
-        "use x;",
-        "// not a doc",
-        "//!\n//! late",
-        "\n//! late",
-        "/// x",
-    ] {
+    for text in ["", "use x;", "// not a doc", "//!\n//! late", "\n//! late", "/// x"] {
         crate::source::assert_found(&found(text), &[(1, "the file does not start with")]);
     }
     crate::source::assert_found(&found("//! What it is for."), &[]);

@@ -40,10 +40,7 @@ fn check_one(source: &Source) -> Vec<Finding> {
             let what = format!("`{library}` may be named in {homes} only");
             findings.push(source.finding(named.line, what));
         }
-        if starts_task(&named)
-            && !source.is_test(named.at)
-            && !STARTS_TASKS.iter().any(|zone| source.is_in(zone))
-        {
+        if starts_task(&named) && !source.is_test(named.at) && !STARTS_TASKS.iter().any(|zone| source.is_in(zone)) {
             let zones = STARTS_TASKS.join(", ");
             let what = format!("tasks are started in {zones} only");
             findings.push(source.finding(named.line, what));
@@ -101,11 +98,7 @@ fn a_task_started_elsewhere_is_found() {
     let lines: Vec<usize> = found.iter().map(|finding| finding.line).collect();
     assert_eq!(lines, [2, 3, 5, 6]);
     assert!(found[0].what.starts_with("tasks are started in cli, "));
-    for path in [
-        "engine/runtime/a.rs",
-        "engine/executors/function.rs",
-        "engine/testing/a.rs",
-    ] {
+    for path in ["engine/runtime/a.rs", "engine/executors/function.rs", "engine/testing/a.rs"] {
         assert!(check(&[Source::new(path, text)]).is_empty(), "{path}");
     }
 }

@@ -16,11 +16,7 @@ pub(crate) fn paths(tokens: &Tokens) -> Vec<Named> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        at = if starts_path(tokens, at) {
-            path(tokens, at, &[], &mut found)
-        } else {
-            at + 1
-        };
+        at = if starts_path(tokens, at) { path(tokens, at, &[], &mut found) } else { at + 1 };
     }
     found
 }
@@ -121,10 +117,7 @@ fn shown(text: &str) -> Vec<String> {
 
 #[test]
 fn groups_are_taken_apart() {
-    assert_eq!(
-        shown("use a::{b, c::{d as e, self}, f::*};"),
-        ["use", "a::b", "a::c::d", "a::c::self", "a::f::*"]
-    );
+    assert_eq!(shown("use a::{b, c::{d as e, self}, f::*};"), ["use", "a::b", "a::c::d", "a::c::self", "a::f::*"]);
     assert_eq!(shown("use {a::b, ::c::d};"), ["use", "a::b", "c::d"]);
 }
 
@@ -140,53 +133,17 @@ fn paths_lead_to_their_top_module() {
     let top = |path: &str, text: &str| {
         let source = Source::new(path, text);
         let found = paths(&source.tokens);
-        let tops: Vec<String> = found
-            .iter()
-            .filter_map(|it| top_module(&source, it))
-            .collect();
+        let tops: Vec<String> = found.iter().filter_map(|it| top_module(&source, it)).collect();
         tops.join(" ")
     };
-    assert_eq!(
-        top("engine/job/x.rs", "use crate::{store::T, files};"),
-        "store files"
-    );
-    assert_eq!(
-        top("engine/job/x.rs", "use super::{y, super::store};"),
-        "job store"
-    );
-    assert_eq!(
-        top("engine/job/mod.rs", "use super::store::T; self::x()"),
-        "store job"
-    );
+    assert_eq!(top("engine/job/x.rs", "use crate::{store::T, files};"), "store files");
+    assert_eq!(top("engine/job/x.rs", "use super::{y, super::store};"), "job store");
+    assert_eq!(top("engine/job/mod.rs", "use super::store::T; self::x()"), "store job");
     assert_eq!(top("engine/clock.rs", "super::store::f()"), "store");
-    assert_eq!(
-        top(
-            "engine/job/x.rs",
-            "mod tests { use super::*; use super::super::y; }"
-        ),
-        "job job"
-    );
-    assert_eq!(
-        top(
-            "engine/job/x.rs",
-            "mod tests { use super::super::super::store; }"
-        ),
-        "store"
-    );
-    assert_eq!(
-        top("engine/job/x.rs", "use crate::*; use crate as c;"),
-        "* *"
-    );
-    assert_eq!(
-        top(
-            "engine/job/x.rs",
-            "pub(crate) fn f(); pub(in crate::job) fn g();"
-        ),
-        "job"
-    );
+    assert_eq!(top("engine/job/x.rs", "mod tests { use super::*; use super::super::y; }"), "job job");
+    assert_eq!(top("engine/job/x.rs", "mod tests { use super::super::super::store; }"), "store");
+    assert_eq!(top("engine/job/x.rs", "use crate::*; use crate as c;"), "* *");
+    assert_eq!(top("engine/job/x.rs", "pub(crate) fn f(); pub(in crate::job) fn g();"), "job");
     assert_eq!(top("engine/main.rs", "windlass::cli::main()"), "cli");
-    assert_eq!(
-        top("engine/job/x.rs", "serde::Serialize; $crate::store::x!()"),
-        "store"
-    );
+    assert_eq!(top("engine/job/x.rs", "serde::Serialize; $crate::store::x!()"), "store");
 }

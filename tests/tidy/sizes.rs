@@ -38,11 +38,7 @@ fn check_files(sources: &[Source], old: &[(&str, usize)]) -> Vec<Finding> {
             let what = format!("{lines} lines; the binary has at most {MAX_MAIN_LINES}");
             findings.push(source.finding(1, what));
         }
-        sizes.push(Size {
-            name: source.path.clone(),
-            place: source.finding(1, ""),
-            lines,
-        });
+        sizes.push(Size { name: source.path.clone(), place: source.finding(1, ""), lines });
     }
     findings.extend(ratchet(sizes, MAX_FILE_LINES, old));
     findings
@@ -109,9 +105,8 @@ fn ratchet(sizes: Vec<Size>, limit: usize, old: &[(&str, usize)]) -> Vec<Finding
 
 fn function_of(lines: usize) -> Source {
     let body = "    x();\n".repeat(lines);
-    let text = format!(
-        "//! Doc.\n\nfn long<const N: usize>(x: [u8; 3]) -> A<{{ N }}>\nwhere\n    T: X,\n{{\n{body}}}\n"
-    );
+    let text =
+        format!("//! Doc.\n\nfn long<const N: usize>(x: [u8; 3]) -> A<{{ N }}>\nwhere\n    T: X,\n{{\n{body}}}\n");
     Source::new("engine/a.rs", &text)
 }
 
@@ -125,10 +120,7 @@ fn a_long_function_is_found() {
     let found = check_functions(&[function_of(71)], &[]);
     let expected = [(3, "engine/a.rs::long has 71 lines; 70 are allowed")];
     crate::source::assert_found(&found, &expected);
-    let text = format!(
-        "impl A {{ fn a(&self); fn b() {{ let s = \"}}\"; // }}\n{}}} }}",
-        "\n".repeat(80)
-    );
+    let text = format!("impl A {{ fn a(&self); fn b() {{ let s = \"}}\"; // }}\n{}}} }}", "\n".repeat(80));
     let found = check_functions(&[Source::new("tests/a.rs", &text)], &[]);
     crate::source::assert_found(&found, &[(1, "tests/a.rs::b has 80 lines")]);
 }

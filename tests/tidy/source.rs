@@ -23,12 +23,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            tokens: tokenize(text),
-            is_for_tests: false,
-        }
+        Self { path: path.to_owned(), text: text.to_owned(), tokens: tokenize(text), is_for_tests: false }
     }
 
     /// Whether the token at `at` is built for tests only.
@@ -43,9 +38,8 @@ impl Source {
             return Vec::new();
         };
         let tokens = &self.tokens;
-        let declared = (0..tokens.len()).filter(|at| {
-            tokens.text(*at) == "mod" && tokens.text(at + 2) == ";" && self.is_test(*at)
-        });
+        let declared =
+            (0..tokens.len()).filter(|at| tokens.text(*at) == "mod" && tokens.text(at + 2) == ";" && self.is_test(*at));
         let path_of = |at| [&module[..], &[tokens.text(at + 1).to_owned()]].concat();
         declared.map(path_of).collect()
     }
@@ -70,11 +64,7 @@ impl Source {
     }
 
     pub(crate) fn finding(&self, line: usize, what: impl Into<String>) -> Finding {
-        Finding {
-            path: self.path.clone(),
-            line,
-            what: what.into(),
-        }
+        Finding { path: self.path.clone(), line, what: what.into() }
     }
 }
 
@@ -130,10 +120,7 @@ fn load_folder(root: &Path, folder: &str, sources: &mut Vec<Source>) {
 
 /// What a self-test compares: `line: words` of each finding must begin like this.
 pub(crate) fn assert_found(findings: &[Finding], expected: &[(usize, &str)]) {
-    let found: Vec<String> = findings
-        .iter()
-        .map(|finding| format!("{}: {}", finding.line, finding.what))
-        .collect();
+    let found: Vec<String> = findings.iter().map(|finding| format!("{}: {}", finding.line, finding.what)).collect();
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, (line, what)) in found.iter().zip(expected) {
         let start = format!("{line}: {what}");

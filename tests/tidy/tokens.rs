@@ -38,10 +38,7 @@ impl Tokens {
 
     /// Whether the tokens from `at` on are `expected`.
     pub(crate) fn starts_with(&self, at: usize, expected: &[&str]) -> bool {
-        expected
-            .iter()
-            .enumerate()
-            .all(|(offset, text)| self.text(at + offset) == *text)
+        expected.iter().enumerate().all(|(offset, text)| self.text(at + offset) == *text)
     }
 
     /// Where the bracket opened at `open` is closed; the end of the file if never.
@@ -77,12 +74,9 @@ impl Tokens {
 
     /// The bodies of inline modules with their names, outer ones first.
     pub(crate) fn inline_modules(&self) -> Vec<(String, Range<usize>)> {
-        let opens = (0..self.len()).filter(|at| {
-            self.text(*at) == "mod" && self.is_word(at + 1) && self.text(at + 2) == "{"
-        });
-        opens
-            .map(|at| (self.text(at + 1).to_owned(), at + 2..self.closing(at + 2)))
-            .collect()
+        let opens =
+            (0..self.len()).filter(|at| self.text(*at) == "mod" && self.is_word(at + 1) && self.text(at + 2) == "{");
+        opens.map(|at| (self.text(at + 1).to_owned(), at + 2..self.closing(at + 2))).collect()
     }
 
     /// The items that are built for tests only.
@@ -99,12 +93,7 @@ impl Tokens {
 }
 
 pub(crate) fn tokenize(text: &str) -> Tokens {
-    let mut cutter = Cutter {
-        chars: text.chars().collect(),
-        at: 0,
-        line: 1,
-        tokens: Vec::new(),
-    };
+    let mut cutter = Cutter { chars: text.chars().collect(), at: 0, line: 1, tokens: Vec::new() };
     while let Some(next) = cutter.peek(0) {
         cutter.cut(next);
     }
@@ -235,9 +224,7 @@ impl Cutter {
     fn raw_text(&mut self, hashes: usize) {
         let line = self.line;
         self.skip(hashes + 1);
-        let closes = |cutter: &Self| {
-            cutter.peek(0) == Some('"') && (1..=hashes).all(|at| cutter.peek(at) == Some('#'))
-        };
+        let closes = |cutter: &Self| cutter.peek(0) == Some('"') && (1..=hashes).all(|at| cutter.peek(at) == Some('#'));
         while self.peek(0).is_some() && !closes(self) {
             self.skip(1);
         }
@@ -257,15 +244,9 @@ fn comments_and_literals_hide_their_insides() {
     assert_eq!(words("a // redb::x {\nb"), "a b");
     assert_eq!(words("a /* { /* } */ redb */ b"), "a b");
     assert_eq!(words(r#"a("}\"{ redb", b"{", c"{")"#), r#"a ( " , " , " )"#);
-    assert_eq!(
-        words(r###"r#"}"quoted" { "# r"\" br##"{"#"## x"###),
-        r#"" " " x"#
-    );
+    assert_eq!(words(r###"r#"}"quoted" { "# r"\" br##"{"#"## x"###), r#"" " " x"#);
     assert_eq!(words(r"'{' '\'' '\u{7d}' b'{' b'\'' x"), r#"" " " " " x"#);
-    assert_eq!(
-        words("fn f<'a>(x: &'a str, y: &'static T)"),
-        "fn f < ' > ( x : & ' str , y : & ' T )"
-    );
+    assert_eq!(words("fn f<'a>(x: &'a str, y: &'static T)"), "fn f < ' > ( x : & ' str , y : & ' T )");
     assert_eq!(words("r#type::r#fn r b"), "type :: fn r b");
     assert_eq!(words("/// doc `{`\n//! { \nx"), "x");
     assert_eq!(words("\"never closed {"), "\"");
@@ -281,11 +262,7 @@ fn lines_are_counted_through_everything() {
 #[test]
 fn test_items_and_inline_modules_are_found() {
     let tokens = tokenize("mod a { mod b { x } } #[cfg(test)] mod t { y } #[cfg(test)] use z; end");
-    let place = |word| {
-        (0..tokens.len())
-            .find(|at| tokens.text(*at) == word)
-            .unwrap()
-    };
+    let place = |word| (0..tokens.len()).find(|at| tokens.text(*at) == word).unwrap();
     let inside = |word| -> Vec<String> {
         let modules = tokens.inline_modules().into_iter();
         let around = modules.filter(|(_, body)| body.contains(&place(word)));
@@ -293,12 +270,7 @@ fn test_items_and_inline_modules_are_found() {
     };
     assert_eq!(inside("x"), ["a", "b"]);
     assert_eq!(inside("y"), ["t"]);
-    let tested = |word| {
-        tokens
-            .test_regions()
-            .iter()
-            .any(|it| it.contains(&place(word)))
-    };
+    let tested = |word| tokens.test_regions().iter().any(|it| it.contains(&place(word)));
     assert!(tested("y") && tested("z"));
     assert!(!tested("x") && !tested("end"));
 }

@@ -7,18 +7,10 @@ use std::process::Command;
 use crate::source::{Finding, Source};
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: [&str; 7] = [
-    "common",
-    "helper",
-    "helpers",
-    "misc",
-    "util",
-    "utilities",
-    "utils",
-];
+const EMPTY_NAMES: [&str; 7] = ["common", "helper", "helpers", "misc", "util", "utilities", "utils"];
 
 /// What may stand at the top of the repository.
-const ROOT_ENTRIES: [&str; 17] = [
+const ROOT_ENTRIES: [&str; 18] = [
     ".ci",
     ".gitignore",
     "CHANGELOG.md",
@@ -30,6 +22,7 @@ const ROOT_ENTRIES: [&str; 17] = [
     "README.md",
     "benches",
     "clippy.toml",
+    "rustfmt.toml",
     "engine",
     "examples",
     "plugins",
@@ -78,15 +71,11 @@ pub(crate) fn executors_in_readme(sources: &[Source], readme: &str) -> Vec<Findi
 
 fn implements_executor(source: &Source) -> bool {
     let tokens = &source.tokens;
-    (0..tokens.len())
-        .filter(|at| tokens.starts_with(*at, &["Executor", "for"]))
-        .any(|at| !source.is_test(at))
+    (0..tokens.len()).filter(|at| tokens.starts_with(*at, &["Executor", "for"])).any(|at| !source.is_test(at))
 }
 
 pub(crate) fn root_entries(entries: &BTreeSet<String>) -> Vec<Finding> {
-    let strangers = entries
-        .iter()
-        .filter(|entry| !ROOT_ENTRIES.contains(&entry.as_str()));
+    let strangers = entries.iter().filter(|entry| !ROOT_ENTRIES.contains(&entry.as_str()));
     strangers
         .map(|entry| Finding {
             path: entry.clone(),
@@ -102,10 +91,7 @@ pub(crate) fn entries_of(root: &Path) -> BTreeSet<String> {
         return BTreeSet::new();
     }
     // A checkout owned by somebody else, as in a container, is read too.
-    let listing = Command::new("git")
-        .args(["-c", "safe.directory=*", "ls-files", "-z"])
-        .current_dir(root)
-        .output();
+    let listing = Command::new("git").args(["-c", "safe.directory=*", "ls-files", "-z"]).current_dir(root).output();
     match listing {
         Ok(output) if output.status.success() => tops(&String::from_utf8_lossy(&output.stdout)),
         _ => {
@@ -124,12 +110,7 @@ fn tops(paths: &str) -> BTreeSet<String> {
 
 #[test]
 fn an_empty_name_is_found() {
-    let sources = [
-        "engine/util.rs",
-        "tests/common/mod.rs",
-        "engine/job/utility.rs",
-    ]
-    .map(|path| Source::new(path, ""));
+    let sources = ["engine/util.rs", "tests/common/mod.rs", "engine/job/utility.rs"].map(|path| Source::new(path, ""));
     let found = names(&sources);
     let expected = [(1, "`util` says nothing"), (1, "`common` says nothing")];
     crate::source::assert_found(&found, &expected);
@@ -139,19 +120,10 @@ fn an_empty_name_is_found() {
 fn an_executor_missing_in_the_readme_is_found() {
     let sources = [
         Source::new("engine/executors/mod.rs", "pub trait Executor {}"),
-        Source::new(
-            "engine/executors/function.rs",
-            "impl Executor for Functions {}",
-        ),
+        Source::new("engine/executors/function.rs", "impl Executor for Functions {}"),
         Source::new("engine/executors/process/mod.rs", "mod group;"),
-        Source::new(
-            "engine/executors/process/run.rs",
-            "impl<T> super::super::Executor for P<T> {}",
-        ),
-        Source::new(
-            "engine/executors/registry.rs",
-            "#[cfg(test)] mod tests { impl Executor for Fake {} }",
-        ),
+        Source::new("engine/executors/process/run.rs", "impl<T> super::super::Executor for P<T> {}"),
+        Source::new("engine/executors/registry.rs", "#[cfg(test)] mod tests { impl Executor for Fake {} }"),
     ];
     let found = executors_in_readme(&sources, "It has `function` and process.");
     crate::source::assert_found(&found, &[(1, "the executor `process` is not named")]);

@@ -12,32 +12,20 @@ const WALLS: &[(&str, &str)] = &[
     ("job", "error"),
     // Time is counted in `job`'s own type.
     ("clock", "job"),
-    ("config", "clock error job"),
-    ("store", "clock config error job"),
+    ("config", "clock error files job"),
+    ("store", "clock config error job secret"),
     ("secret", "clock config error job"),
     ("files", "clock config error job"),
     // A process writes its log and has a work tree.
     ("executors", "clock config error files job"),
     // Plugins are executors, and their endpoints hold credentials.
     ("plugin", "clock config error executors job secret"),
-    (
-        "runtime",
-        "clock config error executors files job plugin secret store",
-    ),
-    (
-        "engine",
-        "clock config error executors files job plugin runtime secret store",
-    ),
+    ("runtime", "clock config error executors files job plugin secret store"),
+    ("engine", "clock config error executors files job plugin runtime secret store"),
     // The HTTP edge goes through the public door and sees plain data.
     ("http", "clock config engine error job"),
-    (
-        "testing",
-        "clock config engine error executors files http job plugin runtime secret store",
-    ),
-    (
-        "cli",
-        "clock config engine error executors files http job plugin runtime secret store",
-    ),
+    ("testing", "clock config engine error executors files http job plugin runtime secret store"),
+    ("cli", "clock config engine error executors files http job plugin runtime secret store"),
     ("main", "cli"),
 ];
 
@@ -84,12 +72,10 @@ fn check_one(source: &Source) -> Vec<Finding> {
 #[test]
 fn a_wall_broken_by_any_kind_of_path_is_found() {
     let found = |path, text| check(&[Source::new(path, text)]);
-    let text = "use crate::{error::E, store::S};\nuse super::super::files;\nfn f() { crate::engine::run() }\n// crate::cli\n";
-    let expected = [
-        (1, "`job` may not name `store`"),
-        (2, "`job` may not name `files`"),
-        (3, "`job` may not name `engine`"),
-    ];
+    let text =
+        "use crate::{error::E, store::S};\nuse super::super::files;\nfn f() { crate::engine::run() }\n// crate::cli\n";
+    let expected =
+        [(1, "`job` may not name `store`"), (2, "`job` may not name `files`"), (3, "`job` may not name `engine`")];
     crate::source::assert_found(&found("engine/job/state.rs", text), &expected);
     let text = "use crate::job::Job;\nuse crate::secret::Keyring;";
     let expected = [(2, "`store` may not name `secret`")];
@@ -103,10 +89,7 @@ fn a_wall_broken_by_any_kind_of_path_is_found() {
 fn the_root_is_no_way_round() {
     let text = "use crate::Job;\nuse crate::*;";
     let found = check(&[Source::new("engine/store/a.rs", text)]);
-    let expected = [
-        (1, "`Job` of the crate's root"),
-        (2, "`*` of the crate's root"),
-    ];
+    let expected = [(1, "`Job` of the crate's root"), (2, "`*` of the crate's root")];
     crate::source::assert_found(&found, &expected);
 }
 
@@ -114,10 +97,7 @@ fn the_root_is_no_way_round() {
 fn testing_is_for_tests_and_new_modules_need_a_row() {
     let text = "use crate::testing::Disk;\n#[cfg(test)]\nmod tests { use crate::testing::Disk; use crate::cli::X; }";
     let found = check(&[Source::new("engine/store/a.rs", text)]);
-    let expected = [
-        (1, "`store` may not name `testing`"),
-        (3, "`store` may not name `cli`"),
-    ];
+    let expected = [(1, "`store` may not name `testing`"), (3, "`store` may not name `cli`")];
     crate::source::assert_found(&found, &expected);
     let found = check(&[Source::new("engine/novelty/a.rs", "")]);
     crate::source::assert_found(&found, &[(1, "`novelty` has no row")]);

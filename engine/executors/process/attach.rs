@@ -42,9 +42,7 @@ pub fn attach(run_dir: &Path) -> Result<Attached, ProcessError> {
 pub fn remove(run_dir: &Path) -> Result<(), ProcessError> {
     let run = RunDir::new(run_dir);
     if read_exit(&run)?.is_none() && is_locked(&run)? == Some(true) && read_exit(&run)?.is_none() {
-        return Err(ProcessError::StillRunning {
-            run_dir: run_dir.to_owned(),
-        });
+        return Err(ProcessError::StillRunning { run_dir: run_dir.to_owned() });
     }
     match fs::remove_dir_all(run_dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -57,13 +55,9 @@ pub(super) fn after_end(run_dir: &RunDir) -> Result<Option<ExitRecord>, ProcessE
     if let Some(record) = read_exit(run_dir)? {
         return Ok(Some(record));
     }
-    let owner = run_dir
-        .read_owner()
-        .map_err(ProcessError::io("read", &run_dir.lock_path()))?;
+    let owner = run_dir.read_owner().map_err(ProcessError::io("read", &run_dir.lock_path()))?;
     if let Some(owner) = owner {
-        owner
-            .kill_leftovers()
-            .map_err(ProcessError::io("kill what is left of", run_dir.path()))?;
+        owner.kill_leftovers().map_err(ProcessError::io("kill what is left of", run_dir.path()))?;
     }
     Ok(None)
 }
@@ -77,33 +71,20 @@ fn look(run_dir: &RunDir) -> Result<Option<Attached>, ProcessError> {
         None => Ok(Some(Attached::NeverStarted)),
         Some(true) => Ok(find_running(run_dir)?.map(Attached::Running)),
         // The record is the last thing a supervisor writes before it lets go of the lock: look for it once more.
-        Some(false) => Ok(Some(
-            after_end(run_dir)?.map_or(Attached::Lost, Attached::Ended),
-        )),
+        Some(false) => Ok(Some(after_end(run_dir)?.map_or(Attached::Lost, Attached::Ended))),
     }
 }
 
 fn find_running(run_dir: &RunDir) -> Result<Option<RunningProcess>, ProcessError> {
-    let owner = run_dir
-        .read_owner()
-        .map_err(ProcessError::io("read", &run_dir.lock_path()))?;
+    let owner = run_dir.read_owner().map_err(ProcessError::io("read", &run_dir.lock_path()))?;
     let Some(owner) = owner else { return Ok(None) };
-    let handle = owner
-        .supervisor
-        .open()
-        .map_err(ProcessError::io("reach the supervisor of", run_dir.path()))?;
-    let started = run_dir
-        .read_started()
-        .map_err(ProcessError::io("read the start of", run_dir.path()))?;
-    Ok(handle.map(|handle| {
-        RunningProcess::attached(run_dir.clone(), started.map(|started| started.job), handle)
-    }))
+    let handle = owner.supervisor.open().map_err(ProcessError::io("reach the supervisor of", run_dir.path()))?;
+    let started = run_dir.read_started().map_err(ProcessError::io("read the start of", run_dir.path()))?;
+    Ok(handle.map(|handle| RunningProcess::attached(run_dir.clone(), started.map(|started| started.job), handle)))
 }
 
 fn read_exit(run_dir: &RunDir) -> Result<Option<ExitRecord>, ProcessError> {
-    run_dir
-        .read_exit()
-        .map_err(ProcessError::io("read the end of", run_dir.path()))
+    run_dir.read_exit().map_err(ProcessError::io("read the end of", run_dir.path()))
 }
 
 /// Whether the supervisor lives; `None` when there never was one.

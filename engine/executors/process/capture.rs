@@ -39,12 +39,7 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn new(order: &LaunchOrder) -> Self {
-        Self {
-            writer: None,
-            dir: order.log_dir.clone(),
-            limits: order.log_limits,
-            lost_bytes: 0,
-        }
+        Self { writer: None, dir: order.log_dir.clone(), limits: order.log_limits, lost_bytes: 0 }
     }
 
     fn write(&mut self, stream: LogStream, bytes: &[u8]) {
@@ -62,10 +57,7 @@ impl Log {
     }
 
     pub(super) fn totals(&self) -> LogTotals {
-        self.writer
-            .as_ref()
-            .map(LogWriter::totals)
-            .unwrap_or_default()
+        self.writer.as_ref().map(LogWriter::totals).unwrap_or_default()
     }
 
     pub(super) fn lost_bytes(&self) -> u64 {
@@ -74,11 +66,7 @@ impl Log {
 }
 
 impl Pipe {
-    pub(super) fn new(
-        reader: impl Into<OwnedFd>,
-        stream: LogStream,
-        order: &LaunchOrder,
-    ) -> io::Result<Self> {
+    pub(super) fn new(reader: impl Into<OwnedFd>, stream: LogStream, order: &LaunchOrder) -> io::Result<Self> {
         Ok(Self {
             reader: Some(Receiver::from_owned_fd(reader.into())?),
             buffer: Vec::new(),
@@ -98,14 +86,11 @@ impl Pipe {
         let Some(reader) = &self.reader else {
             return Ok(0);
         };
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; READ_BYTES];
-        }
+        self.buffer.clear();
+        self.buffer.reserve(READ_BYTES);
         loop {
-            match reader.try_read(&mut self.buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    reader.readable().await?
-                }
+            match reader.try_read_buf(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => reader.readable().await?,
                 read => return read,
             }
         }
@@ -113,23 +98,14 @@ impl Pipe {
 
     /// Passes on what [`Self::fill`] has read: whole lines now, the start of one when its time has come.
     pub(super) fn pass_on(&mut self, filled: io::Result<usize>, log: &mut Log) {
-        let len = match filled {
-            Ok(len) if len > 0 => len,
-            // A pipe that cannot be read any more has ended, whatever the reason.
-            _ => return self.end(log),
-        };
-        let shown = self.masker.push(self.buffer.get(..len).unwrap_or_default());
+        // A pipe that cannot be read any more has ended, whatever the reason.
+        if !filled.is_ok_and(|len| len > 0) {
+            return self.end(log);
+        }
+        let shown = self.masker.push(&self.buffer);
         self.partial.extend_from_slice(&shown);
-        let whole = self
-            .partial
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        let ready = if self.partial.len() - whole >= READ_BYTES {
-            self.partial.len()
-        } else {
-            whole
-        };
+        let whole = self.partial.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let ready = if self.partial.len() - whole >= READ_BYTES { self.partial.len() } else { whole };
         if ready > 0 {
             log.write(self.stream, self.partial.get(..ready).unwrap_or_default());
             self.partial.drain(..ready);
@@ -174,8 +150,6 @@ impl Pipe {
 
 /// Milliseconds since the Unix epoch. The supervisor's own clock: it runs beside no engine whose clock it could ask.
 pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

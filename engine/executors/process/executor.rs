@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{
-    Attached, ExitOutcome, ExitRecord, LaunchOrder, ProcessError, Supervisor, attach, remove,
-};
+use super::{Attached, ExitOutcome, ExitRecord, LaunchOrder, ProcessError, Supervisor, attach, remove};
 use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::executors::{AttemptName, AttemptOrder, BoxFuture, ContactError, Executor, StartError};

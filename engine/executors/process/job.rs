@@ -21,13 +21,8 @@ pub(super) fn start_job(order: &LaunchOrder) -> Result<Child, String> {
     match order.limits.to_arg() {
         None => {
             let mut command = Command::new(&path);
-            command
-                .arg0(&order.program)
-                .args(&order.args)
-                .stdin(Stdio::null());
-            prepare(&mut command, order)
-                .spawn()
-                .map_err(|error| describe(order, &error))
+            command.arg0(&order.program).args(&order.args).stdin(Stdio::null());
+            prepare(&mut command, order).spawn().map_err(|error| describe(order, &error))
         }
         Some(limits) => start_limited(order, &path, &limits),
     }
@@ -37,16 +32,8 @@ pub(super) fn start_job(order: &LaunchOrder) -> Result<Child, String> {
 fn start_limited(order: &LaunchOrder, path: &Path, limits: &str) -> Result<Child, String> {
     let (mut failure, stdin) = io::pipe().map_err(|error| describe(order, &error))?;
     let mut command = Command::new(THIS_PROGRAM);
-    command
-        .arg(LIMIT_ARG)
-        .arg(limits)
-        .arg(path)
-        .arg(&order.program)
-        .args(&order.args)
-        .stdin(stdin);
-    let mut child = prepare(&mut command, order)
-        .spawn()
-        .map_err(|error| describe(order, &error))?;
+    command.arg(LIMIT_ARG).arg(limits).arg(path).arg(&order.program).args(&order.args).stdin(stdin);
+    let mut child = prepare(&mut command, order).spawn().map_err(|error| describe(order, &error))?;
     // The command holds our copy of the writing end.
     drop(command);
     let mut message = String::new();
@@ -61,11 +48,7 @@ fn start_limited(order: &LaunchOrder, path: &Path, limits: &str) -> Result<Child
 
 fn prepare<'a>(command: &'a mut Command, order: &LaunchOrder) -> &'a mut Command {
     let env = order.env.iter().map(|(name, value)| (name, value));
-    command
-        .env_clear()
-        .envs(env)
-        .current_dir(&order.work_dir)
-        .process_group(0);
+    command.env_clear().envs(env).current_dir(&order.work_dir).process_group(0);
     command.stdout(Stdio::piped()).stderr(Stdio::piped())
 }
 
@@ -76,33 +59,20 @@ fn find_program(order: &LaunchOrder) -> Result<PathBuf, String> {
         // Joining keeps an absolute path as it is.
         return Ok(order.work_dir.join(&order.program));
     }
-    let path = order
-        .env
-        .iter()
-        .rfind(|(name, _)| name == "PATH")
-        .map_or(DEFAULT_PATH, |(_, value)| value);
+    let path = order.env.iter().rfind(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, value)| value);
     let found = std::env::split_paths(OsStr::new(path))
         .map(|dir| order.work_dir.join(dir).join(&order.program))
         .find(|candidate| is_executable(candidate));
-    found.ok_or_else(|| {
-        format!(
-            "cannot start {:?}: no such program in the PATH {path:?}",
-            order.program
-        )
-    })
+    found.ok_or_else(|| format!("cannot start {:?}: no such program in the PATH {path:?}", order.program))
 }
 
 fn is_executable(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 fn describe(order: &LaunchOrder, error: &io::Error) -> String {
     if !order.work_dir.is_dir() {
-        return format!(
-            "cannot start {:?}: no such working directory: {:?}",
-            order.program, order.work_dir
-        );
+        return format!("cannot start {:?}: no such working directory: {:?}", order.program, order.work_dir);
     }
     format!("cannot start {:?}: {error}", order.program)
 }

@@ -2,8 +2,8 @@
 //!
 //! A pid alone names nobody: it is used again. A pid with the start time the kernel keeps for it does, within one boot.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,10 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Descendants may be born while their parents are being killed; a tree that outruns this many rounds wins.
 const MAX_ROUNDS: usize = 20;
 /// How long the death of one killed process is waited for.
-const DEATH_WAIT: Timespec = Timespec {
-    tv_sec: 1,
-    tv_nsec: 0,
-};
+const DEATH_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// A process, told apart from a later one with the same pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,10 +36,7 @@ impl ProcessIdentity {
     pub(super) fn of(pid: Pid) -> io::Result<Self> {
         let pid = pid.as_raw_pid();
         let stat = ProcessStat::read(pid)?;
-        Ok(Self {
-            pid,
-            start_ticks: stat.start_ticks,
-        })
+        Ok(Self { pid, start_ticks: stat.start_ticks })
     }
 
     /// A handle on this very process; `None` when it is gone.
@@ -65,10 +59,7 @@ impl ProcessIdentity {
 
 impl Owner {
     pub(super) fn this_process() -> io::Result<Self> {
-        Ok(Self {
-            supervisor: ProcessIdentity::of(rustix::process::getpid())?,
-            boot_id: boot_id()?,
-        })
+        Ok(Self { supervisor: ProcessIdentity::of(rustix::process::getpid())?, boot_id: boot_id()? })
     }
 
     /// Kills what is left of the run of a dead supervisor: all of its session, and their descendants.
@@ -88,9 +79,7 @@ impl Owner {
 }
 
 fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
-        .trim_end()
-        .to_owned())
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned())
 }
 
 fn kill_and_await(processes: &[ProcessIdentity]) -> io::Result<()> {
@@ -110,23 +99,16 @@ fn kill_and_await(processes: &[ProcessIdentity]) -> io::Result<()> {
 }
 
 /// Which processes belong to the run of a dead supervisor.
-fn select_leftovers(
-    processes: &[ProcessStat],
-    supervisor: ProcessIdentity,
-) -> Vec<ProcessIdentity> {
+fn select_leftovers(processes: &[ProcessStat], supervisor: ProcessIdentity) -> Vec<ProcessIdentity> {
     // The kernel does not give out a pid while a session of that number has members: if the pid is in use again, the
     // session has been empty, and the one which is there now is somebody else's.
-    let reused = |process: &ProcessStat| {
-        process.pid == supervisor.pid && process.start_ticks != supervisor.start_ticks
-    };
+    let reused = |process: &ProcessStat| process.pid == supervisor.pid && process.start_ticks != supervisor.start_ticks;
     if processes.iter().any(reused) {
         return Vec::new();
     }
     let mut chosen: Vec<&ProcessStat> = processes
         .iter()
-        .filter(|process| {
-            process.session == supervisor.pid && process.start_ticks >= supervisor.start_ticks
-        })
+        .filter(|process| process.session == supervisor.pid && process.start_ticks >= supervisor.start_ticks)
         .collect();
     let mut next = 0;
     while let Some(parent) = chosen.get(next).map(|process| process.pid) {
@@ -138,12 +120,7 @@ fn select_leftovers(
         }
     }
     let alive = chosen.into_iter().filter(|process| process.state != 'Z');
-    alive
-        .map(|process| ProcessIdentity {
-            pid: process.pid,
-            start_ticks: process.start_ticks,
-        })
-        .collect()
+    alive.map(|process| ProcessIdentity { pid: process.pid, start_ticks: process.start_ticks }).collect()
 }
 
 /// The fields of `/proc/PID/stat` which are used here.
@@ -161,9 +138,11 @@ pub(super) struct ProcessStat {
 
 impl ProcessStat {
     pub(super) fn read(pid: i32) -> io::Result<Self> {
-        let text = fs::read(format!("/proc/{pid}/stat"))?;
-        Self::parse(&String::from_utf8_lossy(&text))
-            .ok_or_else(|| io::ErrorKind::InvalidData.into())
+        // One line of less than a kilobyte, read at once: it is of one moment.
+        let mut buffer = [0; 2048];
+        let len = File::open(format!("/proc/{pid}/stat"))?.read(&mut buffer)?;
+        let text = String::from_utf8_lossy(buffer.get(..len).unwrap_or_default());
+        Self::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -205,53 +184,26 @@ mod tests {
 
     fn process(pid: i32, parent: i32, session: i32, start_ticks: u64) -> ProcessStat {
         let (children_user_ticks, children_system_ticks) = (0, 0);
-        ProcessStat {
-            pid,
-            state: 'S',
-            parent,
-            session,
-            children_user_ticks,
-            children_system_ticks,
-            start_ticks,
-        }
+        ProcessStat { pid, state: 'S', parent, session, children_user_ticks, children_system_ticks, start_ticks }
     }
 
     fn pids(processes: &[ProcessStat], supervisor: ProcessIdentity) -> Vec<i32> {
-        select_leftovers(processes, supervisor)
-            .into_iter()
-            .map(|process| process.pid)
-            .collect()
+        select_leftovers(processes, supervisor).into_iter().map(|process| process.pid).collect()
     }
 
     #[test]
     fn a_name_with_parentheses_is_parsed() {
         let text = "42 (a) R 1 (b) S 7 42 40 0 -1 4194560 1 2 3 4 5 6 70 80 20 0 1 0 9999 1 2";
         let stat = ProcessStat::parse(text).unwrap();
-        assert_eq!(
-            (stat.pid, stat.state, stat.parent, stat.session),
-            (42, 'S', 7, 40)
-        );
-        assert_eq!(
-            (
-                stat.children_user_ticks,
-                stat.children_system_ticks,
-                stat.start_ticks
-            ),
-            (70, 80, 9999)
-        );
+        assert_eq!((stat.pid, stat.state, stat.parent, stat.session), (42, 'S', 7, 40));
+        assert_eq!((stat.children_user_ticks, stat.children_system_ticks, stat.start_ticks), (70, 80, 9999));
         assert_eq!(ProcessStat::parse("42 (short) S 1"), None);
     }
 
     #[test]
     fn the_session_and_its_descendants_are_left_over() {
-        let supervisor = ProcessIdentity {
-            pid: 10,
-            start_ticks: 100,
-        };
-        let zombie = |process| ProcessStat {
-            state: 'Z',
-            ..process
-        };
+        let supervisor = ProcessIdentity { pid: 10, start_ticks: 100 };
+        let zombie = |process| ProcessStat { state: 'Z', ..process };
         let all = [
             process(1, 0, 1, 0),
             zombie(process(10, 5, 10, 100)),
@@ -267,10 +219,7 @@ mod tests {
 
     #[test]
     fn a_session_number_used_again_is_nobody_of_ours() {
-        let supervisor = ProcessIdentity {
-            pid: 10,
-            start_ticks: 100,
-        };
+        let supervisor = ProcessIdentity { pid: 10, start_ticks: 100 };
         let all = [process(10, 1, 10, 500), process(11, 10, 10, 501)];
         assert_eq!(pids(&all, supervisor), [0; 0]);
     }
@@ -279,23 +228,7 @@ mod tests {
     fn a_handle_is_given_for_the_right_start_time_only() {
         let me = ProcessIdentity::of(rustix::process::getpid()).unwrap();
         assert!(me.open().unwrap().is_some());
-        assert!(
-            ProcessIdentity {
-                start_ticks: me.start_ticks + 1,
-                ..me
-            }
-            .open()
-            .unwrap()
-            .is_none()
-        );
-        assert!(
-            ProcessIdentity {
-                pid: i32::MAX,
-                start_ticks: 0
-            }
-            .open()
-            .unwrap()
-            .is_none()
-        );
+        assert!(ProcessIdentity { start_ticks: me.start_ticks + 1, ..me }.open().unwrap().is_none());
+        assert!(ProcessIdentity { pid: i32::MAX, start_ticks: 0 }.open().unwrap().is_none());
     }
 }

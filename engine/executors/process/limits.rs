@@ -25,15 +25,9 @@ impl ProcessLimits {
             ("NOFILE", self.open_files),
             ("FSIZE", self.file_size_bytes),
         ];
-        let set: Vec<String> = named
-            .into_iter()
-            .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
-            .collect();
-        if set.is_empty() {
-            None
-        } else {
-            Some(set.join(","))
-        }
+        let set: Vec<String> =
+            named.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))).collect();
+        if set.is_empty() { None } else { Some(set.join(",")) }
     }
 }
 
@@ -61,8 +55,7 @@ fn become_job(
     name: &OsStr,
     args: impl Iterator<Item = OsString>,
 ) -> io::Result<std::convert::Infallible> {
-    let limits =
-        parse_limits(limits).ok_or_else(|| io::Error::other("the limits cannot be read"))?;
+    let limits = parse_limits(limits).ok_or_else(|| io::Error::other("the limits cannot be read"))?;
     // Everything that takes memory or a file comes before the limits do.
     let mut job = Command::new(path);
     let stdin = OpenOptions::new().read(true).open("/dev/null")?;
@@ -78,18 +71,8 @@ fn set_limit(resource: Resource, value: u64) -> io::Result<()> {
     let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
     let current = value.min(most);
     // At the hard limit the kernel kills: with room between the two the job dies of a SIGXCPU that can be told apart.
-    let maximum = if resource == Resource::Cpu {
-        current.saturating_add(1).min(most)
-    } else {
-        current
-    };
-    setrlimit(
-        resource,
-        Rlimit {
-            current: Some(current),
-            maximum: Some(maximum),
-        },
-    )?;
+    let maximum = if resource == Resource::Cpu { current.saturating_add(1).min(most) } else { current };
+    setrlimit(resource, Rlimit { current: Some(current), maximum: Some(maximum) })?;
     Ok(())
 }
 
@@ -115,17 +98,10 @@ mod tests {
 
     #[test]
     fn limits_survive_the_argument() {
-        let limits = ProcessLimits {
-            memory_bytes: Some(1),
-            file_size_bytes: Some(4),
-            ..ProcessLimits::default()
-        };
+        let limits = ProcessLimits { memory_bytes: Some(1), file_size_bytes: Some(4), ..ProcessLimits::default() };
         let arg = limits.to_arg().unwrap();
         assert_eq!(arg, "AS=1,FSIZE=4");
-        assert_eq!(
-            parse_limits(OsStr::new(&arg)),
-            Some(vec![(Resource::As, 1), (Resource::Fsize, 4)])
-        );
+        assert_eq!(parse_limits(OsStr::new(&arg)), Some(vec![(Resource::As, 1), (Resource::Fsize, 4)]));
         assert_eq!(ProcessLimits::default().to_arg(), None);
         assert_eq!(parse_limits(OsStr::new("AS=1,NICE=3")), None);
     }

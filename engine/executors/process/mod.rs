@@ -27,11 +27,11 @@ mod run_dir;
 mod running;
 mod supervisor;
 
+pub use crate::job::ProcessLimits;
 pub use attach::{Attached, attach, remove};
 pub(crate) use executor::ProcessExecutor;
 pub use launch::Supervisor;
 pub use leftovers::ProcessIdentity;
-pub use crate::job::ProcessLimits;
 pub use order::LaunchOrder;
 pub use record::{ExitOutcome, ExitRecord};
 pub use running::RunningProcess;
@@ -83,10 +83,6 @@ impl ProcessError {
     /// For `map_err`: the failure to do `action` with `path`.
     fn io<E: Into<io::Error>>(action: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source: source.into(),
-        }
+        move |source| Self::Io { action, path, source: source.into() }
     }
 }

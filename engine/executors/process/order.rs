@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::ProcessLimits;
 use crate::files::LogLimits;
+use crate::job::ProcessLimits;
 
 /// The environment alone may be megabytes; more than this is no order.
 const MAX_ORDER_BYTES: u32 = 256 * 1024 * 1024;
@@ -41,12 +41,8 @@ impl LaunchOrder {
     /// The order as it goes over the pipe: its length, then JSON.
     pub(super) fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let json = serde_json::to_vec(self)?;
-        let len = u32::try_from(json.len())
-            .ok()
-            .filter(|len| *len <= MAX_ORDER_BYTES);
-        let len = len.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "the launch order is too long")
-        })?;
+        let len = u32::try_from(json.len()).ok().filter(|len| *len <= MAX_ORDER_BYTES);
+        let len = len.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the launch order is too long"))?;
         let mut bytes = Vec::with_capacity(json.len() + 4);
         bytes.extend_from_slice(&len.to_le_bytes());
         bytes.extend_from_slice(&json);
@@ -104,10 +100,7 @@ mod tests {
             args: vec!["shown".into()],
             env: vec![("NAME".into(), "env-value".into())],
             secrets: vec!["secret-value".into()],
-            log_limits: LogLimits {
-                head_bytes: 1,
-                tail_bytes: 2,
-            },
+            log_limits: LogLimits { head_bytes: 1, tail_bytes: 2 },
             limits: ProcessLimits::default(),
             grace_ms: 5,
         }
@@ -117,10 +110,7 @@ mod tests {
     fn debug_shows_no_values() {
         let shown = format!("{:?}", order());
         assert!(shown.contains("NAME") && shown.contains("shown"), "{shown}");
-        assert!(
-            !shown.contains("env-value") && !shown.contains("secret-value"),
-            "{shown}"
-        );
+        assert!(!shown.contains("env-value") && !shown.contains("secret-value"), "{shown}");
     }
 
     #[test]
@@ -129,10 +119,7 @@ mod tests {
         let read = LaunchOrder::read_from(&mut bytes.as_slice()).unwrap();
         assert_eq!((read.env, read.secrets), (order().env, order().secrets));
         for len in [0, 3, 4, 50, bytes.len() - 1] {
-            assert!(
-                LaunchOrder::read_from(&mut &bytes[..len]).is_err(),
-                "{len} bytes"
-            );
+            assert!(LaunchOrder::read_from(&mut &bytes[..len]).is_err(), "{len} bytes");
         }
     }
 }

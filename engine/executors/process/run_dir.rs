@@ -44,21 +44,11 @@ impl RunDir {
         let mut file = File::create(&unclaimed)?;
         file.write_all(&serde_json::to_vec(owner)?)?;
         file.try_lock()?;
-        match renameat_with(
-            CWD,
-            &unclaimed,
-            CWD,
-            self.lock_path(),
-            RenameFlags::NOREPLACE,
-        ) {
+        match renameat_with(CWD, &unclaimed, CWD, self.lock_path(), RenameFlags::NOREPLACE) {
             Ok(()) => Ok(Some(file)),
             Err(error) => {
                 fs::remove_file(&unclaimed)?;
-                if error == Errno::EXIST {
-                    Ok(None)
-                } else {
-                    Err(error.into())
-                }
+                if error == Errno::EXIST { Ok(None) } else { Err(error.into()) }
             }
         }
     }

@@ -28,10 +28,7 @@ enum Handle {
     /// The run has ended.
     Ended(Box<ExitRecord>),
     /// Launched by this process, which hears of the end from the supervisor itself.
-    Launched {
-        pid: Option<Pid>,
-        launched: Box<Mutex<Launched>>,
-    },
+    Launched { pid: Option<Pid>, launched: Box<Mutex<Launched>> },
     /// Found again.
     Attached(OwnedFd),
 }
@@ -54,10 +51,7 @@ pub(super) struct Replies {
 
 impl Replies {
     pub(super) fn new(reader: BufReader<ChildStdout>) -> Self {
-        Self {
-            reader,
-            line: Vec::new(),
-        }
+        Self { reader, line: Vec::new() }
     }
 
     /// The next report; `None` when the supervisor is gone.
@@ -71,39 +65,17 @@ impl Replies {
 
 impl RunningProcess {
     pub(super) fn ended(run_dir: RunDir, record: ExitRecord) -> Self {
-        Self {
-            run_dir,
-            job: None,
-            supervisor: Handle::Ended(Box::new(record)),
-        }
+        Self { run_dir, job: None, supervisor: Handle::Ended(Box::new(record)) }
     }
 
     pub(super) fn launched(run_dir: RunDir, job: ProcessIdentity, launched: Launched) -> Self {
-        let pid = launched
-            .child
-            .id()
-            .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        let supervisor = Handle::Launched {
-            pid,
-            launched: Box::new(Mutex::new(launched)),
-        };
-        Self {
-            run_dir,
-            job: Some(job),
-            supervisor,
-        }
+        let pid = launched.child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        let supervisor = Handle::Launched { pid, launched: Box::new(Mutex::new(launched)) };
+        Self { run_dir, job: Some(job), supervisor }
     }
 
-    pub(super) fn attached(
-        run_dir: RunDir,
-        job: Option<ProcessIdentity>,
-        supervisor: OwnedFd,
-    ) -> Self {
-        Self {
-            run_dir,
-            job,
-            supervisor: Handle::Attached(supervisor),
-        }
+    pub(super) fn attached(run_dir: RunDir, job: Option<ProcessIdentity>, supervisor: OwnedFd) -> Self {
+        Self { run_dir, job, supervisor: Handle::Attached(supervisor) }
     }
 
     /// The process of the job, which leads its own process group. Not known of a run that has ended, and of one found in
@@ -128,9 +100,7 @@ impl RunningProcess {
                 }
             }
         }
-        let lost = || ProcessError::Lost {
-            run_dir: self.run_dir.path().to_owned(),
-        };
+        let lost = || ProcessError::Lost { run_dir: self.run_dir.path().to_owned() };
         after_end(&self.run_dir)?.ok_or_else(lost)
     }
 
@@ -152,10 +122,7 @@ impl RunningProcess {
         match self.run_dir.write_stop(&StopOrder { grace_ms }) {
             // Removed: it had ended.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            written => written.map_err(ProcessError::io(
-                "write the stop order of",
-                self.run_dir.path(),
-            ))?,
+            written => written.map_err(ProcessError::io("write the stop order of", self.run_dir.path()))?,
         }
         match pidfd_send_signal(handle, Signal::TERM) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
@@ -168,32 +135,20 @@ impl RunningProcess {
         match pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) {
             Some(Ok(handle)) => Ok(Some(handle)),
             None | Some(Err(Errno::SRCH)) => Ok(None),
-            Some(Err(error)) => Err(ProcessError::io(
-                "reach the supervisor of",
-                self.run_dir.path(),
-            )(error)),
+            Some(Err(error)) => Err(ProcessError::io("reach the supervisor of", self.run_dir.path())(error)),
         }
     }
 
     async fn until_gone(&self, supervisor: BorrowedFd<'_>) -> Result<(), ProcessError> {
         let handle = supervisor.try_clone_to_owned().and_then(watch_handle);
-        let handle = handle.map_err(ProcessError::io(
-            "watch the supervisor of",
-            self.run_dir.path(),
-        ))?;
+        let handle = handle.map_err(ProcessError::io("watch the supervisor of", self.run_dir.path()))?;
         let gone = handle.readable().await.map(drop);
-        gone.map_err(ProcessError::io(
-            "wait for the supervisor of",
-            self.run_dir.path(),
-        ))
+        gone.map_err(ProcessError::io("wait for the supervisor of", self.run_dir.path()))
     }
 }
 
 /// Registers a process handle, which becomes readable when the process ends.
-#[allow(
-    deprecated,
-    reason = "its successor is unsafe, for types that change their descriptor; an OwnedFd does not"
-)]
+#[allow(deprecated, reason = "its successor is unsafe, for types that change their descriptor; an OwnedFd does not")]
 fn watch_handle(handle: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(handle, Interest::READABLE)
 }

@@ -6,8 +6,8 @@ use std::process::Child;
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpgid, kill_process,
-    kill_process_group, waitid, waitpid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpgid, kill_process, kill_process_group, wait,
+    waitid, waitpid,
 };
 use tokio::signal::unix::{self, SignalKind};
 use tokio::time::Instant;
@@ -52,16 +52,12 @@ fn supervise() -> i32 {
     let Ok(order) = LaunchOrder::read_from(&mut io::stdin().lock()) else {
         return 1;
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.and_then(|runtime| runtime.block_on(run(order)));
     match result {
         Ok(()) => 0,
         Err(error) => {
-            report(&Report::Failed {
-                message: error.to_string(),
-            });
+            report(&Report::Failed { message: error.to_string() });
             1
         }
     }
@@ -89,11 +85,10 @@ async fn run(mut order: LaunchOrder) -> io::Result<()> {
         Err(message) => not_started(message, started_ms),
         Ok(child) => {
             let leader = Pid::from_child(&child);
-            let supervision = Supervision::new(child, order, run_dir.clone(), signals)
-                .inspect_err(|_| {
-                    // Nobody would watch it.
-                    let _ = kill_process_group(leader, Signal::KILL);
-                })?;
+            let supervision = Supervision::new(child, order, run_dir.clone(), signals).inspect_err(|_| {
+                // Nobody would watch it.
+                let _ = kill_process_group(leader, Signal::KILL);
+            })?;
             supervision.announce(&owner, started_ms);
             supervision.watch().await.into_record(started_ms)
         }
@@ -185,12 +180,7 @@ struct Supervision {
 }
 
 impl Supervision {
-    fn new(
-        mut child: Child,
-        order: LaunchOrder,
-        run_dir: RunDir,
-        signals: Signals,
-    ) -> io::Result<Self> {
+    fn new(mut child: Child, order: LaunchOrder, run_dir: RunDir, signals: Signals) -> io::Result<Self> {
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(io::Error::other("the job has no pipes"));
         };
@@ -216,11 +206,7 @@ impl Supervision {
         let Ok(job) = ProcessIdentity::of(self.leader) else {
             return;
         };
-        let started = Started {
-            supervisor: owner.supervisor,
-            job,
-            started_ms,
-        };
+        let started = Started { supervisor: owner.supervisor, job, started_ms };
         // On a full disk the run goes on without this file; the lock tells the same of the supervisor.
         let _ = self.run_dir.write_started(&started);
         report(&Report::Started(started));
@@ -252,15 +238,7 @@ impl Supervision {
 
     fn next_timer(&self) -> Option<Instant> {
         let kill_at = self.kill_at.filter(|_| !self.killed);
-        [
-            self.stdout.write_at,
-            self.stderr.write_at,
-            kill_at,
-            self.oom.due(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [self.stdout.write_at, self.stderr.write_at, kill_at, self.oom.due()].into_iter().flatten().min()
     }
 
     fn on_timer(&mut self) {
@@ -281,9 +259,8 @@ impl Supervision {
         };
         let now = Instant::now();
         // A grace beyond what the clock can hold is a month, which is beyond what anybody waits.
-        let kill_at = now
-            .checked_add(Duration::from_millis(grace_ms))
-            .unwrap_or(now + Duration::from_secs(30 * 86_400));
+        let kill_at =
+            now.checked_add(Duration::from_millis(grace_ms)).unwrap_or(now + Duration::from_secs(30 * 86_400));
         if self.kill_at.is_none() && self.status.is_none() {
             let _ = kill_process_group(self.leader, Signal::TERM);
             // A stopped process gets no signal but this one and KILL.
@@ -315,7 +292,7 @@ impl Supervision {
             }
             return;
         }
-        while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
         self.childless = !has_children();
     }
 
@@ -350,17 +327,14 @@ impl Supervision {
         while !self.childless && Instant::now() < deadline {
             self.kill();
             // Not the signal alone: an orphan may arrive without one.
-            let _ =
-                tokio::time::timeout(Duration::from_millis(10), self.signals.child.recv()).await;
+            let _ = tokio::time::timeout(Duration::from_millis(10), self.signals.child.recv()).await;
             self.reap();
         }
     }
 
     fn into_record(self, started_ms: u64) -> ExitRecord {
         let (user_cpu_ms, system_cpu_ms) = cpu_of_children_ms();
-        let outcome = self
-            .status
-            .map_or(ExitOutcome::Exited { code: 0 }, outcome_of);
+        let outcome = self.status.map_or(ExitOutcome::Exited { code: 0 }, outcome_of);
         let by_kill = matches!(outcome, ExitOutcome::Signalled { signal, .. } if signal == Signal::KILL.as_raw());
         ExitRecord {
             outcome,
@@ -380,13 +354,8 @@ fn outcome_of(status: WaitStatus) -> ExitOutcome {
     // The bit which `wait(2)` calls WCOREDUMP.
     const CORE_DUMPED: i32 = 0x80;
     match (status.exit_status(), status.terminating_signal()) {
-        (_, Some(signal)) => ExitOutcome::Signalled {
-            signal,
-            core_dumped: status.as_raw() & CORE_DUMPED != 0,
-        },
-        (code, None) => ExitOutcome::Exited {
-            code: code.unwrap_or_default(),
-        },
+        (_, Some(signal)) => ExitOutcome::Signalled { signal, core_dumped: status.as_raw() & CORE_DUMPED != 0 },
+        (code, None) => ExitOutcome::Exited { code: code.unwrap_or_default() },
     }
 }
 
@@ -395,16 +364,10 @@ fn children() -> Vec<Pid> {
     let me = rustix::process::getpid().as_raw_pid();
     // This process has one thread, so its list is all. A kernel may be built without it.
     if let Ok(list) = fs::read_to_string(format!("/proc/self/task/{me}/children")) {
-        return list
-            .split_ascii_whitespace()
-            .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
-            .collect();
+        return list.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect();
     }
     let all = all_processes().unwrap_or_default();
-    all.iter()
-        .filter(|process| process.parent == me)
-        .filter_map(|process| Pid::from_raw(process.pid))
-        .collect()
+    all.iter().filter(|process| process.parent == me).filter_map(|process| Pid::from_raw(process.pid)).collect()
 }
 
 fn has_children() -> bool {
@@ -414,12 +377,7 @@ fn has_children() -> bool {
 
 fn cpu_of_children_ms() -> (u64, u64) {
     let stat = ProcessStat::read(rustix::process::getpid().as_raw_pid());
-    stat.map_or((0, 0), |stat| {
-        (
-            stat.children_user_ticks * MS_PER_TICK,
-            stat.children_system_ticks * MS_PER_TICK,
-        )
-    })
+    stat.map_or((0, 0), |stat| (stat.children_user_ticks * MS_PER_TICK, stat.children_system_ticks * MS_PER_TICK))
 }
 
 /// Whether the kernel killed for lack of memory while the job ran. It counts for the whole machine: a hint, no proof.
@@ -453,10 +411,5 @@ impl OomWatch {
 
 fn oom_kills() -> Option<u64> {
     let counters = fs::read_to_string("/proc/vmstat").ok()?;
-    counters
-        .lines()
-        .find_map(|line| line.strip_prefix("oom_kill "))?
-        .trim()
-        .parse()
-        .ok()
+    counters.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }

@@ -1,0 +1,180 @@
+//! How an engine is put together.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::Engine;
+use crate::clock::Clock;
+use crate::config::EngineConfig;
+use crate::error::Error;
+use crate::executors::Executor;
+use crate::executors::function::{Function, FunctionContext, FunctionError, Functions};
+use crate::executors::process::{ProcessExecutor, Supervisor};
+use crate::files::Layout;
+use crate::runtime::{Hub, Parts, Runtime};
+use crate::secret::Entropy;
+use crate::store::{Disk, Store, StoreOptions};
+
+/// Puts an [`Engine`] together.
+#[must_use]
+pub struct Builder {
+    layout: Layout,
+    config: EngineConfig,
+    clock: Clock,
+    entropy: Option<Entropy>,
+    key_text: Option<String>,
+    disk: Option<Arc<dyn Disk>>,
+    supervisor: Option<Supervisor>,
+    functions: Functions,
+    executors: HashMap<String, Arc<dyn Executor>>,
+}
+
+impl Builder {
+    pub(crate) fn new(dir: PathBuf) -> Builder {
+        Builder {
+            layout: Layout::new(dir),
+            config: EngineConfig::default(),
+            clock: Clock::system(),
+            entropy: None,
+            key_text: None,
+            disk: None,
+            supervisor: None,
+            functions: Functions::default(),
+            executors: HashMap::new(),
+        }
+    }
+
+    /// Sets the limits.
+    pub fn config(mut self, config: EngineConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the clock; the system's unless set.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets where randomness comes from; the system unless set.
+    pub fn entropy(mut self, entropy: Entropy) -> Self {
+        self.entropy = Some(entropy);
+        self
+    }
+
+    /// Sets the keys that seal run options, as the text of a key file (see [`Keyring`](crate::secret::Keyring));
+    /// the first one seals. Without them they are in the file `key` of the store directory, which is made at the
+    /// first start.
+    pub fn keys_text(mut self, keys: Option<String>) -> Self {
+        self.key_text = keys;
+        self
+    }
+
+    /// Puts the store on a disk other than the file `store.redb` of its directory.
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = Some(disk);
+        self
+    }
+
+    /// Enables jobs that are processes of this machine. Programs that embed the engine call
+    /// [`supervise_if_asked`](crate::supervise_if_asked) first thing in `main` and give
+    /// [`Supervisor::current_exe`].
+    pub fn process(mut self, supervisor: Supervisor) -> Self {
+        self.supervisor = Some(supervisor);
+        self
+    }
+
+    /// Registers a function: async, JSON in and out by serde. The last one of a name counts.
+    pub fn function<I, O, F, R>(mut self, name: impl Into<String>, call: F) -> Self
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize,
+        F: Fn(FunctionContext, I) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<O, FunctionError>> + Send + 'static,
+    {
+        self.functions.register(name.into(), None, call);
+        self
+    }
+
+    /// The same with at most `concurrency` calls under way at once; the jobs of other functions pass by.
+    pub fn limited_function<I, O, F, R>(mut self, name: impl Into<String>, concurrency: usize, call: F) -> Self
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize,
+        F: Fn(FunctionContext, I) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<O, FunctionError>> + Send + 'static,
+    {
+        self.functions.register(name.into(), Some(concurrency), call);
+        self
+    }
+
+    /// Registers a function that is a type of its own.
+    pub fn register<F: Function>(mut self, function: F) -> Self {
+        let function = Arc::new(function);
+        self.functions.register(F::NAME.into(), None, move |context, input| {
+            let function = function.clone();
+            async move { function.run(context, input).await }
+        });
+        self
+    }
+
+    /// Registers an executor under the name that [`NamedTask::executor`](crate::job::NamedTask) refers to.
+    pub fn executor(mut self, name: impl Into<String>, executor: Arc<dyn Executor>) -> Self {
+        self.executors.insert(name.into(), executor);
+        self
+    }
+
+    /// Opens the store, recovers what an earlier life left behind, and starts.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::Unusable`], [`Error::Key`], [`Error::Storage`].
+    pub async fn open(self) -> Result<Engine, Error> {
+        let Builder { layout, config, clock, disk, supervisor, functions, mut executors, key_text, .. } = self;
+        let entropy = match self.entropy {
+            Some(entropy) => entropy,
+            None => Entropy::system().map_err(|error| Error::Key(error.to_string()))?,
+        };
+        make_directory(&layout)?;
+        if let Some(supervisor) = supervisor {
+            let (layout, log_limits, keep_work) = (layout.clone(), config.log_limits, config.keep_work);
+            let process = ProcessExecutor { supervisor, layout, log_limits, keep_work };
+            executors.insert("process".into(), Arc::new(process));
+        }
+        let hub = Arc::new(Hub::default());
+        let options = StoreOptions {
+            path: layout.store(),
+            disk,
+            key_path: layout.keys(),
+            key_text,
+            cache_bytes: config.cache_bytes,
+            ageing_ms: config.ageing_ms,
+            queue_limit: config.queue_limit,
+            quick_repair: config.quick_repair,
+            entropy: entropy.clone(),
+        };
+        let store = Store::open(options, hub.clone())?;
+        let parts = Parts { store, clock, entropy, config, layout, functions, executors, hub };
+        let runtime = Runtime::start(parts).await?;
+        Ok(Engine::new(runtime, may_lead()))
+    }
+}
+
+/// A caller may commit on its own thread where another thread goes on running tasks meanwhile.
+fn may_lead() -> bool {
+    let handle = Handle::current();
+    handle.runtime_flavor() == RuntimeFlavor::MultiThread && handle.metrics().num_workers() > 1
+}
+
+/// The directory of a store is its owner's alone: logs and payloads are in it.
+fn make_directory(layout: &Layout) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt;
+    let root = layout.root();
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root);
+    made.map_err(|error| Error::io(root.display(), &error))
+}

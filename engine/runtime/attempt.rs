@@ -1,0 +1,309 @@
+//! One attempt, read top to bottom: claim → open options → start → observe → finish → clean up.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::attempts::Control;
+use super::call::call;
+use super::slots::Slot;
+use super::{Runtime, lock};
+use crate::error::Error;
+use crate::executors::{AttemptName, AttemptOrder, Executor};
+use crate::files::{read_payload, write_payload};
+use crate::job::{Event, FunctionTask, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task};
+use crate::store::{Moved, Stored};
+
+/// How long the engine waits before it asks an unreachable platform again: doubling, in milliseconds.
+const FIRST_ASK_AGAIN_MS: u64 = 5;
+const LAST_ASK_AGAIN_MS: u64 = 2_000;
+
+/// Where an attempt begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// At the claim of a queued job.
+    Claim,
+    /// At an attempt that an earlier life of the engine has begun.
+    Recover,
+}
+
+/// Runs the attempt in a task of its own.
+pub(super) fn spawn(runtime: &Arc<Runtime>, stored: Stored, control: Arc<Control>, slot: Slot, begin: Begin) {
+    let handle = {
+        let (runtime, control) = (runtime.clone(), control.clone());
+        tokio::spawn(async move {
+            let id = stored.job.id;
+            if let Err(error) = run(&runtime, stored, &control, slot, begin).await {
+                tracing::error!(%error, job = %id, "an attempt is left as it is");
+            }
+            runtime.hub.attempts.unregister(id.seq());
+        })
+    };
+    *lock(&control.task) = Some(handle.abort_handle());
+}
+
+async fn run(
+    runtime: &Arc<Runtime>,
+    stored: Stored,
+    control: &Arc<Control>,
+    slot: Slot,
+    begin: Begin,
+) -> Result<(), Error> {
+    let task = stored.job.spec.task.clone();
+    let Stored { job, options, large_input } = stored;
+    match &task {
+        Task::Function(task) => {
+            let Some(job) = claim_in_process(runtime, job).await? else { return Ok(()) };
+            let opened = runtime.store.open_options(job.seq(), options.as_ref());
+            let input = input_of(runtime, &job, task, large_input);
+            let (outcome, output) = match (opened, input) {
+                (Ok(options), Ok(input)) => {
+                    call(runtime, control, &job, &task.name, with_system_options(&job, options), input).await
+                }
+                (Err(error), _) | (_, Err(error)) => (not_started(&error), None),
+            };
+            // The work is done: the next job need not wait for the disk.
+            drop(slot);
+            finish(runtime, job, outcome, output).await.map(drop)
+        }
+        Task::Process(_) | Task::Named(_) => {
+            let Some(executor) = runtime.executors.get(task.executor()).cloned() else {
+                tracing::warn!(job = %job.id, executor = task.executor(), "the executor of a job is not registered");
+                return Ok(());
+            };
+            let stored = Stored { job, options, large_input };
+            external(runtime, stored, control, slot, begin, &*executor).await
+        }
+    }
+}
+
+/// In-process work dies with the engine, so the claim of an at-least-once job need not be on disk before it
+/// begins: it rides in the next group. At-most-once jobs, and jobs that have met a crash, wait for the disk.
+async fn claim_in_process(runtime: &Runtime, job: Job) -> Result<Option<Job>, Error> {
+    let attempt = job.status.attempt + 1;
+    let events = [Event::Claim, Event::Step { attempt, step: Step::Executing }];
+    let now = runtime.clock.now();
+    if job.spec.on_crash == OnCrash::Rerun && job.status.interruptions == 0 {
+        return runtime.store.change_lazily(&job, &events, now);
+    }
+    Ok(claimed(runtime.store.change(job, &events, None, now).await?))
+}
+
+/// The job when the claim went through. A job that was cancelled or timed out meanwhile is left alone.
+fn claimed(moved: Moved) -> Option<Job> {
+    match moved {
+        Moved::Changed(job) => Some(job),
+        Moved::Unchanged(_) | Moved::Late(_) | Moved::Illegal(..) => None,
+    }
+}
+
+fn input_of(runtime: &Runtime, job: &Job, task: &FunctionTask, large: bool) -> Result<Vec<u8>, Error> {
+    if !large {
+        return Ok(task.input.clone());
+    }
+    let path = runtime.layout.input(job.seq());
+    read_payload(&path).map_err(|error| Error::io(path.display(), &error))
+}
+
+/// Request and config options were merged when the job was accepted; the system's own win over both.
+fn with_system_options(job: &Job, options: RunOptions) -> RunOptions {
+    let system = [("jobId", job.id.to_string())].into_iter().collect();
+    options.overlaid(system)
+}
+
+fn not_started(error: &Error) -> Outcome {
+    Outcome::NotStarted { message: error.to_string(), permanent: false }
+}
+
+async fn external(
+    runtime: &Arc<Runtime>,
+    stored: Stored,
+    control: &Control,
+    slot: Slot,
+    begin: Begin,
+    executor: &dyn Executor,
+) -> Result<(), Error> {
+    let mut stored = stored;
+    let found = match begin {
+        Begin::Claim => {
+            // Intent before effect: the attempt and so its name are on disk before the executor hears of it.
+            let now = runtime.clock.now();
+            let moved = runtime.store.change(stored.job, &[Event::Claim], None, now).await?;
+            let Some(job) = claimed(moved) else { return Ok(()) };
+            stored.job = job;
+            None
+        }
+        Begin::Recover => match find_again(runtime, &stored.job, executor).await? {
+            Found::Detached => return Ok(()),
+            Found::Run(handle) => Some(handle),
+            Found::Nothing => None,
+        },
+    };
+    let outcome = match found {
+        Some(handle) => observe(runtime, &stored.job, control, executor, &handle).await?,
+        None => match start(runtime, &mut stored, control, executor).await? {
+            Ok(handle) => observe(runtime, &stored.job, control, executor, &handle).await?,
+            Err(outcome) => Some(outcome),
+        },
+    };
+    // Without an outcome the engine shuts down and the run goes on; the next life finds it again.
+    let Some(outcome) = outcome else { return Ok(()) };
+    let name = name_of(&stored.job);
+    drop(slot);
+    let job = finish(runtime, stored.job, outcome, None).await?;
+    let succeeded = job.status.state == State::Succeeded;
+    if let Err(error) = executor.remove(name, succeeded).await {
+        tracing::warn!(%error, job = %job.id, "what is left of an attempt could not be removed");
+    }
+    Ok(())
+}
+
+fn name_of(job: &Job) -> AttemptName {
+    AttemptName { job: job.id, attempt: job.status.attempt }
+}
+
+/// Starts the attempt, or says how it ended without a start.
+async fn start(
+    runtime: &Runtime,
+    stored: &mut Stored,
+    control: &Control,
+    executor: &dyn Executor,
+) -> Result<Result<RunHandle, Outcome>, Error> {
+    let job = &stored.job;
+    // It was started in an earlier life and its platform does not know it any more.
+    if job.status.step.is_some_and(|step| step > Step::Preparing) {
+        return Ok(Err(Outcome::Interrupted));
+    }
+    if control.stop.is_raised() || job.status.state == State::Cancelling {
+        return Ok(Err(Outcome::Stopped));
+    }
+    let options = match runtime.store.open_options(job.seq(), stored.options.as_ref()) {
+        Ok(options) => with_system_options(job, options),
+        Err(error) => return Ok(Err(not_started(&error))),
+    };
+    let order = AttemptOrder {
+        name: name_of(job),
+        chain: job.chain,
+        task: job.spec.task.clone(),
+        options,
+        stop_grace_ms: job.spec.stop_grace_ms,
+    };
+    let handle = match executor.start(&order).await {
+        Ok(handle) => handle,
+        Err(error) => {
+            return Ok(Err(Outcome::NotStarted { message: error.message, permanent: error.permanent }));
+        }
+    };
+    let attempt = order.name.attempt;
+    let step = Event::Step { attempt, step: Step::Executing };
+    let now = runtime.clock.now();
+    if handle.0.is_empty() {
+        // The name alone finds it again: nobody waits for this.
+        if let Some(job) = runtime.store.change_lazily(job, &[step], now)? {
+            stored.job = job;
+        }
+    } else {
+        let checkpoint = Event::Checkpoint { attempt, handle: handle.clone() };
+        if let Moved::Changed(job) = runtime.store.change(job.clone(), &[checkpoint, step], None, now).await? {
+            stored.job = job;
+        }
+    }
+    Ok(Ok(handle))
+}
+
+/// What became of an attempt that an earlier life of the engine has begun.
+enum Found {
+    Run(RunHandle),
+    Nothing,
+    Detached,
+}
+
+async fn find_again(runtime: &Runtime, job: &Job, executor: &dyn Executor) -> Result<Found, Error> {
+    let mut detach = runtime.detach.subscribe();
+    let mut ask_again_ms = FIRST_ASK_AGAIN_MS;
+    loop {
+        match executor.find(name_of(job), job.status.handle.as_ref()).await {
+            Ok(Some(handle)) => return Ok(Found::Run(handle)),
+            Ok(None) => return Ok(Found::Nothing),
+            Err(error) => lose_contact(runtime, job, &error)?,
+        }
+        tokio::select! {
+            () = runtime.clock.sleep(ask_again_ms) => {}
+            () = detached(&mut detach) => return Ok(Found::Detached),
+        }
+        ask_again_ms = (ask_again_ms * 2).min(LAST_ASK_AGAIN_MS);
+    }
+}
+
+fn lose_contact(runtime: &Runtime, job: &Job, error: &crate::executors::ContactError) -> Result<(), Error> {
+    tracing::warn!(%error, job = %job.id, "the executor of an attempt cannot be reached");
+    let lost = Event::ContactLost { attempt: job.status.attempt };
+    runtime.store.change_lazily(job, &[lost], runtime.clock.now()).map(drop)
+}
+
+/// Returns when external attempts are to be left to the next life of the engine.
+async fn detached(detach: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the runtime, which this task holds.
+    let _ = detach.wait_for(|detach| *detach).await;
+}
+
+/// Waits for the end of the attempt, passing on a stop. `None` when the engine detaches from it.
+async fn observe(
+    runtime: &Runtime,
+    job: &Job,
+    control: &Control,
+    executor: &dyn Executor,
+    handle: &RunHandle,
+) -> Result<Option<Outcome>, Error> {
+    let name = name_of(job);
+    let mut detach = runtime.detach.subscribe();
+    let mut stop_told = false;
+    let mut ask_again_ms = FIRST_ASK_AGAIN_MS;
+    loop {
+        let wait = executor.wait(name, handle);
+        tokio::pin!(wait);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut wait => break ended,
+                () = detached(&mut detach) => return Ok(None),
+                () = control.stop.raised(), if !stop_told => {
+                    stop_told = match executor.stop(name, handle, job.spec.stop_grace_ms).await {
+                        Ok(()) => true,
+                        Err(error) => break Err(error),
+                    };
+                }
+            }
+        };
+        match ended {
+            Ok(outcome) => return Ok(Some(outcome)),
+            Err(error) => lose_contact(runtime, job, &error)?,
+        }
+        tokio::select! {
+            () = runtime.clock.sleep(ask_again_ms) => {}
+            () = detached(&mut detach) => return Ok(None),
+        }
+        ask_again_ms = (ask_again_ms * 2).min(LAST_ASK_AGAIN_MS);
+    }
+}
+
+/// Writes how the attempt ended; the core decides what that makes of the job. The job as it is then.
+async fn finish(runtime: &Runtime, job: Job, outcome: Outcome, output: Option<Vec<u8>>) -> Result<Job, Error> {
+    let record = output.map(|output| store_output(runtime, &job, output)).transpose()?;
+    let attempt = job.status.attempt;
+    let roll = runtime.entropy.next_u64() as u32;
+    let ended = Event::Ended { attempt, outcome, roll };
+    let now = runtime.clock.now();
+    Ok(match runtime.store.change(job, &[ended], record.as_deref(), now).await? {
+        Moved::Changed(job) | Moved::Unchanged(job) | Moved::Late(job) | Moved::Illegal(_, job) => job,
+    })
+}
+
+/// A small output goes into the store, a large one into a file beside it first.
+fn store_output(runtime: &Runtime, job: &Job, output: Vec<u8>) -> Result<Vec<u8>, Error> {
+    if output.len() <= runtime.config.inline_payload_bytes {
+        return Ok(output);
+    }
+    let path = runtime.layout.output(job.seq());
+    write_payload(&path, &output).map_err(|error| Error::io(path.display(), &error))?;
+    Ok(Vec::new())
+}

@@ -1,0 +1,103 @@
+//! One call of a function: its panics are outcomes, its stop is asked for and then made.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use super::attempts::Control;
+use super::{Runtime, lock};
+use crate::executors::function::{FunctionContext, FunctionError, FunctionLog, Inner};
+use crate::executors::{AttemptName, BoxFuture};
+use crate::job::{Job, Outcome, RunOptions};
+
+/// Calls the function; how that ended and what it returned.
+pub(super) async fn call(
+    runtime: &Arc<Runtime>,
+    control: &Control,
+    job: &Job,
+    name: &str,
+    options: RunOptions,
+    input: Vec<u8>,
+) -> (Outcome, Option<Vec<u8>>) {
+    let Some(function) = runtime.functions.get(name) else {
+        let message = format!("no function is registered as \"{name}\"");
+        return (Outcome::NotStarted { message, permanent: false }, None);
+    };
+    // A cancel that came before the start: it never starts.
+    if control.stop.is_raised() {
+        return (Outcome::Stopped, None);
+    }
+    let context = context(runtime, control, job, options);
+    *lock(&control.function) = Some(context.clone());
+    let ended = tokio::select! {
+        biased;
+        ended = catch(move || function.call(context, input)) => ended,
+        () = stopped(runtime, control, job.spec.stop_grace_ms) => return (Outcome::Stopped, None),
+        () = control.hand_back.raised() => return (Outcome::HandedBack, None),
+    };
+    outcome_of(runtime, ended)
+}
+
+fn context(runtime: &Arc<Runtime>, control: &Control, job: &Job, options: RunOptions) -> FunctionContext {
+    let attempt = job.status.attempt;
+    let log = FunctionLog::new(runtime.layout.log(job.id, attempt), runtime.config.log_limits);
+    FunctionContext::new(Inner {
+        name: AttemptName { job: job.id, attempt },
+        options,
+        stop: control.stop.clone(),
+        clock: runtime.clock.clone(),
+        progress: Mutex::new(None),
+        reporter: runtime.clone(),
+        log: Mutex::new(log),
+    })
+}
+
+/// Returns when the attempt was asked to stop and the grace time is over.
+async fn stopped(runtime: &Runtime, control: &Control, grace_ms: u64) {
+    control.stop.raised().await;
+    runtime.clock.sleep(grace_ms).await;
+}
+
+type Ended = Result<Result<Vec<u8>, FunctionError>, Box<dyn Any + Send>>;
+
+/// Runs the future and catches its panics, also one that comes while the future is made.
+async fn catch(make: impl FnOnce() -> BoxFuture<'static, Result<Vec<u8>, FunctionError>>) -> Ended {
+    let mut future = catch_unwind(AssertUnwindSafe(make))?;
+    poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => std::task::Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+fn outcome_of(runtime: &Runtime, ended: Ended) -> (Outcome, Option<Vec<u8>>) {
+    match ended {
+        Ok(Ok(output)) if output.len() > runtime.config.output_bytes => {
+            let (has, most) = (output.len(), runtime.config.output_bytes);
+            let message = format!("the output has {has} bytes; allowed: at most {most}");
+            (Outcome::Error { message, permanent: true }, None)
+        }
+        Ok(Ok(output)) => (Outcome::Succeeded, Some(output).filter(|output| output != b"null")),
+        Ok(Err(error)) => {
+            let (message, permanent) = error.into_parts();
+            (Outcome::Error { message: bounded(message), permanent }, None)
+        }
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            (Outcome::Panicked { message: bounded(text.unwrap_or_else(|| "no message".into())) }, None)
+        }
+    }
+}
+
+/// A message as it is stored: 4 KiB at most.
+fn bounded(mut message: String) -> String {
+    const MOST: usize = 4_096;
+    if message.len() > MOST {
+        let cut = (0..=MOST).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+        message.truncate(cut);
+        message.push('…');
+    }
+    message
+}

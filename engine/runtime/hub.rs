@@ -1,0 +1,127 @@
+//! Where news goes after a commit: to the loops, to running attempts, to whoever waits or listens.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, broadcast, oneshot};
+
+use super::attempts::Attempts;
+use super::lock;
+use crate::job::{Job, JobEvent, Seq};
+use crate::store::{Committed, Listener};
+
+/// The switchboard between the writer and everybody else.
+#[derive(Default)]
+pub(crate) struct Hub {
+    /// Work for the dispatcher: a job became ready or a slot free.
+    pub(super) dispatch: Notify,
+    /// Work for the scheduler: the earliest due time may have changed.
+    pub(super) schedule: Notify,
+    pub(super) attempts: Attempts,
+    waiters: Mutex<HashMap<Seq, Vec<oneshot::Sender<Job>>>>,
+    events: Mutex<Events>,
+    listeners: AtomicUsize,
+}
+
+#[derive(Default)]
+enum Events {
+    /// Nobody has subscribed yet.
+    #[default]
+    Silent,
+    Open(broadcast::Sender<JobEvent>),
+    Closed,
+}
+
+impl Hub {
+    /// Calls back when the job is over. Register first, then look: a job that ends in between is not missed.
+    pub(crate) fn when_over(&self, seq: Seq) -> oneshot::Receiver<Job> {
+        let (tell, told) = oneshot::channel();
+        let mut waiters = lock(&self.waiters);
+        let of_job = waiters.entry(seq).or_default();
+        of_job.retain(|waiter| !waiter.is_closed());
+        of_job.push(tell);
+        told
+    }
+
+    /// Stops waiting for a job that turned out to be over.
+    pub(crate) fn forget_waiters(&self, seq: Seq) {
+        let mut waiters = lock(&self.waiters);
+        if let Some(of_job) = waiters.get_mut(&seq) {
+            of_job.retain(|waiter| !waiter.is_closed());
+            if of_job.is_empty() {
+                waiters.remove(&seq);
+            }
+        }
+    }
+
+    /// A listener that gets every event from now on. The backlog is made at the first call, so an engine that
+    /// nobody listens to pays nothing.
+    pub(crate) fn subscribe(&self, backlog: usize) -> Option<broadcast::Receiver<JobEvent>> {
+        let mut events = lock(&self.events);
+        if let Events::Silent = *events {
+            *events = Events::Open(broadcast::channel(backlog.max(16)).0);
+        }
+        let Events::Open(sender) = &*events else { return None };
+        let receiver = sender.subscribe();
+        self.listeners.store(sender.receiver_count(), Ordering::Release);
+        Some(receiver)
+    }
+
+    /// Tells listeners.
+    pub(crate) fn publish(&self, news: impl IntoIterator<Item = JobEvent>) {
+        let events = lock(&self.events);
+        let Events::Open(sender) = &*events else { return };
+        for event in news {
+            // An error says that nobody listens any more.
+            let _ = sender.send(event);
+        }
+        self.listeners.store(sender.receiver_count(), Ordering::Release);
+    }
+
+    /// No more news: whoever waits gets none.
+    pub(crate) fn close(&self) {
+        *lock(&self.events) = Events::Closed;
+        lock(&self.waiters).clear();
+    }
+
+    /// The names of running attempts and how far they are.
+    pub(crate) fn progress(&self, seq: Seq) -> Option<crate::executors::function::Progress> {
+        self.attempts.progress(seq)
+    }
+}
+
+impl Listener for Hub {
+    fn wants_events(&self) -> bool {
+        self.listeners.load(Ordering::Acquire) > 0
+    }
+
+    fn committed(&self, group: Committed) {
+        for seq in &group.stopping {
+            self.attempts.stop(*seq);
+        }
+        if !group.events.is_empty() {
+            self.publish(group.events);
+        }
+        if !group.finished.is_empty() {
+            let mut waiters = lock(&self.waiters);
+            for job in group.finished {
+                self.attempts.stop(job.seq());
+                for waiter in waiters.remove(&job.seq()).unwrap_or_default() {
+                    let _ = waiter.send(job.clone());
+                }
+            }
+        }
+        if group.ready {
+            self.dispatch.notify_one();
+        }
+        if group.ticks {
+            self.schedule.notify_one();
+        }
+    }
+
+    fn failed(&self, message: &str) {
+        tracing::error!(message, "the store has failed; nothing is acknowledged any more");
+        self.close();
+    }
+}

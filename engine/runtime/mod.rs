@@ -1,0 +1,153 @@
+//! The loops: the only module that spawns tasks.
+//!
+//! *Architecture invariant:* loops own no truth. Each reads the store, does one step, and can be killed
+//! anywhere; recovery at open is the same functions run again.
+
+mod attempt;
+mod attempts;
+mod call;
+mod dispatcher;
+mod hub;
+mod recover;
+mod retention;
+mod scheduler;
+mod slots;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+pub(crate) use hub::Hub;
+
+use crate::clock::Clock;
+use crate::config::EngineConfig;
+use crate::error::Error;
+use crate::executors::function::{Functions, Reporter};
+use crate::executors::{BoxFuture, Executor};
+use crate::files::Layout;
+use crate::job::{Event, JobEvent, JobId};
+use crate::secret::Entropy;
+use crate::store::{Moved, Store};
+use slots::Slots;
+
+/// Everything the loops work with.
+pub(crate) struct Runtime {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    pub(crate) config: EngineConfig,
+    pub(crate) layout: Layout,
+    pub(crate) functions: Functions,
+    pub(crate) executors: HashMap<String, Arc<dyn Executor>>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) slots: Mutex<Slots>,
+    /// Turns true when external attempts are to be left to the next life of the engine.
+    pub(crate) detach: watch::Sender<bool>,
+    loops: Mutex<Vec<AbortHandle>>,
+}
+
+/// The parts of a [`Runtime`] that its builder decides.
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    pub(crate) config: EngineConfig,
+    pub(crate) layout: Layout,
+    pub(crate) functions: Functions,
+    pub(crate) executors: HashMap<String, Arc<dyn Executor>>,
+    pub(crate) hub: Arc<Hub>,
+}
+
+/// The data behind these locks is valid after every step, so a panic elsewhere does not poison it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Runtime {
+    /// Recovers what an earlier life left behind and starts the loops.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) async fn start(parts: Parts) -> Result<Arc<Runtime>, Error> {
+        let Parts { store, clock, entropy, config, layout, functions, executors, hub } = parts;
+        let runtime = Arc::new(Runtime {
+            store,
+            clock,
+            entropy,
+            config,
+            layout,
+            functions,
+            executors,
+            hub,
+            slots: Mutex::new(Slots::default()),
+            detach: watch::Sender::new(false),
+            loops: Mutex::new(Vec::new()),
+        });
+        let first_new = runtime.store.next_seq();
+        recover::run(&runtime).await?;
+        runtime.keep(tokio::spawn(dispatcher::run(runtime.clone())).abort_handle());
+        runtime.keep(tokio::spawn(scheduler::run(runtime.clone())).abort_handle());
+        runtime.keep(tokio::spawn(retention::run(runtime.clone(), first_new)).abort_handle());
+        Ok(runtime)
+    }
+
+    fn keep(&self, handle: AbortHandle) {
+        lock(&self.loops).push(handle);
+    }
+
+    /// Stops claiming, lets functions finish within the grace time, hands back those that do not, detaches
+    /// from external attempts, and closes the store.
+    pub(crate) async fn shutdown(&self) {
+        self.stop_loops();
+        let _ = self.detach.send(true);
+        let grace = self.clock.sleep(self.config.shutdown_grace_ms);
+        tokio::select! {
+            () = self.hub.attempts.all_over() => {}
+            () = grace => {
+                self.hub.attempts.hand_back_all();
+                self.hub.attempts.all_over().await;
+            }
+        }
+        self.store.close();
+        self.hub.close();
+    }
+
+    /// Ends as a crash would: nothing is finished, nothing more is written.
+    pub(crate) fn abandon(&self) {
+        self.stop_loops();
+        self.hub.attempts.abort_all();
+        self.store.abandon();
+        self.hub.close();
+    }
+
+    fn stop_loops(&self) {
+        for handle in lock(&self.loops).drain(..) {
+            handle.abort();
+        }
+    }
+}
+
+impl Reporter for Runtime {
+    fn publish(&self, event: JobEvent) {
+        self.hub.publish([event]);
+    }
+
+    fn change(&self, id: JobId, event: Event) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            let stored = self.store.find(id)?.ok_or_else(|| Error::NotFound(id.to_string()))?;
+            // The claim of this attempt may still be on its way to the disk.
+            let stored = if stored.job.status.state == crate::job::State::Queued {
+                self.store.flush().await?;
+                self.store.find(id)?.ok_or_else(|| Error::NotFound(id.to_string()))?
+            } else {
+                stored
+            };
+            match self.store.change(stored.job, &[event], None, self.clock.now()).await? {
+                Moved::Illegal(illegal, _) => Err(Error::Conflict(illegal.to_string())),
+                Moved::Changed(_) | Moved::Unchanged(_) | Moved::Late(_) => Ok(()),
+            }
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! Retention: finished jobs are forgotten by age, count and bytes, oldest first, with everything beside the
+//! store that is theirs.
+
+use std::sync::Arc;
+
+use super::Runtime;
+use crate::error::Error;
+use crate::job::{Job, Seq};
+use crate::store::Finished;
+
+/// Jobs looked at, and forgotten in one operation, at a time.
+const BATCH: usize = 1_000;
+
+/// `first_new` is the sequence number of the first job of this life of the engine.
+pub(super) async fn run(runtime: Arc<Runtime>, first_new: Seq) {
+    if let Err(error) = sweep(&runtime, first_new).await {
+        tracing::warn!(%error, "files of forgotten jobs could not be removed");
+    }
+    while runtime.config.retention.is_limited() {
+        if let Err(error) = prune(&runtime).await {
+            tracing::warn!(%error, "finished jobs could not be forgotten");
+        }
+        runtime.clock.sleep(runtime.config.retention.interval_ms).await;
+    }
+}
+
+/// Removes files of jobs that the store does not know: left by a crash in the middle of a submission or of
+/// forgetting.
+async fn sweep(runtime: &Arc<Runtime>, first_new: Seq) -> Result<(), Error> {
+    let runtime = runtime.clone();
+    let swept = tokio::task::spawn_blocking(move || {
+        let jobs = runtime.layout.jobs_with_files().map_err(|error| Error::io("the store directory", &error))?;
+        for seq in jobs {
+            // A submission of this life may have written its payload before the store knows it.
+            if seq < first_new && !runtime.store.knows(seq)? {
+                runtime.layout.remove_job(seq).map_err(|error| Error::io("the files of a job", &error))?;
+            }
+        }
+        Ok(())
+    });
+    swept.await.map_err(|error| Error::Storage(error.to_string()))?
+}
+
+/// Forgets what is over the limits now.
+pub(super) async fn prune(runtime: &Arc<Runtime>) -> Result<(), Error> {
+    let retention = &runtime.config.retention;
+    let too_many = retention.max_jobs.map(|most| runtime.store.finished_count().map(|has| has.saturating_sub(most)));
+    let mut too_many = too_many.transpose()?.unwrap_or(0);
+    let mut too_heavy = match retention.max_bytes {
+        Some(most) => total_bytes(runtime).await?.saturating_sub(most),
+        None => 0,
+    };
+    let mut from: Seq = 0;
+    loop {
+        let found = runtime.store.finished_from(from, BATCH)?;
+        let Some(last) = found.last() else { return Ok(()) };
+        from = last.job.seq() + 1;
+        let now = runtime.clock.now();
+        let too_old = |job: &Job| match (retention.max_age_ms, job.status.finished_at) {
+            (Some(most), Some(finished)) => now.millis_since(finished) > most,
+            _ => false,
+        };
+        // Sequence numbers grow with the creation time: when the last of a batch was made within the age
+        // limit, none after it can be too old.
+        let later_may_be_too_old =
+            retention.max_age_ms.is_some_and(|most| now.millis_since(last.job.created_at) > most);
+        let mut forget = Vec::new();
+        for finished in found {
+            let bytes = if too_heavy > 0 { weight(runtime, &finished) } else { 0 };
+            if too_many > 0 || too_heavy > 0 || too_old(&finished.job) {
+                too_many = too_many.saturating_sub(1);
+                too_heavy = too_heavy.saturating_sub(bytes);
+                forget.push(finished.job);
+            }
+        }
+        forget_jobs(runtime, forget).await?;
+        if too_many == 0 && too_heavy == 0 && !later_may_be_too_old {
+            return Ok(());
+        }
+    }
+}
+
+async fn forget_jobs(runtime: &Arc<Runtime>, jobs: Vec<Job>) -> Result<(), Error> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let (layout, seqs) = (runtime.layout.clone(), jobs.iter().map(Job::seq).collect::<Vec<_>>());
+    // Files first: what a crash leaves is a job without files, which is forgotten the next time.
+    let removed = tokio::task::spawn_blocking(move || seqs.into_iter().try_for_each(|seq| layout.remove_job(seq)));
+    removed
+        .await
+        .map_err(|error| Error::Storage(error.to_string()))?
+        .map_err(|error| Error::io("the files of a job", &error))?;
+    runtime.store.forget(jobs).await
+}
+
+fn weight(runtime: &Runtime, finished: &Finished) -> u64 {
+    finished.record_bytes + runtime.layout.size_of_job(finished.job.seq())
+}
+
+async fn total_bytes(runtime: &Arc<Runtime>) -> Result<u64, Error> {
+    let runtime = runtime.clone();
+    let total = tokio::task::spawn_blocking(move || {
+        let (mut from, mut total) = (0, 0);
+        loop {
+            let found = runtime.store.finished_from(from, BATCH)?;
+            let Some(last) = found.last() else { return Ok(total) };
+            from = last.job.seq() + 1;
+            total += found.iter().map(|finished| weight(&runtime, finished)).sum::<u64>();
+        }
+    });
+    total.await.map_err(|error| Error::Storage(error.to_string()))?
+}

@@ -1,0 +1,3 @@
+//! Journeys: whole lives of jobs through the public API.
+
+mod lives;
