@@ -112,10 +112,7 @@ async fn serve(stream: UnixStream, engine: &Engine) -> io::Result<()> {
                 "the process that holds the store does not know this request; is it another version of windlass?",
             )),
         };
-        let reply = reply.unwrap_or_else(|failure| Reply::Failed {
-            code: failure.code,
-            message: failure.message,
-        });
+        let reply = reply.unwrap_or_else(|failure| Reply::Failed { code: failure.code, message: failure.message });
         let mut line = serde_json::to_vec(&reply)?;
         line.push(b'\n');
         timeout(IDLE, async {
@@ -127,10 +124,7 @@ async fn serve(stream: UnixStream, engine: &Engine) -> io::Result<()> {
 }
 
 /// One line without its end; `None` at the end of the stream.
-async fn read_line(
-    stream: &mut BufStream<UnixStream>,
-    max_bytes: u64,
-) -> io::Result<Option<Vec<u8>>> {
+async fn read_line(stream: &mut BufStream<UnixStream>, max_bytes: u64) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     stream.take(max_bytes).read_until(b'\n', &mut line).await?;
     match line.pop() {
@@ -152,9 +146,7 @@ impl Remote {
             return Ok(None);
         };
         match UnixStream::connect(&socket.path).await {
-            Ok(stream) => Ok(Some(Remote {
-                stream: BufStream::new(stream),
-            })),
+            Ok(stream) => Ok(Some(Remote { stream: BufStream::new(stream) })),
             Err(error) if is_nobody(&error) => Ok(None),
             Err(error) => Err(error),
         }
@@ -164,18 +156,11 @@ impl Remote {
     pub(super) async fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
         match timeout(ANSWER, self.exchange(request)).await {
             Ok(Ok(Some(reply))) => Ok(reply),
-            Ok(Ok(None)) => Err(Failure::new(
-                STORE,
-                "the process that held the store has ended",
-            )),
-            Ok(Err(error)) => Err(Failure::new(
-                STORE,
-                format!("the process that holds the store cannot be reached: {error}"),
-            )),
-            Err(_) => Err(Failure::new(
-                STORE,
-                "the process that holds the store does not answer",
-            )),
+            Ok(Ok(None)) => Err(Failure::new(STORE, "the process that held the store has ended")),
+            Ok(Err(error)) => {
+                Err(Failure::new(STORE, format!("the process that holds the store cannot be reached: {error}")))
+            }
+            Err(_) => Err(Failure::new(STORE, "the process that holds the store does not answer")),
         }
     }
 
@@ -190,8 +175,5 @@ impl Remote {
 }
 
 fn is_nobody(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }

@@ -65,11 +65,7 @@ struct ReportWire {
 
 fn check(name: &'static str, status: Verdict, message: impl Into<String>) -> Check {
     let message = message.into();
-    Check {
-        name,
-        status,
-        message,
-    }
+    Check { name, status, message }
 }
 
 /// Runs the command.
@@ -104,11 +100,7 @@ fn directory(dir: &Path) -> Check {
     let meta = match fs::metadata(dir) {
         Ok(meta) => meta,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return check(
-                NAME,
-                Verdict::Warn,
-                format!("{shown} is not there yet; the first run makes it"),
-            );
+            return check(NAME, Verdict::Warn, format!("{shown} is not there yet; the first run makes it"));
         }
         Err(error) => return check(NAME, Verdict::Fail, format!("{shown}: {error}")),
     };
@@ -116,18 +108,10 @@ fn directory(dir: &Path) -> Check {
     if !meta.is_dir() {
         check(NAME, Verdict::Fail, format!("{shown} is not a directory"))
     } else if meta.uid() != geteuid().as_raw() {
-        check(
-            NAME,
-            Verdict::Fail,
-            format!("{shown} belongs to another user"),
-        )
+        check(NAME, Verdict::Fail, format!("{shown} belongs to another user"))
     } else if mode & 0o077 != 0 {
         let advice = "others may look into it; chmod 700 keeps them out";
-        check(
-            NAME,
-            Verdict::Warn,
-            format!("{shown} has mode {mode:04o}: {advice}"),
-        )
+        check(NAME, Verdict::Warn, format!("{shown} has mode {mode:04o}: {advice}"))
     } else {
         check(NAME, Verdict::Ok, format!("{shown} has mode {mode:04o}"))
     }
@@ -141,10 +125,7 @@ fn key(dir: &Path) -> Check {
     let path = Layout::new(dir).keys();
     match fs::metadata(&path) {
         Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
-            let problem = format!(
-                "others may read {}; chmod 600 keeps them out",
-                path.display()
-            );
+            let problem = format!("others may read {}; chmod 600 keeps them out", path.display());
             check(NAME, Verdict::Fail, problem)
         }
         Ok(_) => check(NAME, Verdict::Ok, format!("in {}", path.display())),
@@ -162,10 +143,7 @@ async fn store(dir: &Path) -> Vec<Check> {
         Target::Own(_) => "it opens; format and key are right",
         Target::Remote(_) => "in use by a windlass that answers",
     };
-    let checks = vec![
-        check("store", Verdict::Ok, how),
-        leftovers(dir, &mut target).await,
-    ];
+    let checks = vec![check("store", Verdict::Ok, how), leftovers(dir, &mut target).await];
     target.close().await;
     checks
 }
@@ -178,10 +156,7 @@ async fn leftovers(dir: &Path, target: &mut Target) -> Check {
         Err(error) => return check(NAME, Verdict::Warn, error.to_string()),
     };
     let mut orphans: HashSet<Seq> = seqs.into_iter().collect();
-    let mut request = ListRequest {
-        limit: MAX_PAGE,
-        ..ListRequest::default()
-    };
+    let mut request = ListRequest { limit: MAX_PAGE, ..ListRequest::default() };
     while !orphans.is_empty() {
         let page = match target.list(request.clone()).await {
             Ok(page) => page,
@@ -199,11 +174,7 @@ async fn leftovers(dir: &Path, target: &mut Target) -> Check {
         check(NAME, Verdict::Ok, "none")
     } else {
         let count = orphans.len();
-        check(
-            NAME,
-            Verdict::Warn,
-            format!("{count} jobs that are not in the store have files beside it"),
-        )
+        check(NAME, Verdict::Warn, format!("{count} jobs that are not in the store have files beside it"))
     }
 }
 
@@ -246,11 +217,7 @@ fn sync_rate(dir: &Path) -> Check {
     // Where it could not be made there is nothing to remove.
     let _ = fs::remove_file(&path);
     match measured {
-        Ok(rate) if rate < SLOW_SYNCS_PER_S => check(
-            NAME,
-            Verdict::Warn,
-            format!("only {rate} fdatasync per second"),
-        ),
+        Ok(rate) if rate < SLOW_SYNCS_PER_S => check(NAME, Verdict::Warn, format!("only {rate} fdatasync per second")),
         Ok(rate) => check(NAME, Verdict::Ok, format!("{rate} fdatasync per second")),
         Err(error) => check(NAME, Verdict::Fail, format!("{}: {error}", dir.display())),
     }
@@ -299,10 +266,7 @@ async fn run_true(dir: &Path) -> Result<(), String> {
         args: Vec::new(),
         env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
         secrets: Vec::new(),
-        log_limits: LogLimits {
-            head_bytes: 4_096,
-            tail_bytes: 4_096,
-        },
+        log_limits: LogLimits { head_bytes: 4_096, tail_bytes: 4_096 },
         limits: ProcessLimits::default(),
         grace_ms: 1_000,
     };

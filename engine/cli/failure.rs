@@ -37,10 +37,7 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn new(code: u8, message: impl fmt::Display) -> Self {
-        Failure {
-            code,
-            message: message.to_string(),
-        }
+        Failure { code, message: message.to_string() }
     }
 
     /// The end of a command whose reader has gone away (`windlass jobs | head`): no failure, but the end.
@@ -63,10 +60,6 @@ impl From<Error> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Failure::reader_is_gone()
-        } else {
-            Failure::new(FAILED, error)
-        }
+        if error.kind() == io::ErrorKind::BrokenPipe { Failure::reader_is_gone() } else { Failure::new(FAILED, error) }
     }
 }

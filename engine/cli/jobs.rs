@@ -95,9 +95,7 @@ async fn show_list(target: &mut Target, request: ListRequest, json: bool) -> Res
 
 fn print_list(list: &JobListWire) -> Result<(), Failure> {
     let rows: Vec<Vec<String>> = list.jobs.iter().map(row).collect();
-    let headings = [
-        "id", "name", "state", "attempts", "created", "took", "reason",
-    ];
+    let headings = ["id", "name", "state", "attempts", "created", "took", "reason"];
     print(&table(&headings, &rows))?;
     if let Some(cursor) = &list.next_cursor {
         note(&format!("there are more: --cursor {cursor}"));
@@ -159,12 +157,7 @@ fn detail_text(detail: &JobDetailWire) -> String {
         ("started", job.started_at.as_deref().map(seconds)),
         ("finished", job.finished_at.as_deref().map(seconds)),
         ("took", job.duration_ms.map(duration)),
-        (
-            "progress",
-            job.progress
-                .as_ref()
-                .map(|p| format!("{} % {}", p.percent, p.message)),
-        ),
+        ("progress", job.progress.as_ref().map(|p| format!("{} % {}", p.percent, p.message))),
     ];
     let mut text = String::new();
     for (name, value) in fields {
@@ -181,18 +174,12 @@ fn detail_text(detail: &JobDetailWire) -> String {
 fn event_row(event: &EventWire) -> Vec<String> {
     let state = event.state.clone();
     let reason = event.reason.as_ref().map(|reason| reason.message.clone());
-    let next = event
-        .retry_at
-        .as_deref()
-        .map(|at| format!("next attempt at {}", seconds(at)));
+    let next = event.retry_at.as_deref().map(|at| format!("next attempt at {}", seconds(at)));
     let detail: Vec<String> = [state, reason, next].into_iter().flatten().collect();
     vec![
         event.at.clone(),
         event.event.clone(),
-        event
-            .attempt
-            .map(|attempt| attempt.to_string())
-            .unwrap_or_default(),
+        event.attempt.map(|attempt| attempt.to_string()).unwrap_or_default(),
         detail.join(", "),
     ]
 }

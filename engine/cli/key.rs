@@ -26,9 +26,7 @@ pub(super) async fn key(dir: &Path, command: KeyCommand, json: bool) -> Result<u
         print_json(&rotation)?;
     } else {
         let (count, key) = (rotation.resealed, &rotation.active_key);
-        print(&format!(
-            "{count} records are sealed again; the key in use is {key}\n"
-        ))?;
+        print(&format!("{count} records are sealed again; the key in use is {key}\n"))?;
     }
     Ok(0)
 }

@@ -36,17 +36,10 @@ impl Lines {
     pub(super) fn push(&mut self, chunk: LogChunkPiece) -> Vec<Line> {
         let mut done = Vec::new();
         for part in chunk.bytes.split_inclusive(|byte| *byte == b'\n') {
-            let known = self
-                .open
-                .iter()
-                .position(|line| line.stream == chunk.stream);
+            let known = self.open.iter().position(|line| line.stream == chunk.stream);
             let mut line = match known {
                 Some(index) => self.open.swap_remove(index),
-                None => Line {
-                    stream: chunk.stream.clone(),
-                    at_ms: chunk.at_ms,
-                    bytes: Vec::new(),
-                },
+                None => Line { stream: chunk.stream.clone(), at_ms: chunk.at_ms, bytes: Vec::new() },
             };
             line.bytes.extend_from_slice(part);
             if line.bytes.last() == Some(&b'\n') {
@@ -75,27 +68,18 @@ mod tests {
     use super::*;
 
     fn chunk(stream: &str, bytes: &[u8]) -> LogChunkPiece {
-        LogChunkPiece {
-            stream: stream.to_owned(),
-            at_ms: 0,
-            bytes: bytes.to_vec(),
-        }
+        LogChunkPiece { stream: stream.to_owned(), at_ms: 0, bytes: bytes.to_vec() }
     }
 
     fn texts(lines: Vec<Line>) -> Vec<String> {
         let wires = lines.iter().map(Line::to_wire);
-        wires
-            .map(|line| format!("{} {}", line.stream, line.text))
-            .collect()
+        wires.map(|line| format!("{} {}", line.stream, line.text)).collect()
     }
 
     #[test]
     fn streams_do_not_mix() {
         let mut lines = Lines::default();
-        assert_eq!(
-            texts(lines.push(chunk("stdout", b"one\r\ntw"))),
-            ["stdout one"]
-        );
+        assert_eq!(texts(lines.push(chunk("stdout", b"one\r\ntw"))), ["stdout one"]);
         assert_eq!(texts(lines.push(chunk("stderr", b"bad\n"))), ["stderr bad"]);
         let done = texts(lines.push(chunk("stdout", "o ü\n\nrest".as_bytes())));
         assert_eq!(done, ["stdout two ü", "stdout "]);

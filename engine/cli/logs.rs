@@ -53,12 +53,7 @@ pub(super) async fn logs(dir: &Path, args: LogsArgs, json: bool) -> Result<u8, F
 
 async fn show(target: &mut Target, args: &LogsArgs, json: bool) -> Result<(), Failure> {
     let job = target.get(&args.id).await?.job;
-    let mut reading = Reading {
-        id: job.id,
-        attempt: args.attempt.unwrap_or(job.attempts),
-        from: 0,
-        dropped_bytes: 0,
-    };
+    let mut reading = Reading { id: job.id, attempt: args.attempt.unwrap_or(job.attempts), from: 0, dropped_bytes: 0 };
     if args.follow {
         return follow(target, args, &mut reading, json).await;
     }
@@ -87,22 +82,14 @@ async fn show(target: &mut Target, args: &LogsArgs, json: bool) -> Result<(), Fa
 }
 
 /// Shows the log as it grows, that of the following attempts too unless one was named.
-async fn follow(
-    target: &mut Target,
-    args: &LogsArgs,
-    reading: &mut Reading,
-    json: bool,
-) -> Result<(), Failure> {
+async fn follow(target: &mut Target, args: &LogsArgs, reading: &mut Reading, json: bool) -> Result<(), Failure> {
     let mut lines = Lines::default();
     loop {
         // First the state, then the log: so the log that is read after the end is whole.
         let job = target.get(&reading.id).await?.job;
         while let Some(piece) = reading.next(target).await? {
             if json {
-                for line in wanted(piece, args)
-                    .into_iter()
-                    .flat_map(|chunk| lines.push(chunk))
-                {
+                for line in wanted(piece, args).into_iter().flat_map(|chunk| lines.push(chunk)) {
                     print_json_line(&line.to_wire())?;
                 }
             } else {
@@ -122,9 +109,7 @@ async fn follow(
             reading.from = 0;
             continue;
         }
-        if matches!(target, Target::Own(_))
-            && !matches!(job.state.as_str(), "running" | "cancelling")
-        {
+        if matches!(target, Target::Own(_)) && !matches!(job.state.as_str(), "running" | "cancelling") {
             note("no process runs the jobs of this store now, so nothing will follow");
             return Ok(());
         }
@@ -146,11 +131,7 @@ impl Reading {
         if self.attempt == 0 {
             return Ok(None);
         }
-        let request = LogsRequest {
-            id: self.id.clone(),
-            attempt: Some(self.attempt),
-            from: self.from,
-        };
+        let request = LogsRequest { id: self.id.clone(), attempt: Some(self.attempt), from: self.from };
         let piece = target.logs(request).await?;
         self.from = self.from.max(piece.next_offset);
         self.dropped_bytes += piece.dropped_bytes;
@@ -160,9 +141,7 @@ impl Reading {
     fn tell_dropped(&self) {
         if self.dropped_bytes > 0 {
             let bytes = self.dropped_bytes;
-            note(&format!(
-                "{bytes} bytes in the middle of the log were not kept"
-            ));
+            note(&format!("{bytes} bytes in the middle of the log were not kept"));
         }
     }
 }

@@ -85,11 +85,7 @@ pub(super) async fn retry(dir: &Path, ids: Ids, json: bool) -> Result<u8, Failur
         return Ok(trouble.code);
     }
     let code = run_on(dir, &new_ids, json).await?;
-    Ok(if trouble.code == 0 {
-        code
-    } else {
-        trouble.code
-    })
+    Ok(if trouble.code == 0 { code } else { trouble.code })
 }
 
 /// Releases held jobs. Where no process runs the jobs of the store this one runs them to their end.
@@ -111,20 +107,13 @@ pub(super) async fn release(dir: &Path, ids: Ids, json: bool) -> Result<u8, Fail
     }
     let ids: Vec<String> = jobs.into_iter().map(|job| job.id).collect();
     let code = run_on(dir, &ids, json).await?;
-    Ok(if trouble.code == 0 {
-        code
-    } else {
-        trouble.code
-    })
+    Ok(if trouble.code == 0 { code } else { trouble.code })
 }
 
 /// Opens the store again, this time to run jobs, and stays until these are over.
 async fn run_on(dir: &Path, ids: &[String], json: bool) -> Result<u8, Failure> {
     let engine = open_to_run(dir).await?;
-    let ids = ids
-        .iter()
-        .map(|id| super::request::job_id(id))
-        .collect::<Result<Vec<_>, _>>()?;
+    let ids = ids.iter().map(|id| super::request::job_id(id)).collect::<Result<Vec<_>, _>>()?;
     run::run_to_end(dir, engine, ids, json).await
 }
 
@@ -136,19 +125,10 @@ fn show(jobs: Vec<JobWire>, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let row = |job: &JobWire| {
-        vec![
-            job.id.clone(),
-            job.name.clone().unwrap_or_default(),
-            job.state.clone(),
-            attempts(job),
-            why(job),
-        ]
+        vec![job.id.clone(), job.name.clone().unwrap_or_default(), job.state.clone(), attempts(job), why(job)]
     };
     let rows: Vec<Vec<String>> = jobs.iter().map(row).collect();
-    print(&table(
-        &["id", "name", "state", "attempts", "reason"],
-        &rows,
-    ))
+    print(&table(&["id", "name", "state", "attempts", "reason"], &rows))
 }
 
 /// Failures of single jobs: told at once, and remembered as the exit code.
@@ -160,11 +140,7 @@ struct Trouble {
 impl Trouble {
     fn add(&mut self, failure: Failure) {
         note(&format!("windlass: {}", failure.message));
-        let code = if failure.code == 0 {
-            FAILED
-        } else {
-            failure.code
-        };
+        let code = if failure.code == 0 { FAILED } else { failure.code };
         if self.code == 0 {
             self.code = code;
         }

@@ -65,9 +65,7 @@ enum Command {
 pub fn main() -> ExitCode {
     // clap ends the process itself for `--help` and for wrong usage, with 0 and 2.
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let code = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(dispatch(cli));

@@ -100,8 +100,7 @@ pub(super) fn stream_word(stream: LogStream) -> &'static str {
 /// The id in a text that somebody typed.
 pub(super) fn job_id(text: &str) -> Result<JobId, Failure> {
     let shown: String = text.escape_debug().take(60).collect();
-    text.parse()
-        .map_err(|problem| Failure::new(USAGE, format!("\"{shown}\": {problem}")))
+    text.parse().map_err(|problem| Failure::new(USAGE, format!("\"{shown}\": {problem}")))
 }
 
 /// Answers a request.
@@ -116,11 +115,7 @@ pub(super) async fn answer(engine: &Engine, request: Request) -> Result<Reply, F
                     Some(cursor.map_err(|problem| Failure::new(USAGE, problem))?)
                 }
             };
-            let page = engine.list(&filter(&request)?, cursor, limit)?;
-            Reply::List(JobListWire {
-                jobs: page.jobs.iter().map(JobWire::from).collect(),
-                next_cursor: page.next.map(|next| next.to_string()),
-            })
+            Reply::List(list(engine, &filter(&request)?, cursor, limit)?)
         }
         Request::Get { id } => {
             let id = job_id(&id)?;
@@ -146,32 +141,35 @@ pub(super) async fn answer(engine: &Engine, request: Request) -> Result<Reply, F
         }
         Request::RotateKey => {
             let rotation = engine.rotate_key().await?;
-            Reply::KeyRotated(KeyRotationWire {
-                resealed: rotation.resealed,
-                active_key: rotation.active,
-            })
+            Reply::KeyRotated(KeyRotationWire { resealed: rotation.resealed, active_key: rotation.active })
         }
     })
 }
 
+/// A full page, or the rest of the list. The engine's own pages may be short, since each looks at a bounded number of
+/// jobs.
+fn list(engine: &Engine, filter: &Filter, mut cursor: Option<Cursor>, limit: usize) -> Result<JobListWire, Failure> {
+    let mut jobs: Vec<JobWire> = Vec::new();
+    loop {
+        let page = engine.list(filter, cursor, limit - jobs.len())?;
+        jobs.extend(page.jobs.iter().map(JobWire::from));
+        cursor = page.next;
+        if cursor.is_none() || jobs.len() >= limit {
+            let next_cursor = cursor.map(|next| next.to_string());
+            return Ok(JobListWire { jobs, next_cursor });
+        }
+    }
+}
+
 /// Reads a piece of a log.
-pub(super) fn log_piece(
-    engine: &Engine,
-    id: JobId,
-    attempt: Option<u32>,
-    from: u64,
-) -> Result<LogPiece, Failure> {
+pub(super) fn log_piece(engine: &Engine, id: JobId, attempt: Option<u32>, from: u64) -> Result<LogPiece, Failure> {
     let page = engine.logs(id, attempt, from, MAX_LOG_BYTES)?;
     let chunks = page.chunks.into_iter().map(|chunk| LogChunkPiece {
         stream: stream_word(chunk.stream).to_owned(),
         at_ms: chunk.at_ms,
         bytes: chunk.bytes,
     });
-    Ok(LogPiece {
-        chunks: chunks.collect(),
-        next_offset: page.next_offset,
-        dropped_bytes: page.dropped_bytes,
-    })
+    Ok(LogPiece { chunks: chunks.collect(), next_offset: page.next_offset, dropped_bytes: page.dropped_bytes })
 }
 
 fn filter(request: &ListRequest) -> Result<Filter, Failure> {

@@ -52,11 +52,7 @@ impl StoreArg {
 /// # Errors
 /// Also when another process holds it for longer than a moment.
 pub(super) async fn open_to_run(dir: &Path) -> Result<Engine, Failure> {
-    patiently(dir, || {
-        builder(dir).process(Supervisor::current_exe()).open()
-    })
-    .await?
-    .ok_or_else(|| in_use(dir))
+    patiently(dir, || builder(dir).process(Supervisor::current_exe()).open()).await?.ok_or_else(|| in_use(dir))
 }
 
 /// Opens the store to look at it and to change single jobs, or reaches the process that holds it.
@@ -117,11 +113,6 @@ fn builder(dir: &Path) -> Builder {
 
 /// An engine that starts nothing new: it has no slots. What runs is found and watched all the same.
 fn idle_builder(dir: &Path) -> Builder {
-    let config = EngineConfig {
-        default_slots: 0,
-        ..EngineConfig::default()
-    };
-    builder(dir)
-        .config(config)
-        .process(Supervisor::current_exe())
+    let config = EngineConfig { default_slots: 0, ..EngineConfig::default() };
+    builder(dir).config(config).process(Supervisor::current_exe())
 }

@@ -3,10 +3,7 @@
 /// Rows under their headings, in columns that are as wide as they must be.
 pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = headings.iter().map(|text| text.len()).collect();
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| row.iter().map(|cell| printable(cell)).collect())
-        .collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
@@ -56,10 +53,7 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_cannot_be_broken() {
-        let rows = [
-            vec!["a".to_owned(), "x\u{1b}[31m\ny".to_owned()],
-            vec!["long".to_owned(), String::new()],
-        ];
+        let rows = [vec!["a".to_owned(), "x\u{1b}[31m\ny".to_owned()], vec!["long".to_owned(), String::new()]];
         let shown = table(&["job", "reason"], &rows);
         assert_eq!(shown, "JOB   REASON\na     x[31m y\nlong\n");
     }

@@ -87,8 +87,5 @@ impl Target {
 }
 
 fn unexpected() -> Failure {
-    Failure::new(
-        FAILED,
-        "the process that holds the store gave an answer to something else",
-    )
+    Failure::new(FAILED, "the process that holds the store gave an answer to something else")
 }

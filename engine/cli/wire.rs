@@ -121,13 +121,7 @@ impl JobWire {
 
 impl From<&JobView> for JobWire {
     fn from(view: &JobView) -> Self {
-        let Job {
-            id,
-            chain,
-            created_at,
-            spec,
-            status,
-        } = &view.job;
+        let Job { id, chain, created_at, spec, status } = &view.job;
         let (command, function) = match &spec.task {
             Task::Process(task) => {
                 let mut words = vec![task.program.clone()];
@@ -162,10 +156,10 @@ impl From<&JobView> for JobWire {
             started_at: shown(status.started_at),
             finished_at: shown(status.finished_at),
             duration_ms,
-            progress: view.progress.as_ref().map(|progress| ProgressWire {
-                percent: progress.percent,
-                message: progress.message.clone(),
-            }),
+            progress: view
+                .progress
+                .as_ref()
+                .map(|progress| ProgressWire { percent: progress.percent, message: progress.message.clone() }),
             is_final: status.state.is_final(),
         }
     }
@@ -199,12 +193,7 @@ impl From<&Reason> for ReasonWire {
             Reason::PreviousJob(..) => ("previous_job", None, None),
             Reason::Interrupted => ("interrupted", None, None),
         };
-        ReasonWire {
-            kind: kind.to_owned(),
-            message: reason.to_string(),
-            exit_code,
-            signal,
-        }
+        ReasonWire { kind: kind.to_owned(), message: reason.to_string(), exit_code, signal }
     }
 }
 
@@ -227,11 +216,7 @@ impl From<&JobEvent> for EventWire {
                 wire.attempt = Some(*attempt);
                 "started"
             }
-            JobFact::AttemptFailed {
-                attempt,
-                reason,
-                retry_at,
-            } => {
+            JobFact::AttemptFailed { attempt, reason, retry_at } => {
                 wire.attempt = Some(*attempt);
                 wire.reason = Some(reason.into());
                 wire.retry_at = shown(*retry_at);
@@ -254,10 +239,7 @@ impl From<&JobEvent> for EventWire {
                 "finished"
             }
             JobFact::Progress { percent, message } => {
-                wire.progress = Some(ProgressWire {
-                    percent: *percent,
-                    message: message.clone(),
-                });
+                wire.progress = Some(ProgressWire { percent: *percent, message: message.clone() });
                 "progress"
             }
         };

@@ -22,10 +22,7 @@ fn the_quickstart_reports_on_this_repository() {
         let row = summary.lines().find(|line| line.starts_with(job)).unwrap();
         assert!(row.contains("succeeded"), "{row}");
     }
-    let told = done
-        .stdout
-        .lines()
-        .find_map(|line| line.split_once("This report is in "));
+    let told = done.stdout.lines().find_map(|line| line.split_once("This report is in "));
     let report = std::fs::read_to_string(told.unwrap().1).unwrap();
     for part in ["engine/job", "The longest files", "words most used"] {
         assert!(report.contains(part), "{report}");
@@ -35,8 +32,5 @@ fn the_quickstart_reports_on_this_repository() {
 #[test]
 fn help_tells_the_exit_codes() {
     let help = Place::new().run(&["--help"]).expect(0).stdout;
-    assert!(
-        help.contains("Exit codes:") && help.contains("130"),
-        "{help}"
-    );
+    assert!(help.contains("Exit codes:") && help.contains("130"), "{help}");
 }

@@ -34,10 +34,7 @@ fn a_log_is_followed_from_another_process() {
     assert!(lines.next().is_none());
     follow.end().expect(0);
     run.end().expect(0);
-    assert_eq!(
-        place.run(&["logs", &id]).expect(0).stdout,
-        "hello\ngoodbye\n"
-    );
+    assert_eq!(place.run(&["logs", &id]).expect(0).stdout, "hello\ngoodbye\n");
 }
 
 #[test]
@@ -51,16 +48,9 @@ fn a_running_job_is_cancelled_from_another_process() {
     let done = run.end().expect(1);
     assert!(done.stdout.contains("cancelled by "), "{done:#?}");
     let job = place.json(&["jobs", &id]);
-    assert_eq!(
-        (&job["state"], &job["reason"]["kind"]),
-        (&"cancelled".into(), &"cancelled".into())
-    );
-    let events: Vec<&str> = job["events"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|event| event["event"].as_str().unwrap())
-        .collect();
+    assert_eq!((&job["state"], &job["reason"]["kind"]), (&"cancelled".into(), &"cancelled".into()));
+    let events: Vec<&str> =
+        job["events"].as_array().unwrap().iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert_eq!(events.first(), Some(&"submitted"));
     assert_eq!(events.last(), Some(&"finished"));
     // Cancelling what is over changes nothing.
@@ -84,10 +74,7 @@ fn a_held_job_is_released_from_another_process() {
 #[test]
 fn a_failed_job_is_retried_without_a_run() {
     let place = Place::new();
-    place.file(
-        "jobs.yaml",
-        "{name: picky, shell: 'test -e \"$JOB_FILE_DIR/go\"'}",
-    );
+    place.file("jobs.yaml", "{name: picky, shell: 'test -e \"$JOB_FILE_DIR/go\"'}");
     place.run(&["run", "jobs.yaml"]).expect(1);
     let failed = id(&place.job_in_state("picky", "failed"));
     place.run(&["retry", &failed]).expect(1);
@@ -103,19 +90,14 @@ fn a_failed_job_is_retried_without_a_run() {
 fn a_retry_beside_a_run_is_done_by_the_run() {
     let place = Place::new();
     place.file("jobs.yaml", TALKER);
-    place.file(
-        "once.yaml",
-        "{name: once, shell: 'echo ran >> \"$JOB_FILE_DIR/once\"'}",
-    );
+    place.file("once.yaml", "{name: once, shell: 'echo ran >> \"$JOB_FILE_DIR/once\"'}");
     place.run(&["run", "once.yaml"]).expect(0);
     let once = id(&place.job_in_state("once", "succeeded"));
     let run = place.start(&["run", "jobs.yaml"]);
     place.job_in_state("talker", "running");
     let retries = place.json(&["retry", &once]);
     let new = retries["retries"][0]["new_id"].as_str().unwrap().to_owned();
-    crate::windlass::wait_for("the retry", || {
-        (place.json(&["jobs", &new])["state"] == "succeeded").then_some(())
-    });
+    crate::windlass::wait_for("the retry", || (place.json(&["jobs", &new])["state"] == "succeeded").then_some(()));
     assert_eq!(place.read("once"), "ran\nran\n");
     place.file("go", "");
     run.end().expect(0);
@@ -135,16 +117,11 @@ fn lists_are_filtered_and_paged() {
         all.extend_from_slice(args);
         let list = place.json(&all);
         let jobs = list["jobs"].as_array().unwrap().clone();
-        jobs.iter()
-            .map(|job| job["name"].as_str().unwrap().to_owned())
-            .collect()
+        jobs.iter().map(|job| job["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names(&[]), ["e", "d", "c", "b", "a"]);
     assert_eq!(names(&["--state", "failed"]), ["b"]);
-    assert_eq!(
-        names(&["--state", "failed", "--state", "succeeded"]).len(),
-        5
-    );
+    assert_eq!(names(&["--state", "failed", "--state", "succeeded"]).len(), 5);
     assert_eq!(names(&["--queue", "q"]), ["a"]);
     assert_eq!(names(&["--project", "p"]), ["a"]);
     assert_eq!(names(&["--config", "c"]), ["a"]);
@@ -161,10 +138,7 @@ fn lists_are_filtered_and_paged() {
         let page = place.json(&args);
         let jobs = page["jobs"].as_array().unwrap();
         assert!(jobs.len() <= 2);
-        seen.extend(
-            jobs.iter()
-                .map(|job| job["name"].as_str().unwrap().to_owned()),
-        );
+        seen.extend(jobs.iter().map(|job| job["name"].as_str().unwrap().to_owned()));
         cursor = page["next_cursor"].as_str().map(str::to_owned);
         if cursor.is_none() {
             break;
@@ -177,10 +151,7 @@ fn lists_are_filtered_and_paged() {
 fn wrong_questions_are_told_what_was_expected() {
     let place = Place::new();
     let nothing = place.run(&["jobs"]).expect(3);
-    assert!(
-        nothing.stderr.contains("there is no store in"),
-        "{nothing:#?}"
-    );
+    assert!(nothing.stderr.contains("there is no store in"), "{nothing:#?}");
     place.file("jobs.yaml", "shell: exit 0");
     place.run(&["run", "jobs.yaml"]).expect(0);
     let missing = "0199f0a0-0000-7000-8000-000400000000";
@@ -190,11 +161,7 @@ fn wrong_questions_are_told_what_was_expected() {
         (vec!["logs", missing], 4, "there is no job"),
         (vec!["cancel", missing], 4, "there is no job"),
         (vec!["retry", missing], 4, "there is no job"),
-        (
-            vec!["jobs", "--state", "done"],
-            2,
-            "allowed: waiting, queued",
-        ),
+        (vec!["jobs", "--state", "done"], 2, "allowed: waiting, queued"),
         (vec!["jobs", "--cursor", "x"], 2, "not a cursor"),
         (vec!["jobs", "--since", "yesterday"], 2, "is not a time"),
         (vec!["jobs", "--limit", "0"], 2, "0 is not in 1..=1000"),
@@ -215,10 +182,7 @@ fn streams_and_attempts_of_a_log() {
     place.run(&["run", "jobs.yaml"]).expect(0);
     let id = id(&place.job_in_state("twice", "succeeded"));
     let both = place.run(&["logs", &id]).expect(0);
-    assert_eq!(
-        (both.stdout.lines().count(), both.stderr.as_str()),
-        (1, "err\n")
-    );
+    assert_eq!((both.stdout.lines().count(), both.stderr.as_str()), (1, "err\n"));
     let only = place.run(&["logs", &id, "--stream", "stderr"]).expect(0);
     assert_eq!((only.stdout.as_str(), only.stderr.as_str()), ("", "err\n"));
     let first = place.json(&["logs", &id, "--attempt", "1"]);
@@ -233,11 +197,7 @@ fn a_reader_that_goes_away_is_no_failure() {
     place.run(&["run", "jobs.yaml"]).expect(0);
     for args in [vec!["jobs"], vec!["jobs", "--json"]] {
         let mut command = place.command(&args);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0));

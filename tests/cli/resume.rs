@@ -34,17 +34,11 @@ fn after_kill_9_nothing_is_repeated_and_the_running_process_is_found_again() {
         assert_eq!(place.read(name), "ran\n", "{name}: {done:#?}");
     }
     // Its log is whole: what it wrote before the kill, and what it wrote after.
-    assert!(
-        done.stdout.contains("second | second begins\n"),
-        "{done:#?}"
-    );
+    assert!(done.stdout.contains("second | second begins\n"), "{done:#?}");
     assert!(done.stdout.contains("second | second ends\n"), "{done:#?}");
     let jobs = place.json(&["jobs"]);
     for job in jobs["jobs"].as_array().unwrap() {
-        assert_eq!(
-            (&job["attempts"], &job["state"]),
-            (&1.into(), &"succeeded".into())
-        );
+        assert_eq!((&job["attempts"], &job["state"]), (&1.into(), &"succeeded".into()));
     }
 }
 
@@ -67,11 +61,9 @@ fn a_process_that_ended_meanwhile_is_not_run_again() {
 fn a_finished_or_changed_file_runs_anew() {
     let place = Place::new();
     place.file("jobs.yaml", "shell: echo ran >> \"$JOB_FILE_DIR/count\"");
-    for (args, runs) in [
-        (vec!["run", "jobs.yaml"], 1),
-        (vec!["run", "jobs.yaml"], 2),
-        (vec!["run", "-o", "A=1", "jobs.yaml"], 3),
-    ] {
+    for (args, runs) in
+        [(vec!["run", "jobs.yaml"], 1), (vec!["run", "jobs.yaml"], 2), (vec!["run", "-o", "A=1", "jobs.yaml"], 3)]
+    {
         let done = place.run(&args).expect(0);
         assert!(!done.stderr.contains("resuming"), "{done:#?}");
         assert_eq!(place.read("count").lines().count(), runs);

@@ -13,16 +13,8 @@ fn the_exit_code_is_that_of_the_first_failed_program() {
         ("beyond", "shell: exit 126", 1),
         ("signal", "shell: kill -9 $$", 1),
         ("missing", "command: /no/such/program", 1),
-        (
-            "late",
-            "{shell: sleep 60, timeout: 200ms, stop_grace: 1s}",
-            1,
-        ),
-        (
-            "chain",
-            "jobs: [{name: a, shell: exit 3}, {name: b, shell: exit 4, after: a}]",
-            3,
-        ),
+        ("late", "{shell: sleep 60, timeout: 200ms, stop_grace: 1s}", 1),
+        ("chain", "jobs: [{name: a, shell: exit 3}, {name: b, shell: exit 4, after: a}]", 3),
     ] {
         let file = place.file(&format!("{name}.yaml"), jobs);
         let done = place.run(&["run", file.to_str().unwrap()]);
@@ -35,10 +27,7 @@ fn all_mistakes_of_all_files_are_told_before_anything_is_submitted() {
     let place = Place::new();
     place.file("good.yaml", "shell: touch ran");
     place.file("one.yaml", "comand: echo\npriority: 300\n");
-    place.file(
-        "two.yaml",
-        "jobs:\n  - {name: a, command: x, after: b}\n  - {command: [}\n",
-    );
+    place.file("two.yaml", "jobs:\n  - {name: a, command: x, after: b}\n  - {command: [}\n");
     let files = ["run", "good.yaml", "one.yaml", "two.yaml", "three.yaml"];
     let done = place.run(&files).expect(2);
     for told in [
@@ -47,11 +36,7 @@ fn all_mistakes_of_all_files_are_told_before_anything_is_submitted() {
         "two.yaml:3:15: not YAML: ",
         "three.yaml: cannot be read: ",
     ] {
-        assert!(
-            done.stderr.contains(told),
-            "{told} is missing in:\n{}",
-            done.stderr
-        );
+        assert!(done.stderr.contains(told), "{told} is missing in:\n{}", done.stderr);
     }
     assert!(!place.store().exists() && !place.path("ran").exists());
 }
@@ -61,12 +46,8 @@ fn wrong_usage_is_told_apart() {
     let place = Place::new();
     place.file("good.yaml", "shell: exit 0");
     place.run(&["run"]).expect(2);
-    place
-        .run(&["run", "good.yaml", "--no-such-option"])
-        .expect(2);
-    let done = place
-        .run(&["run", "good.yaml", "-o", "my-secret-value"])
-        .expect(2);
+    place.run(&["run", "good.yaml", "--no-such-option"]).expect(2);
+    let done = place.run(&["run", "good.yaml", "-o", "my-secret-value"]).expect(2);
     assert!(!done.stderr.contains("my-secret-value"), "{}", done.stderr);
     let done = place.run(&["run", "good.yaml", "-o", "A\nB=1"]).expect(2);
     assert!(done.stderr.contains("options."), "{}", done.stderr);
@@ -75,21 +56,11 @@ fn wrong_usage_is_told_apart() {
 #[test]
 fn json_is_a_line_per_event_and_a_summary() {
     let place = Place::new();
-    place.file(
-        "jobs.yaml",
-        "{name: talk, shell: 'echo out; echo err >&2; exit 7'}",
-    );
+    place.file("jobs.yaml", "{name: talk, shell: 'echo out; echo err >&2; exit 7'}");
     let done = place.run(&["run", "--json", "jobs.yaml"]).expect(7);
-    let lines: Vec<Value> = done
-        .stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<Value> = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (summary, events) = lines.split_last().unwrap();
-    let words: Vec<&str> = events
-        .iter()
-        .map(|event| event["event"].as_str().unwrap())
-        .collect();
+    let words: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert_eq!(words.last(), Some(&"finished"), "{words:?}");
     assert!(words.contains(&"started"), "{words:?}");
     let logs: Vec<String> = events
@@ -97,21 +68,12 @@ fn json_is_a_line_per_event_and_a_summary() {
         .filter(|event| event["event"] == "log")
         .map(|log| format!("{} {} {}", log["name"], log["stream"], log["text"]))
         .collect();
-    assert!(
-        logs.contains(&r#""talk" "stdout" "out""#.to_owned()),
-        "{logs:?}"
-    );
-    assert!(
-        logs.contains(&r#""talk" "stderr" "err""#.to_owned()),
-        "{logs:?}"
-    );
+    assert!(logs.contains(&r#""talk" "stdout" "out""#.to_owned()), "{logs:?}");
+    assert!(logs.contains(&r#""talk" "stderr" "err""#.to_owned()), "{logs:?}");
     assert_eq!(summary["event"], "summary");
     assert_eq!(summary["exit_code"], 7);
     let job = &summary["jobs"][0];
-    assert_eq!(
-        (&job["name"], &job["state"]),
-        (&"talk".into(), &"failed".into())
-    );
+    assert_eq!((&job["name"], &job["state"]), (&"talk".into(), &"failed".into()));
     assert_eq!(job["reason"]["kind"], "exit_code");
     assert_eq!(job["reason"]["exit_code"], 7);
 }
@@ -119,10 +81,7 @@ fn json_is_a_line_per_event_and_a_summary() {
 #[test]
 fn streams_stay_apart_and_quiet_is_quiet() {
     let place = Place::new();
-    place.file(
-        "jobs.yaml",
-        "{name: talk, shell: 'echo out; echo err >&2; printf unended'}",
-    );
+    place.file("jobs.yaml", "{name: talk, shell: 'echo out; echo err >&2; printf unended'}");
     let done = place.run(&["run", "jobs.yaml"]).expect(0);
     assert!(done.stdout.contains("talk | out\n"), "{done:#?}");
     assert!(done.stdout.contains("talk | unended\n"), "{done:#?}");
@@ -145,9 +104,7 @@ jobs:
   - {name: two, shell: 'echo "2 $SHARED $MINE [$EXTRA] $TOKEN"', after: one, options: {TOKEN: {secret: hush-hush}}}
 "#,
     );
-    let done = place
-        .run(&["run", "-q", "-o", "EXTRA=more", "jobs.yaml"])
-        .expect(0);
+    let done = place.run(&["run", "-q", "-o", "EXTRA=more", "jobs.yaml"]).expect(0);
     let dir = place.path("");
     let dir = dir.to_str().unwrap().trim_end_matches('/');
     let expected = format!("1 all own more {dir}\n2 all default [] ***\n");
@@ -164,10 +121,7 @@ fn a_failed_attempt_is_tried_again() {
     );
     let done = place.run(&["run", "jobs.yaml"]).expect(0);
     assert_eq!(place.read("tries").lines().count(), 3);
-    assert!(
-        done.stderr.contains("attempt 1 failed: exit code 1"),
-        "{done:#?}"
-    );
+    assert!(done.stderr.contains("attempt 1 failed: exit code 1"), "{done:#?}");
     assert!(done.stdout.contains("3/3"), "{done:#?}");
 }
 
@@ -194,15 +148,8 @@ jobs:
     assert_eq!(place.read("farewell"), "polite\n");
     assert!(!place.path("second-ran").exists());
     for name in ["first", "second"] {
-        let rows: Vec<&str> = done
-            .stdout
-            .lines()
-            .filter(|line| line.starts_with(name))
-            .collect();
-        assert!(
-            rows.iter().any(|row| row.contains("cancelled by Ctrl-C")),
-            "{done:#?}"
-        );
+        let rows: Vec<&str> = done.stdout.lines().filter(|line| line.starts_with(name)).collect();
+        assert!(rows.iter().any(|row| row.contains("cancelled by Ctrl-C")), "{done:#?}");
     }
 }
 

@@ -19,14 +19,9 @@ fn sealed_options_outlive_a_rotation_of_the_key() {
     let before = std::fs::read_to_string(place.store().join("key")).unwrap();
     let rotation = place.json(&["key", "rotate"]);
     assert!(rotation["resealed"].as_u64().unwrap() >= 1, "{rotation}");
-    assert_ne!(
-        std::fs::read_to_string(place.store().join("key")).unwrap(),
-        before
-    );
+    assert_ne!(std::fs::read_to_string(place.store().join("key")).unwrap(), before);
     assert_eq!(place.json(&["jobs"])["jobs"][0]["id"], job["id"]);
-    let done = place
-        .run(&["release", job["id"].as_str().unwrap()])
-        .expect(0);
+    let done = place.run(&["release", job["id"].as_str().unwrap()]).expect(0);
     assert!(done.stdout.contains("held | shown\n"), "{done:#?}");
     assert!(done.stdout.contains("held | ***\n"), "{done:#?}");
 }
@@ -39,55 +34,26 @@ fn the_doctor_finds_a_fit_store_and_an_unfit_one() {
     place.file("jobs.yaml", "shell: exit 0");
     place.run(&["run", "jobs.yaml"]).expect(0);
     let fit = place.json(&["doctor"]);
-    let names: Vec<&str> = fit["checks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|check| check["name"].as_str().unwrap())
-        .collect();
-    let expected = [
-        "store directory",
-        "key",
-        "store",
-        "orphaned files",
-        "free space",
-        "open files",
-        "disk sync",
-        "supervisor",
-    ];
-    assert_eq!(
-        (names.as_slice(), &fit["ok"]),
-        (expected.as_slice(), &true.into()),
-        "{fit}"
-    );
+    let names: Vec<&str> =
+        fit["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    let expected =
+        ["store directory", "key", "store", "orphaned files", "free space", "open files", "disk sync", "supervisor"];
+    assert_eq!((names.as_slice(), &fit["ok"]), (expected.as_slice(), &true.into()), "{fit}");
 
     let key = place.store().join("key");
     std::fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
     let done = place.run(&["doctor"]).expect(1);
-    assert!(
-        done.stdout
-            .lines()
-            .any(|line| line.starts_with("fail") && line.contains("key")),
-        "{done:#?}"
-    );
+    assert!(done.stdout.lines().any(|line| line.starts_with("fail") && line.contains("key")), "{done:#?}");
     std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
     std::fs::create_dir_all(place.store().join("work/0/77/1")).unwrap();
     let done = place.run(&["doctor"]).expect(0);
-    assert!(
-        done.stdout
-            .lines()
-            .any(|line| line.starts_with("warn") && line.contains("orphaned")),
-        "{done:#?}"
-    );
+    assert!(done.stdout.lines().any(|line| line.starts_with("warn") && line.contains("orphaned")), "{done:#?}");
 }
 
 #[test]
 fn the_socket_is_for_its_owner_and_a_stale_one_is_replaced() {
     let place = Place::new();
-    place.file(
-        "jobs.yaml",
-        "{name: wait, shell: 'while [ ! -e \"$JOB_FILE_DIR/go\" ]; do sleep 0.05; done'}",
-    );
+    place.file("jobs.yaml", "{name: wait, shell: 'while [ ! -e \"$JOB_FILE_DIR/go\" ]; do sleep 0.05; done'}");
     let socket = place.store().join("control.sock");
     let run = place.start(&["run", "jobs.yaml"]);
     wait_for_file(&socket);
@@ -109,10 +75,7 @@ fn the_socket_is_for_its_owner_and_a_stale_one_is_replaced() {
 #[test]
 fn a_wrong_key_is_refused() {
     let place = Place::new();
-    place.file(
-        "jobs.yaml",
-        "{hold: true, shell: exit 0, options: {A: {secret: b}}}",
-    );
+    place.file("jobs.yaml", "{hold: true, shell: exit 0, options: {A: {secret: b}}}");
     let run = place.start(&["run", "jobs.yaml"]);
     wait_for_file(&place.store().join("control.sock"));
     run.signal("TERM");

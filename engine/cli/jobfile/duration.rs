@@ -7,13 +7,7 @@ pub(super) const DURATION_ALLOWED: &str = "a duration such as 1500ms, 10s, 5m, 2
 pub(super) const SIZE_ALLOWED: &str =
     "a whole number of bytes, or one with KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as 512MiB";
 
-const UNITS_MS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS_MS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// The milliseconds of a duration.
 ///
@@ -35,24 +29,15 @@ pub(super) fn parse_duration_ms(text: &str) -> Result<u64, String> {
     let mut units_left = UNITS_MS.as_slice();
     while !rest.is_empty() {
         let (number, after) = take_digits(rest).ok_or("is not a duration")?;
-        let letters = after
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(after.len());
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
         if after.starts_with('.') {
-            return Err(
-                "is not a whole number: use a smaller unit, such as 1500ms for 1.5s".into(),
-            );
+            return Err("is not a whole number: use a smaller unit, such as 1500ms for 1.5s".into());
         }
-        let index = units_left
-            .iter()
-            .position(|(name, _)| *name == unit)
-            .ok_or_else(|| bad_unit(unit))?;
+        let index = units_left.iter().position(|(name, _)| *name == unit).ok_or_else(|| bad_unit(unit))?;
         let (_, factor) = units_left.get(index).ok_or("is not a duration")?;
         let part = number.and_then(|number| number.checked_mul(*factor));
-        total_ms = part
-            .and_then(|part| total_ms.checked_add(part))
-            .ok_or("is too long")?;
+        total_ms = part.and_then(|part| total_ms.checked_add(part)).ok_or("is too long")?;
         units_left = units_left.get(index + 1..).unwrap_or_default();
         rest = after;
     }
@@ -98,22 +83,14 @@ pub(super) fn parse_size_bytes(text: &str) -> Result<u64, String> {
             return Err(format!("has the unknown unit \"{unit}\""));
         }
     };
-    number
-        .and_then(|number| number.checked_mul(factor))
-        .ok_or_else(|| "is too large".into())
+    number.and_then(|number| number.checked_mul(factor)).ok_or_else(|| "is too large".into())
 }
 
 /// The digits that a text begins with as a number (`None`: too large for one), and the rest.
 fn take_digits(text: &str) -> Option<(Option<u64>, &str)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
-    if digits.is_empty() {
-        None
-    } else {
-        Some((digits.parse().ok(), rest))
-    }
+    if digits.is_empty() { None } else { Some((digits.parse().ok(), rest)) }
 }
 
 /// A decimal number such as `1.5` in percent: 150. More than two decimals are rounded.

@@ -15,8 +15,7 @@ pub(super) struct Places(HashMap<String, (Position, String)>);
 impl Places {
     /// Notes where a field is.
     pub(super) fn note(&mut self, checked_as: &str, at: Position, called: &str) {
-        self.0
-            .insert(checked_as.to_owned(), (at, called.to_owned()));
+        self.0.insert(checked_as.to_owned(), (at, called.to_owned()));
     }
 
     /// The place of a field.
@@ -50,21 +49,12 @@ pub(super) struct Field<'n> {
 
 /// `parent.name`, or just the name at the top.
 pub(super) fn join(parent: &str, name: &str) -> String {
-    if parent.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{parent}.{name}")
-    }
+    if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }
 
 impl<'n> Fields<'n> {
     /// The fields of a node that must be a map and have no fields but `known`.
-    pub(super) fn of(
-        node: &'n Node,
-        path: &str,
-        known: &[&str],
-        mistakes: &mut Mistakes,
-    ) -> Option<Fields<'n>> {
+    pub(super) fn of(node: &'n Node, path: &str, known: &[&str], mistakes: &mut Mistakes) -> Option<Fields<'n>> {
         let Value::Map(pairs) = &node.value else {
             let problem = format!("is {}", node.describe());
             let allowed = format!("a map with the fields {}", known.join(", "));
@@ -82,19 +72,11 @@ impl<'n> Fields<'n> {
             let field = join(path, &shown_key(&key.text));
             mistakes.add(key.at, &field, problem, known.join(", "));
         }
-        Some(Fields {
-            pairs,
-            path: path.to_owned(),
-        })
+        Some(Fields { pairs, path: path.to_owned() })
     }
 
     /// One field, when it is there; its place is noted under `checked_as`.
-    pub(super) fn get_as(
-        &self,
-        name: &str,
-        checked_as: &str,
-        places: &mut Places,
-    ) -> Option<Field<'n>> {
+    pub(super) fn get_as(&self, name: &str, checked_as: &str, places: &mut Places) -> Option<Field<'n>> {
         let field = self.get(name)?;
         places.note(checked_as, field.node.at, &field.path);
         Some(field)
@@ -116,12 +98,7 @@ impl<'n> Fields<'n> {
 
 impl<'n> Field<'n> {
     /// Tells that the field is wrong.
-    pub(super) fn fail(
-        &self,
-        mistakes: &mut Mistakes,
-        problem: impl Into<String>,
-        allowed: impl Into<String>,
-    ) {
+    pub(super) fn fail(&self, mistakes: &mut Mistakes, problem: impl Into<String>, allowed: impl Into<String>) {
         mistakes.add(self.node.at, &self.path, problem, allowed);
     }
 
@@ -213,11 +190,7 @@ impl<'n> Field<'n> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(
-        &self,
-        mistakes: &mut Mistakes,
-        choices: &[(&str, T)],
-    ) -> Option<T> {
+    pub(super) fn choice<T: Copy>(&self, mistakes: &mut Mistakes, choices: &[(&str, T)]) -> Option<T> {
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let allowed = words.join(", ");
         let text = self.text(mistakes, &allowed)?;
@@ -234,11 +207,7 @@ impl<'n> Field<'n> {
 }
 
 fn shown_ms(ms: u64) -> String {
-    if ms.is_multiple_of(1_000) {
-        format!("{}s", ms / 1_000)
-    } else {
-        format!("{ms}ms")
-    }
+    if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
 }
 
 /// A text as a message shows it: quoted, escaped, and cut when it is long.

@@ -67,11 +67,7 @@ pub(super) fn read_job(
     }
     if let Some(field) = fields.get_as("after", "after", places) {
         let names = field.texts(mistakes, "the name of a job, or a list of names");
-        spec.after = names
-            .unwrap_or_default()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        spec.after = names.unwrap_or_default().into_iter().map(str::to_owned).collect();
     }
     if let Some(field) = fields.get("hold") {
         spec.hold = field.truth(mistakes).unwrap_or_default();
@@ -89,13 +85,7 @@ pub(super) fn read_job(
     }
     defaults.apply(&mut spec);
     own.apply(&mut spec);
-    Decoded {
-        spec,
-        start_in_ms,
-        at: node.at,
-        path: path.to_owned(),
-        places: own.places,
-    }
+    Decoded { spec, start_in_ms, at: node.at, path: path.to_owned(), places: own.places }
 }
 
 fn read_name(

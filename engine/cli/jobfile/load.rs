@@ -19,14 +19,8 @@ const MAX_TEXT_BYTES: usize = 4 << 20;
 /// Reads one document. `None` when there is no usable tree; the mistakes say why.
 pub(super) fn load(bytes: &[u8], mistakes: &mut Mistakes) -> Option<Node> {
     let text = readable(bytes, mistakes)?;
-    let mut loader = Loader {
-        mistakes,
-        open: Vec::new(),
-        anchors: HashMap::new(),
-        nodes: 0,
-        text_bytes: 0,
-        root: None,
-    };
+    let mut loader =
+        Loader { mistakes, open: Vec::new(), anchors: HashMap::new(), nodes: 0, text_bytes: 0, root: None };
     for event in Parser::new_from_str(text) {
         let outcome = match event {
             Ok((event, span)) => loader.take(event, position(&span.start)),
@@ -39,12 +33,7 @@ pub(super) fn load(bytes: &[u8], mistakes: &mut Mistakes) -> Option<Node> {
         outcome?;
     }
     if loader.root.is_none() {
-        mistakes.add(
-            Position::START,
-            "",
-            "the file is empty",
-            "a job, or a map with jobs",
-        );
+        mistakes.add(Position::START, "", "the file is empty", "a job, or a map with jobs");
         return None;
     }
     loader.root
@@ -73,12 +62,7 @@ fn readable<'b>(bytes: &'b [u8], mistakes: &mut Mistakes) -> Option<&'b str> {
     if let Some(index) = text.find(control) {
         let at = end_of(text.get(..index).unwrap_or_default());
         let problem = "the file holds a control character";
-        mistakes.add(
-            at,
-            "",
-            problem,
-            "text; in double quotes \"\\x07\" and the like",
-        );
+        mistakes.add(at, "", problem, "text; in double quotes \"\\x07\" and the like");
         return None;
     }
     Some(text)
@@ -87,17 +71,11 @@ fn readable<'b>(bytes: &'b [u8], mistakes: &mut Mistakes) -> Option<&'b str> {
 /// The position just after `text`.
 fn end_of(text: &str) -> Position {
     let last_line = text.rsplit('\n').next().unwrap_or_default();
-    Position {
-        line: 1 + text.matches('\n').count(),
-        column: 1 + last_line.chars().count(),
-    }
+    Position { line: 1 + text.matches('\n').count(), column: 1 + last_line.chars().count() }
 }
 
 fn position(marker: &Marker) -> Position {
-    Position {
-        line: marker.line(),
-        column: marker.col() + 1,
-    }
+    Position { line: marker.line(), column: marker.col() + 1 }
 }
 
 /// A list or map that is not closed yet.
@@ -109,11 +87,7 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map {
-        pairs: Vec<(Key, Node)>,
-        seen: HashMap<String, Position>,
-        key: Option<Key>,
-    },
+    Map { pairs: Vec<(Key, Node)>, seen: HashMap<String, Position>, key: Option<Key> },
 }
 
 struct Loader<'m> {
@@ -127,23 +101,16 @@ struct Loader<'m> {
 
 impl Loader<'_> {
     /// Tells a mistake after which reading on makes no sense.
-    fn refuse(
-        &mut self,
-        at: Position,
-        problem: impl Into<String>,
-        allowed: impl Into<String>,
-    ) -> Option<()> {
+    fn refuse(&mut self, at: Position, problem: impl Into<String>, allowed: impl Into<String>) -> Option<()> {
         self.mistakes.add(at, "", problem, allowed);
         None
     }
 
     fn take(&mut self, event: Event<'_>, at: Position) -> Option<()> {
         match event {
-            Event::DocumentStart(_) if self.root.is_some() => self.refuse(
-                at,
-                "a second document begins here",
-                "one document in a file",
-            ),
+            Event::DocumentStart(_) if self.root.is_some() => {
+                self.refuse(at, "a second document begins here", "one document in a file")
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
                 let text = text.into_owned();
@@ -158,11 +125,7 @@ impl Loader<'_> {
             }
             Event::MappingStart(anchor, tag) => {
                 self.check_collection_tag(tag.as_deref(), "map", at);
-                let content = Content::Map {
-                    pairs: Vec::new(),
-                    seen: HashMap::new(),
-                    key: None,
-                };
+                let content = Content::Map { pairs: Vec::new(), seen: HashMap::new(), key: None };
                 self.begin(at, anchor, content)
             }
             Event::SequenceEnd | Event::MappingEnd => {
@@ -185,11 +148,7 @@ impl Loader<'_> {
             return self.too_deep(at);
         }
         self.count_nodes(at, 1)?;
-        self.open.push(Open {
-            at,
-            anchor,
-            content,
-        });
+        self.open.push(Open { at, anchor, content });
         Some(())
     }
 
@@ -253,8 +212,7 @@ impl Loader<'_> {
                 Some(key) => match seen.get(&key.text) {
                     Some(first) => {
                         let problem = format!("this key is there already, in line {}", first.line);
-                        self.mistakes
-                            .add(key.at, &shown_key(&key.text), problem, "each key once");
+                        self.mistakes.add(key.at, &shown_key(&key.text), problem, "each key once");
                     }
                     None => {
                         seen.insert(key.text.clone(), key.at);
@@ -271,15 +229,9 @@ impl Loader<'_> {
         let Some(tag) = tag else { return scalar };
         let name = core_name(tag);
         if matches!(name, Some("str" | "!")) {
-            return Scalar {
-                plain: false,
-                ..scalar
-            };
+            return Scalar { plain: false, ..scalar };
         }
-        let untagged = Scalar {
-            plain: true,
-            text: scalar.text,
-        };
+        let untagged = Scalar { plain: true, text: scalar.text };
         let fits = matches!(
             (name, untagged.kind()),
             (Some("int"), Kind::Int)
@@ -306,8 +258,7 @@ impl Loader<'_> {
             Some(name) => format!("the tag !!{} does not fit", name.escape_debug()),
             None => "the tag is not one of the core schema".to_owned(),
         };
-        let allowed =
-            "no tag, or !!str, !!int, !!float, !!bool, !!null, !!seq, !!map where they fit";
+        let allowed = "no tag, or !!str, !!int, !!float, !!bool, !!null, !!seq, !!map where they fit";
         self.mistakes.add(at, "", problem, allowed);
     }
 }
@@ -331,10 +282,7 @@ fn key_of(node: Node, mistakes: &mut Mistakes) -> Option<Key> {
             mistakes.add(at, "<<", "merge keys are not supported", allowed);
             None
         }
-        Value::Scalar(scalar) if scalar.kind() != Kind::Null => Some(Key {
-            at,
-            text: scalar.text,
-        }),
+        Value::Scalar(scalar) if scalar.kind() != Kind::Null => Some(Key { at, text: scalar.text }),
         Value::Scalar(_) => {
             mistakes.add(at, "", "the key is missing", "a text as the key");
             None
@@ -355,13 +303,7 @@ fn depth(value: &Value) -> usize {
     match value {
         Value::Scalar(_) => 0,
         Value::List(nodes) => 1 + nodes.iter().map(|n| depth(&n.value)).max().unwrap_or(0),
-        Value::Map(pairs) => {
-            1 + pairs
-                .iter()
-                .map(|(_, n)| depth(&n.value))
-                .max()
-                .unwrap_or(0)
-        }
+        Value::Map(pairs) => 1 + pairs.iter().map(|(_, n)| depth(&n.value)).max().unwrap_or(0),
     }
 }
 
@@ -377,9 +319,6 @@ fn text_bytes(value: &Value) -> usize {
     match value {
         Value::Scalar(scalar) => scalar.text.len(),
         Value::List(nodes) => nodes.iter().map(|n| text_bytes(&n.value)).sum(),
-        Value::Map(pairs) => pairs
-            .iter()
-            .map(|(key, n)| key.text.len() + text_bytes(&n.value))
-            .sum(),
+        Value::Map(pairs) => pairs.iter().map(|(key, n)| key.text.len() + text_bytes(&n.value)).sum(),
     }
 }

@@ -43,35 +43,18 @@ pub(super) struct Mistakes {
 
 impl Mistakes {
     pub(super) fn of(file: &str) -> Self {
-        Mistakes {
-            file: file.to_owned(),
-            list: Vec::new(),
-            seen: HashSet::new(),
-            untold: 0,
-        }
+        Mistakes { file: file.to_owned(), list: Vec::new(), seen: HashSet::new(), untold: 0 }
     }
 
     /// Adds one, once: a default that is wrong for every job is one mistake.
-    pub(super) fn add(
-        &mut self,
-        at: Position,
-        field: &str,
-        problem: impl Into<String>,
-        allowed: impl Into<String>,
-    ) {
+    pub(super) fn add(&mut self, at: Position, field: &str, problem: impl Into<String>, allowed: impl Into<String>) {
         if self.list.len() >= MOST_TOLD {
             self.untold += 1;
             return;
         }
         let (field, problem) = (field.to_owned(), problem.into());
         if self.seen.insert((at, field.clone(), problem.clone())) {
-            self.list.push(Mistake {
-                file: self.file.clone(),
-                at,
-                field,
-                problem,
-                allowed: allowed.into(),
-            });
+            self.list.push(Mistake { file: self.file.clone(), at, field, problem, allowed: allowed.into() });
         }
     }
 
@@ -116,15 +99,12 @@ fn distance(from: &str, to: &str) -> usize {
     for (row, letter) in from.iter().enumerate() {
         let mut next = vec![row + 1];
         for (column, other) in to.iter().enumerate() {
-            let cost =
-                |cells: &[usize], at: usize| cells.get(at).copied().unwrap_or(usize::MAX - 1);
+            let cost = |cells: &[usize], at: usize| cells.get(at).copied().unwrap_or(usize::MAX - 1);
             let mut best = (cost(&last, column) + usize::from(letter != other))
                 .min(cost(&last, column + 1) + 1)
                 .min(cost(&next, column) + 1);
-            let swapped = row > 0
-                && column > 0
-                && from.get(row - 1) == Some(other)
-                && to.get(column - 1) == Some(letter);
+            let swapped =
+                row > 0 && column > 0 && from.get(row - 1) == Some(other) && to.get(column - 1) == Some(letter);
             if swapped {
                 best = best.min(cost(&before_last, column - 1) + 1);
             }

@@ -65,15 +65,10 @@ impl JobFile {
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
-pub fn parse_job_file(
-    text: &[u8],
-    name: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<JobFile, Vec<Mistake>> {
+pub fn parse_job_file(text: &[u8], name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<JobFile, Vec<Mistake>> {
     let mut mistakes = Mistakes::of(name);
     let mut source = Source::new(env);
-    let file = load::load(text, &mut mistakes)
-        .and_then(|root| read_file(&root, &mut source, &mut mistakes));
+    let file = load::load(text, &mut mistakes).and_then(|root| read_file(&root, &mut source, &mut mistakes));
     match file {
         Some(file) if mistakes.are_none() => Ok(file),
         _ => Err(mistakes.into_list()),
@@ -122,11 +117,7 @@ fn is_single_job(root: &Node) -> bool {
     !pairs.iter().any(of_a_file) && pairs.iter().any(of_a_job)
 }
 
-fn read_defaults(
-    fields: &Fields<'_>,
-    source: &mut Source<'_>,
-    mistakes: &mut Mistakes,
-) -> Settings {
+fn read_defaults(fields: &Fields<'_>, source: &mut Source<'_>, mistakes: &mut Mistakes) -> Settings {
     let mut defaults = Settings::default();
     if let Some(field) = fields.get("defaults")
         && let Some(inner) = Fields::of(field.node, &field.path, &SETTINGS, mistakes)
@@ -152,11 +143,9 @@ fn read_jobs(
     mistakes: &mut Mistakes,
 ) -> Option<Vec<Decoded>> {
     let entries: Vec<(String, Option<&str>, &Node)> = match &list.value {
-        Value::List(nodes) => nodes
-            .iter()
-            .enumerate()
-            .map(|(index, node)| (format!("jobs[{index}]"), None, node))
-            .collect(),
+        Value::List(nodes) => {
+            nodes.iter().enumerate().map(|(index, node)| (format!("jobs[{index}]"), None, node)).collect()
+        }
         Value::Map(pairs) => pairs
             .iter()
             .map(|(key, node)| {
@@ -166,12 +155,7 @@ fn read_jobs(
             .collect(),
         Value::Scalar(_) => {
             let problem = format!("is {}", list.describe());
-            mistakes.add(
-                list.at,
-                "jobs",
-                problem,
-                "a list of jobs, or a map of names and jobs",
-            );
+            mistakes.add(list.at, "jobs", problem, "a list of jobs, or a map of names and jobs");
             return None;
         }
     };
@@ -184,9 +168,7 @@ fn read_jobs(
             options::no_room(node, &path, mistakes);
             return None;
         }
-        jobs.push(job::read_job(
-            node, &fields, &path, name, defaults, source, mistakes,
-        ));
+        jobs.push(job::read_job(node, &fields, &path, name, defaults, source, mistakes));
     }
     Some(jobs)
 }

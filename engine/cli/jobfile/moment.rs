@@ -22,12 +22,10 @@ pub(super) enum Start {
 /// What is wrong with it.
 pub(super) fn parse_start(text: &str) -> Result<Start, String> {
     match text.strip_prefix("in ") {
-        Some(delay) => parse_duration_ms(delay.trim())
-            .map(Start::InMs)
-            .map_err(|problem| format!("{problem} after \"in\"")),
-        None => parse_rfc3339(text)
-            .map(Start::At)
-            .ok_or_else(|| "is not a time".into()),
+        Some(delay) => {
+            parse_duration_ms(delay.trim()).map(Start::InMs).map_err(|problem| format!("{problem} after \"in\""))
+        }
+        None => parse_rfc3339(text).map(Start::At).ok_or_else(|| "is not a time".into()),
     }
 }
 
@@ -37,15 +35,12 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<Timestamp> {
     let mut date = date.split('-');
     let year = number(date.next()?, 4)?;
     let month = number(date.next()?, 2).filter(|month| (1..=12).contains(month))?;
-    let day =
-        number(date.next()?, 2).filter(|day| (1..=days_in_month(year, month)).contains(day))?;
+    let day = number(date.next()?, 2).filter(|day| (1..=days_in_month(year, month)).contains(day))?;
     if date.next().is_some() {
         return None;
     }
     let (clock, offset_minutes) = split_offset(time)?;
-    let (clock, fraction) = clock
-        .split_once('.')
-        .map_or((clock, None), |(c, f)| (c, Some(f)));
+    let (clock, fraction) = clock.split_once('.').map_or((clock, None), |(c, f)| (c, Some(f)));
     let mut clock = clock.split(':');
     let hour = number(clock.next()?, 2).filter(|hour| *hour < 24)?;
     let minute = number(clock.next()?, 2).filter(|minute| *minute < 60)?;
@@ -69,14 +64,7 @@ fn split_offset(time: &str) -> Option<(&str, i64)> {
     let hours = number(hours, 2).filter(|hours| *hours < 24)?;
     let minutes = number(minutes, 2).filter(|minutes| *minutes < 60)?;
     let ahead = hours * 60 + minutes;
-    Some((
-        clock,
-        if offset.starts_with('-') {
-            -ahead
-        } else {
-            ahead
-        },
-    ))
+    Some((clock, if offset.starts_with('-') { -ahead } else { ahead }))
 }
 
 /// The digits after the point as milliseconds; finer digits are cut.
@@ -125,10 +113,7 @@ mod tests {
             ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"),
             ("2026-11-21T10:00:00Z", "2026-11-21T10:00:00.000Z"),
             ("2026-11-21t10:00:00.5z", "2026-11-21T10:00:00.500Z"),
-            (
-                "2026-11-21 10:00:00.123456+02:00",
-                "2026-11-21T08:00:00.123Z",
-            ),
+            ("2026-11-21 10:00:00.123456+02:00", "2026-11-21T08:00:00.123Z"),
             ("2024-02-29T23:59:59-00:30", "2024-03-01T00:29:59.000Z"),
         ] {
             let parsed = parse_rfc3339(text).map(|at| at.to_string());

@@ -109,9 +109,7 @@ impl Node {
 }
 
 fn is_int(text: &str) -> bool {
-    let all = |digits: &str, base: u32| {
-        !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(base))
-    };
+    let all = |digits: &str, base: u32| !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(base));
     if let Some(octal) = text.strip_prefix("0o") {
         all(octal, 8)
     } else if let Some(hex) = text.strip_prefix("0x") {
@@ -127,9 +125,7 @@ fn is_float(text: &str) -> bool {
         return true;
     }
     unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && unsigned
-            .chars()
-            .all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'))
+        && unsigned.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'))
         && unsigned.parse::<f64>().is_ok()
 }
 
@@ -152,15 +148,10 @@ mod tests {
         for float in ["1.10", ".5", "1.", "-1e3", "+.inf", ".nan", "1e+5"] {
             assert_eq!(kind(float), Kind::Float, "{float}");
         }
-        for text in [
-            "yes", "no", "on", "0x", "1_000", "inf", "NaN", ".", "e3", "1.2.3", "12:30", "--1",
-        ] {
+        for text in ["yes", "no", "on", "0x", "1_000", "inf", "NaN", ".", "e3", "1.2.3", "12:30", "--1"] {
             assert_eq!(kind(text), Kind::Text, "{text}");
         }
-        let quoted = Scalar {
-            text: "true".into(),
-            plain: false,
-        };
+        let quoted = Scalar { text: "true".into(), plain: false };
         assert_eq!(quoted.kind(), Kind::Text);
     }
 }

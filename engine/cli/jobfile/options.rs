@@ -7,8 +7,7 @@ use super::load::shown_key;
 use super::mistake::Mistakes;
 use super::node::{Kind, Node, Value};
 
-const VALUE_ALLOWED: &str =
-    "a text, {secret: \"…\"}, {env: NAME} or {secret_env: NAME}; \"\" for the empty text";
+const VALUE_ALLOWED: &str = "a text, {secret: \"…\"}, {env: NAME} or {secret_env: NAME}; \"\" for the empty text";
 
 /// Where the values of `{env: NAME}` come from.
 pub(super) struct Source<'e> {
@@ -24,18 +23,12 @@ const BYTES_OF_AN_ENTRY: usize = 64;
 
 impl<'e> Source<'e> {
     pub(super) fn new(env: &'e dyn Fn(&str) -> Option<String>) -> Self {
-        Source {
-            env,
-            bytes_left: MAX_BYTES_OF_A_FILE,
-        }
+        Source { env, bytes_left: MAX_BYTES_OF_A_FILE }
     }
 
     /// Counts options before they are copied; `false` when there is no room for them.
     pub(super) fn take_room(&mut self, options: &RunOptions) -> bool {
-        let bytes: usize = options
-            .iter()
-            .map(|(name, value)| name.len() + value.value.len() + BYTES_OF_AN_ENTRY)
-            .sum();
+        let bytes: usize = options.iter().map(|(name, value)| name.len() + value.value.len() + BYTES_OF_AN_ENTRY).sum();
         match self.bytes_left.checked_sub(bytes) {
             Some(left) => {
                 self.bytes_left = left;
@@ -82,29 +75,16 @@ pub(super) fn read_options(
 /// Tells that the options of the file are too much.
 pub(super) fn no_room(node: &Node, path: &str, mistakes: &mut Mistakes) {
     let allowed = format!("{MAX_BYTES_OF_A_FILE} bytes, defaults counted for each job");
-    mistakes.add(
-        node.at,
-        path,
-        "the options of all jobs are too much",
-        allowed,
-    );
+    mistakes.add(node.at, path, "the options of all jobs are too much", allowed);
 }
 
 /// The value, and whether it is a secret.
-fn read_value(
-    field: &Field<'_>,
-    source: &Source<'_>,
-    mistakes: &mut Mistakes,
-) -> Option<(String, bool)> {
+fn read_value(field: &Field<'_>, source: &Source<'_>, mistakes: &mut Mistakes) -> Option<(String, bool)> {
     match &field.node.value {
         Value::Scalar(scalar) if scalar.kind() != Kind::Null => Some((scalar.text.clone(), false)),
         Value::Map(pairs) if pairs.len() == 1 => read_special(field, source, mistakes),
         Value::Map(_) => {
-            field.fail(
-                mistakes,
-                "is a map with other than one field",
-                VALUE_ALLOWED,
-            );
+            field.fail(mistakes, "is a map with other than one field", VALUE_ALLOWED);
             None
         }
         _ => {
@@ -115,11 +95,7 @@ fn read_value(
     }
 }
 
-fn read_special(
-    field: &Field<'_>,
-    source: &Source<'_>,
-    mistakes: &mut Mistakes,
-) -> Option<(String, bool)> {
+fn read_special(field: &Field<'_>, source: &Source<'_>, mistakes: &mut Mistakes) -> Option<(String, bool)> {
     let known = ["secret", "env", "secret_env"];
     let fields = Fields::of(field.node, &field.path, &known, mistakes)?;
     if let Some(secret) = fields.get("secret") {
@@ -134,10 +110,7 @@ fn read_special(
     let name = variable.text(mistakes, "the name of an environment variable")?;
     let value = (source.env)(name);
     if value.is_none() {
-        let problem = format!(
-            "{} is not set in the environment",
-            super::fields::shown(name)
-        );
+        let problem = format!("{} is not set in the environment", super::fields::shown(name));
         let allowed = "an environment variable of windlass that is set and is UTF-8";
         variable.fail(mistakes, problem, allowed);
     }

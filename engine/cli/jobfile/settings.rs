@@ -1,8 +1,7 @@
 //! What a job may leave to the defaults of its file.
 
 use crate::job::{
-    Backoff, Deadlines, JobSpec, OnCrash, OutcomeKind, ProcessLimits, RetryOn, RetryPolicy,
-    RunOptions, Task,
+    Backoff, Deadlines, JobSpec, OnCrash, OutcomeKind, ProcessLimits, RetryOn, RetryPolicy, RunOptions, Task,
 };
 
 use super::duration::parse_percent;
@@ -12,18 +11,8 @@ use super::node::Value;
 use super::options::{Source, read_options};
 
 /// The fields that both a job and `defaults` may have.
-pub(super) const SETTINGS: [&str; 10] = [
-    "project",
-    "queue",
-    "priority",
-    "retry",
-    "deadlines",
-    "timeout",
-    "on_crash",
-    "stop_grace",
-    "limits",
-    "options",
-];
+pub(super) const SETTINGS: [&str; 10] =
+    ["project", "queue", "priority", "retry", "deadlines", "timeout", "on_crash", "stop_grace", "limits", "options"];
 
 /// These fields as they were given, and where.
 #[derive(Default)]
@@ -42,11 +31,7 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Reads the settings among the fields of a map.
-    pub(super) fn read(
-        fields: &Fields<'_>,
-        source: &mut Source<'_>,
-        mistakes: &mut Mistakes,
-    ) -> Settings {
+    pub(super) fn read(fields: &Fields<'_>, source: &mut Source<'_>, mistakes: &mut Mistakes) -> Settings {
         let mut settings = Settings::default();
         let places = &mut settings.places;
         let name = "a name";
@@ -150,11 +135,7 @@ fn read_limits(field: &Field<'_>, places: &mut Places, mistakes: &mut Mistakes) 
     {
         limits.cpu_seconds = Some(ms / 1_000);
         if !ms.is_multiple_of(1_000) {
-            field.fail(
-                mistakes,
-                "is not in whole seconds",
-                "whole seconds, such as 90s",
-            );
+            field.fail(mistakes, "is not in whole seconds", "whole seconds, such as 90s");
         }
     }
     if let Some(field) = inner.get_as("open_files", "limits.open_files", places) {
@@ -186,8 +167,7 @@ fn read_retry(field: &Field<'_>, places: &mut Places, mistakes: &mut Mistakes) -
         Some(u32::try_from(number).unwrap_or(default))
     };
     retry.max_attempts = count("max_attempts", retry.max_attempts).unwrap_or(retry.max_attempts);
-    retry.max_interruptions =
-        count("max_interruptions", retry.max_interruptions).unwrap_or(retry.max_interruptions);
+    retry.max_interruptions = count("max_interruptions", retry.max_interruptions).unwrap_or(retry.max_interruptions);
     if let Some(field) = inner.get_as("backoff", "retry.backoff", places) {
         retry.backoff = read_backoff(&field, places, mistakes);
     }
@@ -239,10 +219,7 @@ fn read_retry_on(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<RetryOn> 
         choices.extend(words.map(|(word, kind)| (word, Some(kind))));
         return field.choice(mistakes, &choices).map(|kind| match kind {
             None => RetryOn::Any,
-            Some(kind) => RetryOn::Only {
-                kinds: vec![kind],
-                exit_codes: Vec::new(),
-            },
+            Some(kind) => RetryOn::Only { kinds: vec![kind], exit_codes: Vec::new() },
         });
     };
     if nodes.is_empty() {
@@ -258,10 +235,7 @@ fn read_retry_on(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<RetryOn> 
         }
     }
     kinds.dedup();
-    Some(RetryOn::Only {
-        kinds,
-        exit_codes: codes,
-    })
+    Some(RetryOn::Only { kinds, exit_codes: codes })
 }
 
 fn read_exit_codes(field: &Field<'_>, mistakes: &mut Mistakes) -> Vec<i32> {

@@ -18,17 +18,10 @@ pub(super) fn read_task(
     places: &mut Places,
     mistakes: &mut Mistakes,
 ) -> Option<Task> {
-    let given: Vec<&str> = ["command", "shell", "function"]
-        .into_iter()
-        .filter(|name| fields.get(name).is_some())
-        .collect();
+    let given: Vec<&str> =
+        ["command", "shell", "function"].into_iter().filter(|name| fields.get(name).is_some()).collect();
     match given.as_slice() {
-        [] => mistakes.add(
-            at,
-            path,
-            "there is nothing to run",
-            "one of command, shell and function",
-        ),
+        [] => mistakes.add(at, path, "there is nothing to run", "one of command, shell and function"),
         [_] => {}
         [first, second, ..] => {
             let at = fields.key_at(second).unwrap_or(at);
@@ -38,11 +31,7 @@ pub(super) fn read_task(
     }
     let function = fields.get("function");
     if let (Some(input), None) = (fields.get("input"), &function) {
-        input.fail(
-            mistakes,
-            "only a function has an input",
-            "options for a program",
-        );
+        input.fail(mistakes, "only a function has an input", "options for a program");
     }
     if let Some(field) = fields.get_as("command", "command", places) {
         return process(command_words(&field, mistakes)?);

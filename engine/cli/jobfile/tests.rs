@@ -127,10 +127,7 @@ fn everything_a_file_can_say() {
     let backoff = report.retry.backoff;
     assert_eq!((backoff.initial_ms, backoff.factor_percent), (500, 150));
     assert_eq!((backoff.max_ms, backoff.jitter_percent), (60_000, 0));
-    let on = RetryOn::Only {
-        kinds: vec![OutcomeKind::Exit, OutcomeKind::TimedOut],
-        exit_codes: vec![75, 3],
-    };
+    let on = RetryOn::Only { kinds: vec![OutcomeKind::Exit, OutcomeKind::TimedOut], exit_codes: vec![75, 3] };
     assert_eq!(report.retry.on, on);
     assert_eq!(report.deadlines.queue_ms, Some(600_000));
     assert_eq!(report.on_crash, OnCrash::Fail);
@@ -144,24 +141,12 @@ fn everything_a_file_can_say() {
     };
     let input = String::from_utf8(task.input.clone()).unwrap();
     let expected = r#"{"sizes":[64,128,1.50],"ok":true,"none":null,"text":"5"}"#;
-    assert_eq!(
-        (task.name.as_str(), input.as_str()),
-        ("thumbnail", expected)
-    );
+    assert_eq!((task.name.as_str(), input.as_str()), ("thumbnail", expected));
     assert_eq!(thumbnail.after, ["count", "report"]);
     assert_eq!(file.start_in_ms, [None, None, Some(300_000)]);
     let now = Timestamp::from_millis(1_000);
-    assert_eq!(
-        file.specs_at(now)[2].start_at,
-        Some(now.plus_millis(300_000))
-    );
-    assert_eq!(
-        file.positions[0],
-        Position {
-            line: 10,
-            column: 5
-        }
-    );
+    assert_eq!(file.specs_at(now)[2].start_at, Some(now.plus_millis(300_000)));
+    assert_eq!(file.positions[0], Position { line: 10, column: 5 });
 }
 
 #[test]
@@ -200,26 +185,17 @@ fn what_is_said_about_bad_files() {
 
 #[test]
 fn bytes_that_are_no_text() {
-    assert_eq!(
-        bad(b"command: \xc3\xa4 \xff"),
-        "f.yaml:1:12: the file is not UTF-8; allowed: UTF-8 text"
-    );
+    assert_eq!(bad(b"command: \xc3\xa4 \xff"), "f.yaml:1:12: the file is not UTF-8; allowed: UTF-8 text");
     assert!(bad(b"\xff\xfec\0o\0").starts_with("f.yaml:1:1: the file is not UTF-8"));
     let nul = bad("command: a\n# a NUL would hide \0 what follows\n");
-    assert!(
-        nul.starts_with("f.yaml:2:20: the file holds a control"),
-        "{nul}"
-    );
+    assert!(nul.starts_with("f.yaml:2:20: the file holds a control"), "{nul}");
     assert!(bad("command: \"a\\0b\"").contains("command: it holds a NUL character"));
     assert!(bad(vec![b'a'; (1 << 20) + 1]).contains("the file has 1048577 bytes"));
 }
 
 #[test]
 fn a_value_of_a_megabyte_is_told_and_not_shown() {
-    let said = bad(format!(
-        "command: echo\noptions: {{BIG: {}}}\n",
-        "x".repeat(1_000_000)
-    ));
+    let said = bad(format!("command: echo\noptions: {{BIG: {}}}\n", "x".repeat(1_000_000)));
     let expected = "f.yaml:2:16: options.BIG: the value has 1000000 bytes";
     assert!(said.contains(expected), "{said}");
     assert!(said.len() < 500, "{}", said.len());
@@ -246,30 +222,17 @@ fn bombs_do_not_go_off() {
     assert!(bad("- ".repeat(100_000)).contains("it is nested too deeply"));
     assert!(bad("[".repeat(1_000_000)).contains("recursion limit exceeded"));
     let deep_maps = bad("{a: ".repeat(200_000));
-    assert!(
-        deep_maps.contains("recursion limit exceeded"),
-        "{deep_maps}"
-    );
-    let deep_alias = format!(
-        "a: &a {}\nb: {}*a{}",
-        list(40),
-        "[".repeat(40),
-        "]".repeat(40)
-    );
+    assert!(deep_maps.contains("recursion limit exceeded"), "{deep_maps}");
+    let deep_alias = format!("a: &a {}\nb: {}*a{}", list(40), "[".repeat(40), "]".repeat(40));
     assert!(bad(deep_alias).contains("it is nested too deeply"));
 
-    let options: Vec<String> = (0..200)
-        .map(|n| format!("O{n}: {}", "v".repeat(1_000)))
-        .collect();
+    let options: Vec<String> = (0..200).map(|n| format!("O{n}: {}", "v".repeat(1_000))).collect();
     let jobs = "{shell: a},".repeat(9_000);
     let file = format!("options: {{{}}}\njobs: [{jobs}]", options.join(","));
     assert!(bad(file).contains("the options of all jobs are too much"));
     let file = format!("jobs: [{}]", "{shell: a},".repeat(10_001));
     assert!(bad(file).contains("jobs: there are 10001; allowed: 1 to 10000 jobs"));
-    let many = bad(format!(
-        "{{{}}}",
-        (0..20_000).map(|n| format!("k{n}: 1,")).collect::<String>()
-    ));
+    let many = bad(format!("{{{}}}", (0..20_000).map(|n| format!("k{n}: 1,")).collect::<String>()));
     assert!(many.contains("more mistakes") && many.lines().count() == 101);
 }
 

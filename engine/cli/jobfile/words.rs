@@ -18,21 +18,16 @@ pub(super) fn split_words(text: &str) -> Result<Vec<String>, BadWords> {
     let mut word: Option<String> = None;
     let mut chars = text.chars().enumerate();
     while let Some((index, c)) = chars.next() {
-        let bad = |problem| BadWords {
-            column: index + 1,
-            problem,
-        };
+        let bad = |problem| BadWords { column: index + 1, problem };
         match c {
             ' ' | '\t' | '\n' | '\r' => words.extend(word.take()),
             '\'' => {
                 let word = word.get_or_insert_default();
-                single_quoted(&mut chars, word)
-                    .ok_or_else(|| bad("a single quote is not closed"))?;
+                single_quoted(&mut chars, word).ok_or_else(|| bad("a single quote is not closed"))?;
             }
             '"' => {
                 let word = word.get_or_insert_default();
-                double_quoted(&mut chars, word)
-                    .ok_or_else(|| bad("a double quote is not closed"))?;
+                double_quoted(&mut chars, word).ok_or_else(|| bad("a double quote is not closed"))?;
             }
             '\\' => match chars.next() {
                 Some((_, '\n')) => {}

@@ -49,12 +49,7 @@ struct Followed {
 impl<'e> Follower<'e> {
     /// Events are kept for it from now on.
     pub(super) fn new(engine: &'e Engine) -> Self {
-        Follower {
-            engine,
-            events: engine.subscribe(),
-            jobs: HashMap::new(),
-            unfinished: 0,
-        }
+        Follower { engine, events: engine.subscribe(), jobs: HashMap::new(), unfinished: 0 }
     }
 
     /// Shows how these jobs go until they are over or the user has seen enough.
@@ -226,9 +221,7 @@ impl Followed {
         }
         if self.dropped_bytes > 0 {
             let (title, bytes) = (&self.title, self.dropped_bytes);
-            screen.note(&format!(
-                "{title}: {bytes} bytes in the middle of the log were not kept"
-            ));
+            screen.note(&format!("{title}: {bytes} bytes in the middle of the log were not kept"));
             self.dropped_bytes = 0;
         }
     }

@@ -45,20 +45,11 @@ pub(super) async fn run(dir: &Path, args: RunArgs, json: bool) -> Result<u8, Fai
 }
 
 /// Stays until these jobs are over.
-pub(super) async fn run_to_end(
-    dir: &Path,
-    engine: Engine,
-    ids: Vec<JobId>,
-    json: bool,
-) -> Result<u8, Failure> {
+pub(super) async fn run_to_end(dir: &Path, engine: Engine, ids: Vec<JobId>, json: bool) -> Result<u8, Failure> {
     let control = listen(dir, &engine);
     let mut screen = Screen::new(json, false);
     let follower = Follower::new(&engine);
-    let jobs = Jobs {
-        all: ids.clone(),
-        followed: ids,
-        may_be_over: true,
-    };
+    let jobs = Jobs { all: ids.clone(), followed: ids, may_be_over: true };
     let result = follow_to_end(&engine, follower, jobs, &mut screen).await;
     finish(engine, control, result).await
 }
@@ -67,9 +58,7 @@ fn listen(dir: &Path, engine: &Engine) -> Option<ControlServer> {
     match ControlServer::start(dir, engine.clone()) {
         Ok(server) => Some(server),
         Err(error) => {
-            note(&format!(
-                "windlass: other commands cannot reach this run: {error}"
-            ));
+            note(&format!("windlass: other commands cannot reach this run: {error}"));
             None
         }
     }
@@ -114,9 +103,7 @@ async fn run_planned(
             Started::Resumed { ids, unfinished } => {
                 let (count, finished) = (ids.len(), ids.len() - unfinished.len());
                 let file = file.path.display();
-                screen.note(&format!(
-                    "{file}: resuming, {finished} of {count} jobs were finished before"
-                ));
+                screen.note(&format!("{file}: resuming, {finished} of {count} jobs were finished before"));
                 jobs.all.extend(ids);
                 jobs.followed.extend(unfinished);
             }
@@ -147,9 +134,7 @@ async fn follow_to_end(
     if jobs.may_be_over {
         follower.look_at_all(screen)?;
     }
-    let ending = follower
-        .follow(&jobs.followed, screen, &mut interrupts)
-        .await?;
+    let ending = follower.follow(&jobs.followed, screen, &mut interrupts).await?;
     screen.end();
     let mut views = Vec::with_capacity(jobs.all.len());
     for id in jobs.all {

@@ -2,19 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Engine;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::jobfile::{JobFile, parse_job_file};
 use crate::cli::output::note;
 use crate::clock::Clock;
-use crate::job::{Filter, JobId, Order, RunOptions, State};
+use crate::job::{Filter, JobId, RunOptions, State};
+use crate::{Engine, JobView};
 
 /// The option with the directory of the job file.
 const DIR_OPTION: &str = "JOB_FILE_DIR";
 /// Characters of a file's name that are kept in the config of its jobs.
 const NAME_CHARS: usize = 100;
-/// Jobs read at once while the rest of a chain is looked for.
-const PAGE: usize = 1_000;
 
 /// A file that was read without a mistake.
 pub(super) struct Planned {
@@ -29,10 +27,7 @@ pub(super) enum Started {
     /// They were submitted.
     Anew(Vec<JobId>),
     /// An earlier run submitted them and did not see their end.
-    Resumed {
-        ids: Vec<JobId>,
-        unfinished: Vec<JobId>,
-    },
+    Resumed { ids: Vec<JobId>, unfinished: Vec<JobId> },
 }
 
 /// Reads all files before anything is submitted.
@@ -51,11 +46,7 @@ pub(super) fn read_files(paths: &[PathBuf], pairs: &[String]) -> Result<Vec<Plan
             }
         }
     }
-    if is_bad {
-        Err(Failure::new(USAGE, ""))
-    } else {
-        Ok(planned)
-    }
+    if is_bad { Err(Failure::new(USAGE, "")) } else { Ok(planned) }
 }
 
 fn read_file(path: &Path, pairs: &[String]) -> Result<Planned, Vec<String>> {
@@ -67,9 +58,7 @@ fn read_file(path: &Path, pairs: &[String]) -> Result<Planned, Vec<String>> {
     let mut file = parse_job_file(&text, &name, &env)
         .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let Some(dir) = absolute.parent().and_then(Path::to_str) else {
-        return Err(vec![format!(
-            "{name}: the path of its directory is not UTF-8"
-        )]);
+        return Err(vec![format!("{name}: the path of its directory is not UTF-8")]);
     };
     let config = config_of(&file, &absolute, &text, pairs);
     for spec in &mut file.jobs {
@@ -78,27 +67,16 @@ fn read_file(path: &Path, pairs: &[String]) -> Result<Planned, Vec<String>> {
         }
         spec.config.get_or_insert_with(|| config.clone());
     }
-    Ok(Planned {
-        path: path.to_owned(),
-        config,
-        file,
-    })
+    Ok(Planned { path: path.to_owned(), config, file })
 }
 
 /// `NAME@DIGEST`: the same for the same file with the same content and request options, so that a second run of it
 /// finds the jobs of the first.
 fn config_of(file: &JobFile, path: &Path, text: &[u8], pairs: &[String]) -> String {
-    let stem = path
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or_default();
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let name = file.name.as_deref().unwrap_or(stem);
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let mut plain: String = name
-        .chars()
-        .take(NAME_CHARS)
-        .map(|c| if is_plain(c) { c } else { '-' })
-        .collect();
+    let mut plain: String = name.chars().take(NAME_CHARS).map(|c| if is_plain(c) { c } else { '-' }).collect();
     if !plain.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         plain.insert(0, '_');
     }
@@ -129,11 +107,7 @@ impl Fnv {
 }
 
 /// Submits the jobs of a file, unless an earlier run of it is unfinished.
-pub(super) async fn start(
-    engine: &Engine,
-    planned: &Planned,
-    request: RunOptions,
-) -> Result<Started, Failure> {
+pub(super) async fn start(engine: &Engine, planned: &Planned, request: RunOptions) -> Result<Started, Failure> {
     if let Some(resumed) = unfinished(engine, &planned.config)? {
         return Ok(resumed);
     }
@@ -148,43 +122,37 @@ pub(super) async fn start(
     }
 }
 
-/// The jobs of the newest run of a file, when some of them are not finished.
+/// The jobs of the newest run of a file that is not finished.
 fn unfinished(engine: &Engine, config: &str) -> Result<Option<Started>, Failure> {
-    let newest = Filter {
-        config: Some(config.to_owned()),
-        ..Filter::default()
-    };
-    let page = engine.list(&newest, None, 1)?;
-    let Some(newest) = page.jobs.first() else {
+    let live = State::ALL.into_iter().filter(|state| !state.is_final());
+    let of_file = Filter { states: live.collect(), config: Some(config.to_owned()), ..Filter::default() };
+    let Some(newest) = first_of(engine, &of_file)? else {
         return Ok(None);
     };
-    let states: Vec<(JobId, State)> = match newest.job.chain {
-        None => vec![(newest.job.id, newest.job.state())],
-        Some(chain) => {
-            let of_chain = Filter {
-                chain: Some(chain),
-                order: Order::OldestFirst,
-                ..Filter::default()
-            };
-            let mut states = Vec::new();
-            let mut cursor = None;
-            loop {
-                let page = engine.list(&of_chain, cursor, PAGE)?;
-                states.extend(page.jobs.iter().map(|view| (view.job.id, view.job.state())));
-                cursor = page.next;
-                if cursor.is_none() {
-                    break states;
-                }
-            }
-        }
+    let jobs = match newest.job.chain {
+        None => vec![newest],
+        Some(chain) => engine.chain(chain)?.jobs,
     };
-    let open = states.iter().filter(|(_, state)| !state.is_final());
-    let unfinished: Vec<JobId> = open.map(|(id, _)| *id).collect();
+    let open = jobs.iter().filter(|view| !view.state().is_final());
+    let unfinished: Vec<JobId> = open.map(|view| view.job.id).collect();
     if unfinished.is_empty() {
         return Ok(None);
     }
-    let ids = states.into_iter().map(|(id, _)| id).collect();
+    let ids = jobs.iter().map(|view| view.job.id).collect();
     Ok(Some(Started::Resumed { ids, unfinished }))
+}
+
+/// The first job of a list. A page may be empty although the list goes on.
+fn first_of(engine: &Engine, filter: &Filter) -> Result<Option<JobView>, Failure> {
+    let mut cursor = None;
+    loop {
+        let page = engine.list(filter, cursor, 1)?;
+        cursor = page.next;
+        let first = page.jobs.into_iter().next();
+        if first.is_some() || cursor.is_none() {
+            return Ok(first);
+        }
+    }
 }
 
 #[cfg(test)]

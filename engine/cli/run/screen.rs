@@ -70,12 +70,7 @@ impl Screen {
             (false, false) => Mode::Text,
         };
         let on_terminal = mode == Mode::Text && io::stderr().is_terminal();
-        Screen {
-            mode,
-            bars: on_terminal.then(Bars::new),
-            title_chars: 0,
-            out_is_gone: false,
-        }
+        Screen { mode, bars: on_terminal.then(Bars::new), title_chars: 0, out_is_gone: false }
     }
 
     /// One more job will be shown.
@@ -168,9 +163,7 @@ impl Screen {
     /// Takes the progress away.
     pub(super) fn end(&mut self) {
         if let Some(bars) = self.bars.take() {
-            bars.running
-                .values()
-                .for_each(ProgressBar::finish_and_clear);
+            bars.running.values().for_each(ProgressBar::finish_and_clear);
             bars.total.finish_and_clear();
         }
     }
@@ -225,20 +218,14 @@ impl Bars {
         if let Ok(style) = style {
             total.set_style(style.progress_chars("=> "));
         }
-        Bars {
-            all,
-            total,
-            running: HashMap::new(),
-        }
+        Bars { all, total, running: HashMap::new() }
     }
 
     fn start(&mut self, id: JobId, title: &str) {
         if self.running.len() >= MAX_BARS || self.running.contains_key(&id) {
             return;
         }
-        let bar = self
-            .all
-            .insert_before(&self.total, ProgressBar::new_spinner());
+        let bar = self.all.insert_before(&self.total, ProgressBar::new_spinner());
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {elapsed} {msg}") {
             bar.set_style(style);
         }
@@ -260,11 +247,7 @@ fn event_text(fact: &JobFact) -> Option<String> {
     Some(match fact {
         JobFact::Started { attempt: 1 } => "started".to_owned(),
         JobFact::Started { attempt } => format!("started, attempt {attempt}"),
-        JobFact::AttemptFailed {
-            attempt,
-            reason,
-            retry_at,
-        } => {
+        JobFact::AttemptFailed { attempt, reason, retry_at } => {
             let next = match retry_at {
                 Some(at) => format!("next one at {at}"),
                 None => "next one as soon as possible".to_owned(),
@@ -274,17 +257,11 @@ fn event_text(fact: &JobFact) -> Option<String> {
         JobFact::Stopping { reason } => format!("stopping: {reason}"),
         JobFact::ContactLost => "out of contact".to_owned(),
         JobFact::ContactFound => "in contact again".to_owned(),
-        JobFact::Finished {
-            state: State::Succeeded,
-            ..
-        } => "succeeded".to_owned(),
+        JobFact::Finished { state: State::Succeeded, .. } => "succeeded".to_owned(),
         JobFact::Finished { state, reason } => match reason {
             Some(reason) => format!("{state}: {reason}"),
             None => state.to_string(),
         },
-        JobFact::Submitted
-        | JobFact::Queued
-        | JobFact::LateOutcome { .. }
-        | JobFact::Progress { .. } => return None,
+        JobFact::Submitted | JobFact::Queued | JobFact::LateOutcome { .. } | JobFact::Progress { .. } => return None,
     })
 }

@@ -62,10 +62,9 @@ pub(super) fn exit_code(views: &[JobView]) -> u8 {
     });
     let first = own.min_by_key(|view| (view.job.status.finished_at, view.job.id));
     match first.and_then(|view| view.job.status.reason.as_ref()) {
-        Some(Reason::ExitCode(code)) => u8::try_from(*code)
-            .ok()
-            .filter(|code| (1..=125).contains(code))
-            .unwrap_or(FAILED),
+        Some(Reason::ExitCode(code)) => {
+            u8::try_from(*code).ok().filter(|code| (1..=125).contains(code)).unwrap_or(FAILED)
+        }
         _ => FAILED,
     }
 }
@@ -84,10 +83,7 @@ mod tests {
         job.status.state = state;
         job.status.finished_at = Some(Timestamp::from_millis(finished));
         job.status.reason = reason;
-        JobView {
-            job,
-            progress: None,
-        }
+        JobView { job, progress: None }
     }
 
     #[test]
@@ -95,12 +91,7 @@ mod tests {
         let good = view(1, State::Succeeded, 1, None);
         let exit = |seq, at, code| view(seq, State::Failed, at, Some(Reason::ExitCode(code)));
         let id = good.job.id;
-        let after = view(
-            4,
-            State::Failed,
-            0,
-            Some(Reason::PreviousJob(id, State::Failed)),
-        );
+        let after = view(4, State::Failed, 0, Some(Reason::PreviousJob(id, State::Failed)));
         let late = view(5, State::TimedOut, 9, None);
         assert_eq!(exit_code(std::slice::from_ref(&good)), 0);
         let all = [good, exit(2, 7, 3), exit(3, 5, 42), after, late];
