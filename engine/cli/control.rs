@@ -136,6 +136,7 @@ async fn read_line(stream: &mut BufStream<UnixStream>, max_bytes: u64) -> io::Re
 
 /// The way to the process that holds a store.
 pub(super) struct Remote {
+    dir: PathBuf,
     stream: BufStream<UnixStream>,
 }
 
@@ -146,22 +147,27 @@ impl Remote {
             return Ok(None);
         };
         match UnixStream::connect(&socket.path).await {
-            Ok(stream) => Ok(Some(Remote { stream: BufStream::new(stream) })),
+            Ok(stream) => Ok(Some(Remote { dir: dir.to_owned(), stream: BufStream::new(stream) })),
             Err(error) if is_nobody(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Asks and waits for the answer.
-    pub(super) async fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
-        match timeout(ANSWER, self.exchange(request)).await {
-            Ok(Ok(Some(reply))) => Ok(reply),
-            Ok(Ok(None)) => Err(Failure::new(STORE, "the process that held the store has ended")),
-            Ok(Err(error)) => {
-                Err(Failure::new(STORE, format!("the process that holds the store cannot be reached: {error}")))
-            }
-            Err(_) => Err(Failure::new(STORE, "the process that holds the store does not answer")),
-        }
+    /// The directory of the store.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Asks and waits for the answer; `None` when the holder of the store has ended.
+    pub(super) async fn ask(&mut self, request: &Request) -> Result<Option<Reply>, Failure> {
+        let exchange = timeout(ANSWER, self.exchange(request)).await;
+        let problem = match exchange {
+            Ok(Ok(reply)) => return Ok(reply),
+            Ok(Err(error)) if is_gone(&error) => return Ok(None),
+            Ok(Err(error)) => format!("the process that holds the store cannot be reached: {error}"),
+            Err(_) => "the process that holds the store does not answer".to_owned(),
+        };
+        Err(Failure::new(STORE, problem))
     }
 
     async fn exchange(&mut self, request: &Request) -> io::Result<Option<Reply>> {
@@ -176,4 +182,8 @@ impl Remote {
 
 fn is_nobody(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }

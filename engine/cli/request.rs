@@ -28,6 +28,13 @@ pub(super) enum Request {
     RotateKey,
 }
 
+impl Request {
+    /// Whether it changes nothing.
+    pub(super) fn is_question(&self) -> bool {
+        matches!(self, Request::List(_) | Request::Get { .. } | Request::Logs(_))
+    }
+}
+
 /// Which jobs are listed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct ListRequest {

@@ -1,8 +1,9 @@
 //! Whoever answers a command: the engine this process has opened, or the process that holds the store.
 
 use super::control::Remote;
-use super::failure::{FAILED, Failure};
+use super::failure::{FAILED, Failure, STORE};
 use super::request::{ListRequest, LogPiece, LogsRequest, Reply, Request, answer};
+use super::store_dir::open_to_manage;
 use super::wire::{JobDetailWire, JobListWire, JobWire, KeyRotationWire};
 use crate::Engine;
 
@@ -18,7 +19,17 @@ impl Target {
     async fn ask(&mut self, request: Request) -> Result<Reply, Failure> {
         let reply = match self {
             Target::Own(engine) => answer(engine, request).await?,
-            Target::Remote(remote) => remote.ask(&request).await?,
+            Target::Remote(remote) => match remote.ask(&request).await? {
+                Some(reply) => reply,
+                // The holder has ended, so this process may take its place. Only a question is asked twice: whether a
+                // change was made is not known.
+                None if request.is_question() => {
+                    let dir = remote.dir().to_owned();
+                    *self = open_to_manage(&dir).await?;
+                    return Box::pin(self.ask(request)).await;
+                }
+                None => return Err(Failure::new(STORE, "the process that held the store has ended; ask again")),
+            },
         };
         match reply {
             Reply::Failed { code, message } => Err(Failure { code, message }),

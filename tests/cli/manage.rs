@@ -29,6 +29,7 @@ fn a_log_is_followed_from_another_process() {
     let mut follow = place.start(&["logs", "-f", &id]);
     let mut lines = follow.lines();
     assert_eq!(lines.next().unwrap().unwrap(), "hello");
+    // The run ends with the job; the rest of the log is shown all the same.
     place.file("go", "");
     assert_eq!(lines.next().unwrap().unwrap(), "goodbye");
     assert!(lines.next().is_none());

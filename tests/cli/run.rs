@@ -33,7 +33,7 @@ fn all_mistakes_of_all_files_are_told_before_anything_is_submitted() {
     for told in [
         "one.yaml:1:1: comand: unknown field, did you mean \"command\"?; allowed: ",
         "one.yaml:2:11: priority: \"300\" is out of range; allowed: a whole number from 0 to 255",
-        "two.yaml:3:15: not YAML: ",
+        "two.yaml:3:16: not YAML: ",
         "three.yaml: cannot be read: ",
     ] {
         assert!(done.stderr.contains(told), "{told} is missing in:\n{}", done.stderr);
