@@ -58,6 +58,25 @@ fn a_process_that_ended_meanwhile_is_not_run_again() {
 }
 
 #[test]
+fn an_end_that_no_run_has_shown_is_shown_and_not_repeated() {
+    let place = Place::new();
+    let job = "cd \"$JOB_FILE_DIR\"; echo ran >> ran; while [ ! -e go ]; do sleep 0.05; done; exit 9";
+    place.file("jobs.yaml", &format!("{{name: lone, shell: '{job}'}}"));
+    let running = place.start(&["run", "jobs.yaml"]);
+    wait_for_file(&place.path("ran"));
+    running.signal("KILL");
+    running.end();
+    place.file("go", "");
+    // Another command finds the end first.
+    place.job_in_state("lone", "failed");
+    let done = place.run(&["run", "jobs.yaml"]).expect(9);
+    assert!(done.stderr.contains("resuming, 1 of 1 jobs were finished before"), "{done:#?}");
+    assert_eq!(place.read("ran"), "ran\n");
+    place.run(&["run", "jobs.yaml"]).expect(9);
+    assert_eq!(place.read("ran"), "ran\nran\n");
+}
+
+#[test]
 fn a_finished_or_changed_file_runs_anew() {
     let place = Place::new();
     place.file("jobs.yaml", "shell: echo ran >> \"$JOB_FILE_DIR/count\"");

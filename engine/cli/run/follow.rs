@@ -66,7 +66,7 @@ impl<'e> Follower<'e> {
             tokio::select! {
                 event = self.events.next() => match event {
                     Some(Ok(event)) => self.take(&event, screen)?,
-                    Some(Err(_missed)) => self.look_at_all(screen)?,
+                    Some(Err(_missed)) => self.look_at(ids, screen)?,
                     None => return Err(Error::Closed.into()),
                 },
                 _ = ticks.tick() => self.read_running(screen)?,
@@ -110,10 +110,9 @@ impl<'e> Follower<'e> {
         Ok(())
     }
 
-    /// Ends what ended before its events were listened for, or while too many of them came.
-    pub(super) fn look_at_all(&mut self, screen: &mut Screen) -> Result<(), Failure> {
-        let ids: Vec<JobId> = self.jobs.keys().copied().collect();
-        for id in ids {
+    /// Shows the end of those that ended before their events were listened for, or while too many came.
+    pub(super) fn look_at(&mut self, ids: &[JobId], screen: &mut Screen) -> Result<(), Failure> {
+        for id in ids.iter().copied() {
             let status = self.look(id, screen)?;
             let (true, Some(at)) = (status.state.is_final(), status.finished_at) else {
                 continue;

@@ -4,6 +4,7 @@ mod follow;
 mod plan;
 mod screen;
 mod summary;
+mod unseen;
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +13,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::follow::{Ending, Follower};
 use self::plan::{Planned, Started};
 use self::screen::Screen;
+use self::unseen::Unseen;
 use super::control::ControlServer;
 use super::failure::{Failure, INTERRUPTED, USAGE};
 use super::output::note;
 use super::store_dir::open_to_run;
-use crate::Engine;
-use crate::job::{JobId, RunOptions};
+use crate::clock::Clock;
+use crate::job::{JobId, RunOptions, Timestamp};
+use crate::{Engine, JobView};
 
 /// What is run, and how it is shown.
 #[derive(clap::Args)]
@@ -37,10 +40,20 @@ pub(super) struct RunArgs {
 pub(super) async fn run(dir: &Path, args: RunArgs, json: bool) -> Result<u8, Failure> {
     let request = request_options(&args.option)?;
     let planned = plan::read_files(&args.files, &args.option)?;
+    let opened_at = Clock::system().now();
     let engine = open_to_run(dir).await?;
     let control = listen(dir, &engine);
     let mut screen = Screen::new(json, args.quiet);
-    let result = run_planned(&engine, planned, &request, &mut screen).await;
+    let notes: Vec<Unseen> = planned.iter().map(|file| Unseen::of(dir, &file.config)).collect();
+    // Listening begins before the submission: no event is missed.
+    let follower = Follower::new(&engine);
+    let result = match submit(&engine, &planned, &notes, &request, opened_at, &mut screen).await {
+        Ok(jobs) => follow_to_end(&engine, follower, jobs, &mut screen).await,
+        Err(failure) => Err(failure),
+    };
+    if matches!(&result, Ok(finished) if finished.ending != Ending::Detached) {
+        notes.iter().for_each(Unseen::remove);
+    }
     finish(engine, control, result).await
 }
 
@@ -49,7 +62,7 @@ pub(super) async fn run_to_end(dir: &Path, engine: Engine, ids: Vec<JobId>, json
     let control = listen(dir, &engine);
     let mut screen = Screen::new(json, false);
     let follower = Follower::new(&engine);
-    let jobs = Jobs { all: ids.clone(), followed: ids, may_be_over: true };
+    let jobs = Jobs { all: ids.clone(), followed: ids.clone(), early: ids };
     let result = follow_to_end(&engine, follower, jobs, &mut screen).await;
     finish(engine, control, result).await
 }
@@ -85,31 +98,36 @@ struct Finished {
     code: u8,
 }
 
-async fn run_planned(
+/// Submits the jobs of all files, or finds those of an earlier run.
+async fn submit(
     engine: &Engine,
-    planned: Vec<Planned>,
+    planned: &[Planned],
+    notes: &[Unseen],
     request: &RunOptions,
+    opened_at: Timestamp,
     screen: &mut Screen,
-) -> Result<Finished, Failure> {
-    // Listening begins before the submission: no event is missed.
-    let follower = Follower::new(engine);
+) -> Result<Jobs, Failure> {
     let mut jobs = Jobs::default();
-    for file in planned {
-        match plan::start(engine, &file, request.clone()).await? {
+    for (file, unseen) in planned.iter().zip(notes) {
+        match plan::start(engine, file, unseen, request.clone()).await? {
             Started::Anew(ids) => {
                 jobs.all.extend(&ids);
                 jobs.followed.extend(ids);
             }
-            Started::Resumed { ids, unfinished } => {
-                let (count, finished) = (ids.len(), ids.len() - unfinished.len());
-                let file = file.path.display();
-                screen.note(&format!("{file}: resuming, {finished} of {count} jobs were finished before"));
-                jobs.all.extend(ids);
-                jobs.followed.extend(unfinished);
+            Started::Resumed(views) => {
+                // What ended at the opening of the store was not over when the earlier run was there.
+                let was_over = |view: &&JobView| view.job.status.finished_at.is_some_and(|at| at < opened_at);
+                let (finished, count) = (views.iter().filter(was_over).count(), views.len());
+                let path = file.path.display();
+                screen.note(&format!("{path}: resuming, {finished} of {count} jobs were finished before"));
+                let unfinished = views.iter().filter(|view| !was_over(view)).map(|view| view.job.id);
+                jobs.all.extend(views.iter().map(|view| view.job.id));
+                jobs.followed.extend(unfinished.clone());
+                jobs.early.extend(unfinished);
             }
         }
     }
-    follow_to_end(engine, follower, jobs, screen).await
+    Ok(jobs)
 }
 
 /// The jobs of a run.
@@ -119,8 +137,8 @@ struct Jobs {
     all: Vec<JobId>,
     /// Those that are shown as they go.
     followed: Vec<JobId>,
-    /// Some may have ended before anybody listened.
-    may_be_over: bool,
+    /// Those of them that may have ended before anybody listened.
+    early: Vec<JobId>,
 }
 
 async fn follow_to_end(
@@ -131,9 +149,7 @@ async fn follow_to_end(
 ) -> Result<Finished, Failure> {
     let mut interrupts = Interrupts::new()?;
     follower.begin(&jobs.followed, screen)?;
-    if jobs.may_be_over {
-        follower.look_at_all(screen)?;
-    }
+    follower.look_at(&jobs.early, screen)?;
     let ending = follower.follow(&jobs.followed, screen, &mut interrupts).await?;
     screen.end();
     let mut views = Vec::with_capacity(jobs.all.len());

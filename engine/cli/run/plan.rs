@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::unseen::Unseen;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::jobfile::{JobFile, parse_job_file};
 use crate::cli::output::note;
@@ -18,7 +19,7 @@ const NAME_CHARS: usize = 100;
 pub(super) struct Planned {
     pub(super) path: PathBuf,
     /// The config of its jobs: what an interrupted run is found again by.
-    config: String,
+    pub(super) config: String,
     file: JobFile,
 }
 
@@ -26,8 +27,8 @@ pub(super) struct Planned {
 pub(super) enum Started {
     /// They were submitted.
     Anew(Vec<JobId>),
-    /// An earlier run submitted them and did not see their end.
-    Resumed { ids: Vec<JobId>, unfinished: Vec<JobId> },
+    /// An earlier run submitted them and was not there at their end.
+    Resumed(Vec<JobView>),
 }
 
 /// Reads all files before anything is submitted.
@@ -106,40 +107,42 @@ impl Fnv {
     }
 }
 
-/// Submits the jobs of a file, unless an earlier run of it is unfinished.
-pub(super) async fn start(engine: &Engine, planned: &Planned, request: RunOptions) -> Result<Started, Failure> {
-    if let Some(resumed) = unfinished(engine, &planned.config)? {
-        return Ok(resumed);
+/// Submits the jobs of a file, unless an earlier run of it was not seen to its end.
+pub(super) async fn start(
+    engine: &Engine,
+    planned: &Planned,
+    unseen: &Unseen,
+    request: RunOptions,
+) -> Result<Started, Failure> {
+    if let Some(jobs) = unseen.read().and_then(|chain| engine.chain(chain).ok()).map(|chain| chain.jobs) {
+        return Ok(Started::Resumed(jobs));
+    }
+    if let Some(jobs) = unfinished(engine, &planned.config)? {
+        return Ok(Started::Resumed(jobs));
     }
     let specs = planned.file.specs_at(Clock::system().now());
-    match engine.submit_chain(specs, request).await {
-        Ok(ids) => Ok(Started::Anew(ids)),
-        Err(error) => {
-            let failure = Failure::from(error);
-            let message = format!("{}: {}", planned.path.display(), failure.message);
-            Err(Failure { message, ..failure })
-        }
+    let in_file = |failure: Failure| {
+        let message = format!("{}: {}", planned.path.display(), failure.message);
+        Failure { message, ..failure }
+    };
+    let ids = engine.submit_chain(specs, request).await.map_err(|error| in_file(error.into()))?;
+    if let Some(chain) = ids.first() {
+        unseen.write(*chain)?;
     }
+    Ok(Started::Anew(ids))
 }
 
 /// The jobs of the newest run of a file that is not finished.
-fn unfinished(engine: &Engine, config: &str) -> Result<Option<Started>, Failure> {
+fn unfinished(engine: &Engine, config: &str) -> Result<Option<Vec<JobView>>, Failure> {
     let live = State::ALL.into_iter().filter(|state| !state.is_final());
     let of_file = Filter { states: live.collect(), config: Some(config.to_owned()), ..Filter::default() };
     let Some(newest) = first_of(engine, &of_file)? else {
         return Ok(None);
     };
-    let jobs = match newest.job.chain {
+    Ok(Some(match newest.job.chain {
         None => vec![newest],
         Some(chain) => engine.chain(chain)?.jobs,
-    };
-    let open = jobs.iter().filter(|view| !view.state().is_final());
-    let unfinished: Vec<JobId> = open.map(|view| view.job.id).collect();
-    if unfinished.is_empty() {
-        return Ok(None);
-    }
-    let ids = jobs.iter().map(|view| view.job.id).collect();
-    Ok(Some(Started::Resumed { ids, unfinished }))
+    }))
 }
 
 /// The first job of a list. A page may be empty although the list goes on.
