@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::failure::{Failure, STORE};
 use super::request::{Reply, Request, answer};
-use crate::Engine;
+use crate::engine::Engine;
 use crate::files::Layout;
 
 const NAME: &str = "control.sock";

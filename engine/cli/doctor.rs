@@ -16,8 +16,7 @@ use super::request::{ListRequest, MAX_PAGE, job_id};
 use super::store_dir::{KEY_VARIABLE, open_to_manage};
 use super::table::table;
 use super::target::Target;
-use crate::Supervisor;
-use crate::executors::process::{ExitOutcome, LaunchOrder, ProcessLimits};
+use crate::executors::process::{ExitOutcome, LaunchOrder, ProcessLimits, Supervisor};
 use crate::files::{Layout, LogLimits};
 use crate::job::Seq;
 

@@ -1,6 +1,6 @@
 //! The `windlass` command.
 //!
-//! One file per group of commands. `run` holds the store itself; the others ask a [`target::Target`], which is the store
+//! One file per group of commands. `run` holds the store itself; the others ask a target, which is the store
 //! opened by this process or the process that holds it.
 
 mod control;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::{Failure, USAGE};
 use super::wire::{EventWire, JobDetailWire, JobListWire, JobWire, KeyRotationWire};
-use crate::Engine;
+use crate::engine::Engine;
 use crate::files::LogStream;
 use crate::job::{ChainId, Cursor, Filter, JobId, State, Timestamp};
 

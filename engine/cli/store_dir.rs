@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::control::Remote;
 use super::failure::{Failure, STORE, USAGE};
 use super::target::Target;
+use crate::config::EngineConfig;
+use crate::engine::{Builder, Engine};
 use crate::error::Error;
+use crate::executors::process::Supervisor;
 use crate::files::Layout;
-use crate::{Builder, Engine, EngineConfig, Supervisor};
 
 /// The environment variable with the keys of the store, for those who do not want a key file.
 pub(super) const KEY_VARIABLE: &str = "WINDLASS_KEY";

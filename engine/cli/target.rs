@@ -5,7 +5,7 @@ use super::failure::{FAILED, Failure, STORE};
 use super::request::{ListRequest, LogPiece, LogsRequest, Reply, Request, answer};
 use super::store_dir::open_to_manage;
 use super::wire::{JobDetailWire, JobListWire, JobWire, KeyRotationWire};
-use crate::Engine;
+use crate::engine::Engine;
 
 /// Where requests go.
 pub(super) enum Target {

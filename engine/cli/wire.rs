@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::JobView;
+use crate::engine::JobView;
 use crate::job::{Job, JobEvent, JobFact, Reason, Task, Timestamp, Wait};
 
 /// A job as it is shown.

@@ -8,9 +8,9 @@ use super::{Interrupt, Interrupts};
 use crate::cli::failure::Failure;
 use crate::cli::lines::Lines;
 use crate::cli::request::log_piece;
+use crate::engine::{Engine, Subscription};
 use crate::error::Error;
 use crate::job::{JobEvent, JobFact, JobId, State, Status};
-use crate::{Engine, Subscription};
 
 /// How often the logs of running jobs are looked at.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -19,8 +19,8 @@ use super::failure::{Failure, INTERRUPTED, USAGE};
 use super::output::note;
 use super::store_dir::open_to_run;
 use crate::clock::Clock;
+use crate::engine::{Engine, JobView};
 use crate::job::{JobId, RunOptions, Timestamp};
-use crate::{Engine, JobView};
 
 /// What is run, and how it is shown.
 #[derive(clap::Args)]

@@ -7,8 +7,8 @@ use crate::cli::failure::{Failure, USAGE};
 use crate::cli::jobfile::{JobFile, parse_job_file};
 use crate::cli::output::note;
 use crate::clock::Clock;
+use crate::engine::{Engine, JobView};
 use crate::job::{Filter, JobId, RunOptions, State};
-use crate::{Engine, JobView};
 
 /// The option with the directory of the job file.
 const DIR_OPTION: &str = "JOB_FILE_DIR";

@@ -10,11 +10,11 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::summary::{SummaryWire, summary_table};
-use crate::JobView;
 use crate::cli::lines::Line;
 use crate::cli::output::note;
 use crate::cli::table::printable;
 use crate::cli::wire::{EventWire, LogLineWire};
+use crate::engine::JobView;
 use crate::job::{JobEvent, JobFact, JobId, State};
 
 /// Names are lined up as long as they are not longer.

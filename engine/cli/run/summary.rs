@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::JobView;
 use crate::cli::failure::FAILED;
 use crate::cli::jobs::{attempts, why};
 use crate::cli::table::{duration, table};
 use crate::cli::wire::JobWire;
+use crate::engine::JobView;
 use crate::job::{Reason, State};
 
 /// The last line of `run --json`.
