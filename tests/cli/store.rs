@@ -1,7 +1,12 @@
 //! The store itself: its key, its health, its socket.
 
 use std::fs::Permissions;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+
+use serde_json::Value;
 
 use crate::windlass::{Place, wait_for_file};
 
@@ -83,4 +88,40 @@ fn a_wrong_key_is_refused() {
     std::fs::remove_file(place.store().join("key")).unwrap();
     let done = place.run(&["jobs"]).expect(3);
     assert!(done.stderr.contains("key"), "{done:#?}");
+}
+
+#[test]
+fn nonsense_on_the_socket_harms_nobody_and_its_path_may_be_long() {
+    let place = Place::new();
+    let deep = place.path(&"d".repeat(120));
+    let jobs = "{name: wait, shell: 'while [ ! -e \"$JOB_FILE_DIR/go\" ]; do sleep 0.05; done'}";
+    place.file("jobs.yaml", jobs);
+    let store = deep.to_str().unwrap();
+    let run = place.start(&["run", "--store", store, "jobs.yaml"]);
+    wait_for_file(&deep.join("control.sock"));
+
+    let connect = || {
+        let dir = std::fs::File::open(&deep).unwrap();
+        UnixStream::connect(format!("/proc/self/fd/{}/control.sock", dir.as_raw_fd())).unwrap()
+    };
+    let mut nonsense = connect();
+    nonsense.write_all(b"{\"ask\": \"nothing\"}\n\xff\xfe\n").unwrap();
+    let mut replies = BufReader::new(nonsense).lines();
+    for _ in 0..2 {
+        let reply: Value = serde_json::from_str(&replies.next().unwrap().unwrap()).unwrap();
+        assert_eq!(reply["answer"], "failed", "{reply}");
+    }
+    let mut endless = connect();
+    // It may be cut off before all is written.
+    let _ = endless.write_all(&[b'x'; 200_000]);
+    let mut rest = Vec::new();
+    let _ = endless.read_to_end(&mut rest);
+    assert!(rest.is_empty(), "a line without end is not answered");
+    // Connections that say nothing leave room for others.
+    let _silent: Vec<UnixStream> = (0..10).map(|_| connect()).collect();
+
+    let list = place.json(&["jobs", "--store", store]);
+    assert_eq!(list["jobs"][0]["name"], "wait");
+    place.file("go", "");
+    run.end().expect(0);
 }
