@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -55,7 +55,7 @@ impl Place {
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Done {
-        Done::from(self.command(args).output().unwrap())
+        self.start(args).end()
     }
 
     /// Runs a command that must succeed and print one JSON document.
@@ -90,16 +90,6 @@ pub(crate) struct Done {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-}
-
-impl From<Output> for Done {
-    fn from(output: Output) -> Self {
-        Done {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
 }
 
 impl Done {
