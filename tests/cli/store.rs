@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::Value;
 
-use crate::windlass::{Place, wait_for_file};
+use crate::windlass::{Place, wait_for, wait_for_file};
 
 #[test]
 fn sealed_options_outlive_a_rotation_of_the_key() {
@@ -120,8 +120,10 @@ fn nonsense_on_the_socket_harms_nobody_and_its_path_may_be_long() {
     // Connections that say nothing leave room for others.
     let _silent: Vec<UnixStream> = (0..10).map(|_| connect()).collect();
 
-    let list = place.json(&["jobs", "--store", store]);
-    assert_eq!(list["jobs"][0]["name"], "wait");
+    wait_for("the job in the list", || {
+        let list = place.json(&["jobs", "--store", store]);
+        (list["jobs"][0]["name"] == "wait").then_some(())
+    });
     place.file("go", "");
     run.end().expect(0);
 }
