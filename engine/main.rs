@@ -1,5 +1,8 @@
 //! The `windlass` binary.
 
-fn main() {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
     windlass::supervise_if_asked();
+    windlass::cli::main()
 }

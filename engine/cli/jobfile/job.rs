@@ -1,0 +1,125 @@
+//! One job of a file.
+
+use crate::job::JobSpec;
+
+use super::fields::{Field, Fields, Places, join};
+use super::mistake::Mistakes;
+use super::moment::{Start, parse_start};
+use super::node::{Node, Position};
+use super::options::Source;
+use super::settings::Settings;
+use super::task::read_task;
+
+/// All fields of a job.
+pub(super) const JOB_FIELDS: [&str; 20] = [
+    "name",
+    "command",
+    "shell",
+    "function",
+    "input",
+    "options",
+    "after",
+    "priority",
+    "queue",
+    "project",
+    "config",
+    "retry",
+    "deadlines",
+    "timeout",
+    "on_crash",
+    "stop_grace",
+    "hold",
+    "start_at",
+    "idempotency_key",
+    "limits",
+];
+
+/// A job as far as it could be read, and where it is.
+pub(super) struct Decoded {
+    pub(super) spec: JobSpec,
+    pub(super) start_in_ms: Option<u64>,
+    pub(super) at: Position,
+    pub(super) path: String,
+    pub(super) places: Places,
+}
+
+/// Reads one job. What is wrong becomes a mistake and stays at its default, so that it is told once.
+pub(super) fn read_job(
+    node: &Node,
+    fields: &Fields<'_>,
+    path: &str,
+    key: Option<&str>,
+    defaults: &Settings,
+    source: &mut Source<'_>,
+    mistakes: &mut Mistakes,
+) -> Decoded {
+    let mut own = Settings::read(fields, source, mistakes);
+    let places = &mut own.places;
+    let task = read_task(fields, node.at, path, places, mistakes);
+    // A job without a task is a mistake already; the stand-in keeps the other checks going.
+    let mut spec = match task {
+        Some(task) => JobSpec::new(task),
+        None => JobSpec::process("true", [] as [&str; 0]),
+    };
+    spec.name = read_name(node, fields, path, key, places, mistakes);
+    if let Some(field) = fields.get_as("config", "config", places) {
+        spec.config = field.text(mistakes, "a name").map(str::to_owned);
+    }
+    if let Some(field) = fields.get_as("after", "after", places) {
+        let names = field.texts(mistakes, "the name of a job, or a list of names");
+        spec.after = names.unwrap_or_default().into_iter().map(str::to_owned).collect();
+    }
+    if let Some(field) = fields.get("hold") {
+        spec.hold = field.truth(mistakes).unwrap_or_default();
+    }
+    if let Some(field) = fields.get_as("idempotency_key", "idempotency_key", places) {
+        spec.idempotency_key = field.text(mistakes, "a text").map(str::to_owned);
+    }
+    let mut start_in_ms = None;
+    if let Some(field) = fields.get_as("start_at", "start_at", places) {
+        match read_start(&field, mistakes) {
+            Some(Start::At(at)) => spec.start_at = Some(at),
+            Some(Start::InMs(delay)) => start_in_ms = Some(delay),
+            None => {}
+        }
+    }
+    defaults.apply(&mut spec);
+    own.apply(&mut spec);
+    Decoded { spec, start_in_ms, at: node.at, path: path.to_owned(), places: own.places }
+}
+
+fn read_name(
+    node: &Node,
+    fields: &Fields<'_>,
+    path: &str,
+    key: Option<&str>,
+    places: &mut Places,
+    mistakes: &mut Mistakes,
+) -> Option<String> {
+    let field = fields.get_as("name", "name", places);
+    match (key, field) {
+        (Some(key), None) => {
+            places.note("name", node.at, &join(path, "name"));
+            Some(key.to_owned())
+        }
+        (Some(key), Some(field)) => {
+            let allowed = "no name here; the key is the name";
+            field.fail(mistakes, "the job is named by its key already", allowed);
+            Some(key.to_owned())
+        }
+        (None, field) => field?.text(mistakes, "a name").map(str::to_owned),
+    }
+}
+
+fn read_start(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Start> {
+    let allowed = "a time such as 2026-11-21T10:00:00Z, or a delay such as in 5m";
+    let text = field.text(mistakes, allowed)?;
+    match parse_start(text) {
+        Ok(start) => Some(start),
+        Err(problem) => {
+            let problem = format!("{} {problem}", super::fields::shown(text));
+            field.fail(mistakes, problem, allowed);
+            None
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What a job of a file runs: `command`, `shell` or `function`.
+
+use crate::job::{FunctionTask, JobSpec, Task};
+
+use super::fields::{Field, Fields, Places};
+use super::json::to_json;
+use super::mistake::Mistakes;
+use super::node::{Position, Value};
+use super::words::split_words;
+
+const COMMAND_ALLOWED: &str = "a list of words, or one text that is split as a shell does";
+
+/// Reads the task of a job. `None` when it has none or a wrong one.
+pub(super) fn read_task(
+    fields: &Fields<'_>,
+    at: Position,
+    path: &str,
+    places: &mut Places,
+    mistakes: &mut Mistakes,
+) -> Option<Task> {
+    let given: Vec<&str> =
+        ["command", "shell", "function"].into_iter().filter(|name| fields.get(name).is_some()).collect();
+    match given.as_slice() {
+        [] => mistakes.add(at, path, "there is nothing to run", "one of command, shell and function"),
+        [_] => {}
+        [first, second, ..] => {
+            let at = fields.key_at(second).unwrap_or(at);
+            let problem = format!("there are both {first} and {second}");
+            mistakes.add(at, path, problem, "one of command, shell and function");
+        }
+    }
+    let function = fields.get("function");
+    if let (Some(input), None) = (fields.get("input"), &function) {
+        input.fail(mistakes, "only a function has an input", "options for a program");
+    }
+    if let Some(field) = fields.get_as("command", "command", places) {
+        return process(command_words(&field, mistakes)?);
+    }
+    if let Some(field) = fields.get_as("shell", "command", places) {
+        let script = field.text(mistakes, "a text with shell commands")?;
+        return process(["sh", "-ec", script].map(str::to_owned).to_vec());
+    }
+    let field = fields.get_as("function", "function", places)?;
+    let name = field.text(mistakes, "the name of a function")?.to_owned();
+    let input = match fields.get_as("input", "input", places) {
+        None => b"null".to_vec(),
+        Some(field) => to_json(&field, mistakes)?.into_bytes(),
+    };
+    Some(Task::Function(FunctionTask { name, input }))
+}
+
+fn process(words: Vec<String>) -> Option<Task> {
+    let mut words = words.into_iter();
+    let program = words.next()?;
+    Some(JobSpec::process(program, words).task)
+}
+
+fn command_words(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
+    let words = match &field.node.value {
+        Value::List(_) => {
+            let words = field.texts(mistakes, COMMAND_ALLOWED)?;
+            words.into_iter().map(str::to_owned).collect()
+        }
+        _ => match split_words(field.text(mistakes, COMMAND_ALLOWED)?) {
+            Ok(words) => words,
+            Err(bad) => {
+                let problem = format!("column {} of the command: {}", bad.column, bad.problem);
+                field.fail(mistakes, problem, COMMAND_ALLOWED);
+                return None;
+            }
+        },
+    };
+    if words.is_empty() {
+        field.fail(mistakes, "is empty", "at least the program");
+        return None;
+    }
+    Some(words)
+}

@@ -1,0 +1,101 @@
+//! The `windlass` command.
+//!
+//! One file per group of commands. `run` holds the store itself; the others ask a target, which is the store
+//! opened by this process or the process that holds it.
+
+mod control;
+mod doctor;
+mod failure;
+pub mod jobfile;
+mod jobs;
+mod key;
+mod lines;
+mod logs;
+mod manage;
+mod output;
+mod request;
+mod run;
+mod store_dir;
+mod table;
+mod target;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::failure::{EXIT_CODES, FAILED, Failure};
+use self::store_dir::StoreArg;
+
+/// A durable job engine: one binary, one file, an acknowledged write is on disk.
+#[derive(Parser)]
+#[command(name = "windlass", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    store: StoreArg,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the jobs of files and show how they go
+    Run(run::RunArgs),
+    /// List jobs, or show one
+    Jobs(jobs::JobsArgs),
+    /// Show the log of a job
+    Logs(logs::LogsArgs),
+    /// Cancel jobs
+    Cancel(manage::Ids),
+    /// Submit jobs again, as new jobs with the same spec
+    Retry(manage::Ids),
+    /// Release jobs that are held
+    Release(manage::Ids),
+    /// Manage the keys that seal run options
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Check that this machine and the store are fit to run jobs
+    Doctor,
+}
+
+/// Runs the command that the arguments of this process name; the process should end with what it returns.
+pub fn main() -> ExitCode {
+    // clap ends the process itself for `--help` and for wrong usage, with 0 and 2.
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let code = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(cli));
+            // Whatever still runs here is no longer of use: what has to outlive this process lives in others.
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(Failure::new(FAILED, error)),
+    };
+    match code {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                output::note(&format!("windlass: {}", failure.message));
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    let dir = cli.store.dir()?;
+    match cli.command {
+        Command::Run(args) => run::run(&dir, args, cli.json).await,
+        Command::Jobs(args) => jobs::jobs(&dir, args, cli.json).await,
+        Command::Logs(args) => logs::logs(&dir, args, cli.json).await,
+        Command::Cancel(ids) => manage::cancel(&dir, ids, cli.json).await,
+        Command::Retry(ids) => manage::retry(&dir, ids, cli.json).await,
+        Command::Release(ids) => manage::release(&dir, ids, cli.json).await,
+        Command::Key(command) => key::key(&dir, command, cli.json).await,
+        Command::Doctor => doctor::doctor(&dir, cli.json).await,
+    }
+}
