@@ -8,6 +8,8 @@ mod engine;
 pub mod error;
 pub mod executors;
 pub mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod job;
 mod runtime;
 pub mod secret;

@@ -83,8 +83,12 @@ impl Store {
     /// # Errors
     /// [`Error::Key`] when the key is not there any more.
     pub(crate) fn open_options(&self, seq: Seq, sealed: Option<&Sealed>) -> Result<RunOptions, Error> {
+        Store::open_sealed(&self.keyring(), seq, sealed)
+    }
+
+    pub(super) fn open_sealed(keyring: &Keyring, seq: Seq, sealed: Option<&Sealed>) -> Result<RunOptions, Error> {
         let Some(sealed) = sealed else { return Ok(RunOptions::new()) };
-        let plain = self.keyring().open(&options_aad(seq), sealed).map_err(key_error)?;
+        let plain = keyring.open(&options_aad(seq), sealed).map_err(key_error)?;
         rmp_serde::from_slice(plain.as_ref()).map_err(|error| Error::Storage(error.to_string()))
     }
 

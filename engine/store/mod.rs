@@ -6,6 +6,8 @@
 
 mod backend;
 mod commit;
+#[cfg(fuzzing)]
+mod fuzz;
 mod group;
 mod index;
 mod keys;
@@ -21,6 +23,8 @@ mod writer;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use backend::{Disk, DiskUse};
+#[cfg(fuzzing)]
+pub(crate) use fuzz::{fuzz_options, fuzz_records};
 pub(crate) use group::{Committed, Listener};
 pub(crate) use open::StoreOptions;
 pub(crate) use prune::Finished;

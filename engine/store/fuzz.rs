@@ -1,0 +1,40 @@
+//! What the fuzz targets may do with records.
+
+use super::records::{
+    decode_chain, decode_done, decode_event, decode_id, decode_job, decode_live, decode_placement, encode_done,
+    encode_event, encode_live, encode_spec, live_rev,
+};
+use super::{Store, index::placement};
+use crate::job::{RunOptions, Status};
+use crate::secret::{Key, Keyring};
+
+/// Any bytes as each kind of record: decoded or refused; what is decoded survives being written again.
+pub(crate) fn fuzz_records(bytes: &[u8]) {
+    let _ = (decode_id(7, bytes), decode_chain(7, bytes), decode_placement(bytes), live_rev(bytes));
+    if let Ok(stored) = decode_job(7, bytes, Status::default()) {
+        let again = encode_spec(&stored.job, stored.options.clone(), stored.large_input);
+        let again = again.and_then(|bytes| decode_job(7, &bytes, Status::default()));
+        assert_eq!(again.map(|again| again.job).ok(), Some(stored.job));
+    }
+    if let Ok(status) = decode_done(bytes) {
+        let again = encode_done(&status).and_then(|bytes| decode_done(&bytes));
+        assert_eq!(again.ok(), Some(status));
+    }
+    if let (Ok(status), Ok(stored)) = (decode_live(bytes), decode_job(7, bytes, Status::default())) {
+        let job = crate::job::Job { status, ..stored.job };
+        let again = encode_live(&job, &placement(&job)).and_then(|bytes| decode_live(&bytes));
+        assert_eq!(again.ok(), Some(job.status));
+    }
+    if let Ok((at, fact)) = decode_event(bytes) {
+        let again = encode_event(at, &fact).and_then(|bytes| decode_event(&bytes));
+        assert_eq!(again.ok(), Some((at, fact)));
+    }
+}
+
+/// Seals options and opens them again.
+pub(crate) fn fuzz_options(options: &RunOptions) {
+    let Ok(keyring) = Keyring::from_key(Key::from_bytes([7; 32])) else { return };
+    let sealed = Store::seal_options(&keyring, 7, options);
+    let opened = sealed.and_then(|sealed| Store::open_sealed(&keyring, 7, sealed.as_ref()));
+    assert_eq!(opened.ok().as_ref(), Some(options));
+}
