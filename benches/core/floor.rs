@@ -13,8 +13,11 @@ const ZEROED: usize = 64 << 20;
 
 type Waiting = (Vec<u8>, oneshot::Sender<()>);
 
+/// What is to be written, and whether the end has come.
+type Shared = (Mutex<(Vec<Waiting>, bool)>, Condvar);
+
 pub(crate) struct Floor {
-    shared: Arc<(Mutex<(Vec<Waiting>, bool)>, Condvar)>,
+    shared: Arc<Shared>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -40,7 +43,7 @@ impl Floor {
     }
 }
 
-fn write(file: &mut File, shared: &(Mutex<(Vec<Waiting>, bool)>, Condvar)) {
+fn write(file: &mut File, shared: &Shared) {
     let mut at = 0;
     loop {
         let group = {

@@ -5,6 +5,8 @@
 //! The directory is the system's for temporary files unless `WINDLASS_BENCH_DIR` names another: put it on the
 //! disk that is to be measured.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on stops")]
+
 mod floor;
 mod measure;
 mod open;

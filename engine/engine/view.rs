@@ -78,7 +78,7 @@ impl Subscription {
     }
 
     /// The next event; [`Missed`] when this subscriber was too slow for [`EngineConfig::event_backlog`]
-    /// (go on reading; [`Engine::list`] tells what became of the jobs); `None` when the engine is closed.
+    /// (go on reading; [`Engine::list`](crate::Engine::list) tells what became of the jobs); `None` when the engine is closed.
     ///
     /// [`EngineConfig::event_backlog`]: crate::EngineConfig::event_backlog
     pub async fn next(&mut self) -> Option<Result<JobEvent, Missed>> {
