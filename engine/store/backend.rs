@@ -116,6 +116,30 @@ impl StorageBackend for OnDisk {
     }
 }
 
+/// The first bytes of a file that redb has made; it writes them last, after a sync.
+const MAGIC_BYTES: usize = 9;
+/// Until then there is nothing but zeros behind this many bytes.
+const HEAD_BYTES: usize = 4_096;
+/// More than redb grows a new file to before it writes anything.
+const NEW_FILE_BYTES: u64 = 8 << 20;
+
+/// Empties a file whose making was cut short: redb would refuse it, and nothing was ever stored in it. A file
+/// with anything in it but the head of a new one is left alone.
+pub(super) fn clear_unfinished(backend: &impl StorageBackend) -> io::Result<()> {
+    let len = backend.len()?;
+    if len == 0 || len > NEW_FILE_BYTES {
+        return Ok(());
+    }
+    let mut head = vec![0; HEAD_BYTES.min(len as usize)];
+    backend.read(0, &mut head)?;
+    if head.iter().take(MAGIC_BYTES).any(|byte| *byte != 0) {
+        return Ok(());
+    }
+    let mut rest = vec![0; len as usize - head.len()];
+    backend.read(head.len() as u64, &mut rest)?;
+    if rest.iter().all(|byte| *byte == 0) { backend.set_len(0) } else { Ok(()) }
+}
+
 /// Opens or makes the file of the store, readable by its owner only, and locks it against other processes
 /// for as long as this process lives.
 pub(super) fn open_file(path: &Path) -> Result<FileBackend, Error> {

@@ -1,11 +1,12 @@
 //! Opening: lock, check, build the index, start the writer.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableError};
 
-use super::backend::{Disk, Meter, Metered, OnDisk, open_file};
+use super::backend::{Disk, Meter, Metered, OnDisk, clear_unfinished, open_file};
 use super::commit::{Names, read_u64};
 use super::group::Listener;
 use super::index::Index;
@@ -121,11 +122,15 @@ fn build<B: StorageBackend>(
     options: &StoreOptions,
     (backend, meter): (Metered<B>, Arc<Meter>),
 ) -> Result<(Database, Arc<Meter>), Error> {
+    clear_unfinished(&backend).map_err(|error| Error::io(options.path.display(), &error))?;
     let mut builder = Database::builder();
     builder.set_cache_size(options.cache_bytes);
     let db = builder.create_with_backend(backend).map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse(options.path.clone()),
-        redb::DatabaseError::Storage(redb::StorageError::Io(error)) => Error::io(options.path.display(), &error),
+        // What the file holds is not an error of the disk.
+        redb::DatabaseError::Storage(redb::StorageError::Io(error)) if error.kind() != ErrorKind::InvalidData => {
+            Error::io(options.path.display(), &error)
+        }
         error => Error::Unusable(format!("{} is no store of windlass, or is damaged: {error}", options.path.display())),
     })?;
     Ok((db, meter))

@@ -1,0 +1,11 @@
+//! The hard promises: what was acknowledged survives power cuts at every write, failing disks and `kill -9`.
+//!
+//! `WINDLASS_CRASH_IMAGES` and `WINDLASS_KILL_CYCLES` raise how many cuts and kills there are.
+
+mod acts;
+mod drain;
+mod power;
+mod promises;
+mod stage;
+mod stories;
+mod world;
