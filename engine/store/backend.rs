@@ -4,8 +4,8 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
@@ -48,17 +48,26 @@ impl Meter {
     }
 }
 
-/// A backend for redb that counts.
+/// A backend for redb that counts, and that writes nothing more after the first failure: redb may try a write
+/// again, and then nobody would hear of it.
 #[derive(Debug)]
 pub(super) struct Metered<B> {
     inner: B,
     meter: Arc<Meter>,
+    failure: OnceLock<String>,
 }
 
 impl<B> Metered<B> {
     pub(super) fn new(inner: B) -> (Self, Arc<Meter>) {
         let meter = Arc::new(Meter::default());
-        (Metered { inner, meter: meter.clone() }, meter)
+        (Metered { inner, meter: meter.clone(), failure: OnceLock::new() }, meter)
+    }
+
+    fn unless_failed(&self, change: impl FnOnce(&B) -> io::Result<()>) -> io::Result<()> {
+        if let Some(failure) = self.failure.get() {
+            return Err(io::Error::other(format!("nothing is written after a failure: {failure}")));
+        }
+        change(&self.inner).inspect_err(|error| drop(self.failure.set(error.to_string())))
     }
 }
 
@@ -72,17 +81,17 @@ impl<B: StorageBackend> StorageBackend for Metered<B> {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
+        self.unless_failed(|inner| inner.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
         self.meter.syncs.fetch_add(1, Ordering::Relaxed);
-        self.inner.sync_data()
+        self.unless_failed(StorageBackend::sync_data)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.meter.written_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
-        self.inner.write(offset, data)
+        self.unless_failed(|inner| inner.write(offset, data))
     }
 
     fn close(&self) -> io::Result<()> {

@@ -4,8 +4,10 @@
 
 mod acts;
 mod drain;
+mod faults;
 mod power;
 mod promises;
+mod refusals;
 mod stage;
 mod stories;
 mod world;

@@ -207,27 +207,25 @@ fn no_power_cut_breaks_a_promise() {
     recorded.sort_by_key(|told| std::cmp::Reverse(told.disk.recorded()));
     let steps: usize = recorded.iter().map(|told| told.disk.recorded()).sum();
     let wanted = std::env::var("WINDLASS_CRASH_IMAGES").ok().and_then(|text| text.parse().ok()).unwrap_or(IMAGES);
-    let a_step = wanted.div_ceil(steps);
     let (figures, times) = (Mutex::new(Figures::default()), Mutex::new(BTreeMap::new()));
     on_two_threads(&recorded, |told| {
         let since = Instant::now();
-        for step in 0..told.disk.recorded() {
-            for number in 0..a_step {
-                let seed = (told.story.seed << 48) ^ ((step as u64) << 16) ^ number as u64;
-                let cut = Cut { recorded: told, step, seed };
-                let survived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    on_a_thread(cut.survive(&figures));
-                }));
-                let Story { name, seed: of_story, .. } = told.story;
-                assert!(survived.is_ok(), "story {name:?} {of_story}, cut before step {step} with seed {seed:#x}");
-            }
+        let of_story = told.disk.recorded();
+        let cuts = (wanted * of_story).div_ceil(steps).max(of_story);
+        for number in 0..cuts {
+            let (step, seed) = (number * of_story / cuts, (told.story.seed << 48) ^ number as u64);
+            let cut = Cut { recorded: told, step, seed };
+            let survive = std::panic::AssertUnwindSafe(|| on_a_thread(cut.survive(&figures)));
+            let survived = std::panic::catch_unwind(survive);
+            let Story { name, seed: of_story, .. } = told.story;
+            assert!(survived.is_ok(), "story {name:?} {of_story}, cut before step {step} with seed {seed:#x}");
         }
         let name = format!("{} {}", told.story.name, told.story.seed);
-        times.lock().unwrap().insert(name, (told.disk.recorded(), since.elapsed()));
+        times.lock().unwrap().insert(name, (cuts, since.elapsed()));
     });
     let Figures { images, second_cuts, longest_open, left_behind } = figures.into_inner().unwrap();
-    for (name, (steps, took)) in times.into_inner().unwrap() {
-        println!("{name}: {steps} steps, {took:?}");
+    for (name, (cuts, took)) in times.into_inner().unwrap() {
+        println!("{name}: {cuts} cuts, {took:?}");
     }
     println!(
         "{images} images, {second_cuts} with a second cut, longest open {longest_open:?}, {left_behind} left behind"

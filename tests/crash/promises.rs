@@ -207,7 +207,11 @@ impl Stage {
     pub(crate) async fn run_again(&self, jobs: &[JobView], pick: u64) {
         let plain = |job: &&JobView| {
             let spec = &job.job.spec;
-            spec.after.is_empty() && !spec.hold && spec.idempotency_key.is_none() && spec.start_at.is_none()
+            job.state() == State::Succeeded
+                && spec.after.is_empty()
+                && !spec.hold
+                && spec.idempotency_key.is_none()
+                && spec.start_at.is_none()
         };
         let plain: Vec<&JobView> = jobs.iter().filter(plain).collect();
         let Some(job) = plain.get((pick % plain.len().max(1) as u64) as usize) else { return };
