@@ -5,6 +5,7 @@
 mod acts;
 mod drain;
 mod faults;
+mod kill;
 mod power;
 mod promises;
 mod refusals;
