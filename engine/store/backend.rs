@@ -1,11 +1,12 @@
 //! What is below the store: a file that counts what is done to it, or a disk that a test makes.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
@@ -125,6 +126,11 @@ impl StorageBackend for OnDisk {
     }
 }
 
+/// An owner that was killed while it started a process leaves the lock to that one until it has become another
+/// program: so long a file in use is looked at again.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+const LOCK_LOOK: Duration = Duration::from_millis(5);
+
 /// The first bytes of a file that redb has made; it writes them last, after a sync.
 const MAGIC_BYTES: usize = 9;
 /// Until then there is nothing but zeros behind this many bytes.
@@ -156,10 +162,14 @@ pub(super) fn open_file(path: &Path) -> Result<FileBackend, Error> {
     let mut options = File::options();
     let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(|error| Error::io(path.display(), &error))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => return Err(Error::InUse(path.to_owned())),
-        Err(std::fs::TryLockError::Error(error)) => return Err(Error::io(path.display(), &error)),
+    let since = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_LOOK),
+            Err(TryLockError::WouldBlock) => return Err(Error::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(Error::io(path.display(), &error)),
+        }
     }
     FileBackend::new(file).map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse(path.to_owned()),

@@ -132,3 +132,50 @@ async fn whoever_waits_after_the_end_of_the_engine_is_told() {
     let waited = tokio::time::timeout(PATIENCE, stage.engine.wait(id)).await;
     assert!(matches!(waited, Ok(Err(Error::Closed))), "{waited:?}");
 }
+
+/// The first job of a chain is forgotten, a later one that holds the key of the submission is not: the repetition
+/// is refused, and the store goes on.
+#[tokio::test]
+async fn a_key_of_a_chain_that_is_half_forgotten_stops_nobody() {
+    let (dir, disk) = (scratch(), Arc::new(CrashDisk::new()));
+    let retention = Retention { max_jobs: Some(1), interval_ms: 1_000, ..Retention::default() };
+    let config = EngineConfig { retention, ..config() };
+    let mut stage = Stage::open(Setting::new(dir.path(), &disk, config), World::new(disk.clone())).await.unwrap();
+    let mut chain = in_line(vec![stage.quick(), stage.quick()]);
+    chain[1].idempotency_key = Some("chain".into());
+    let ids = stage.submit_many(chain.clone()).await.unwrap();
+    for _ in 0..1_000 {
+        stage.engine.advance(1_000).await;
+        if stage.engine.get(ids[0]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(matches!(stage.engine.get(ids[0]), Err(Error::NotFound(_))));
+    assert!(stage.engine.get(ids[1]).is_ok());
+    let again = stage.engine.submit_many(chain).await;
+    assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
+    assert_eq!(stage.engine.failure(), None);
+    let spec = stage.quick();
+    stage.submit(spec).await.unwrap();
+}
+
+/// Jobs without a key are not taken for those that stood beside a key before.
+#[tokio::test]
+async fn a_key_answers_for_its_own_submission_only() {
+    let (dir, disk) = (scratch(), Arc::new(CrashDisk::new()));
+    let mut stage = Stage::open(Setting::new(dir.path(), &disk, config()), World::new(disk.clone())).await.unwrap();
+    let (first, stranger) = (keyed(stage.quick(), "key"), stage.quick());
+    let (id, _) = (stage.submit(first.clone()).await.unwrap(), stage.submit(stranger).await.unwrap());
+    assert_eq!(stage.submit(first.clone()).await.unwrap(), id);
+    let other = stage.quick().after(first.name.clone().unwrap());
+    let chained = stage.engine.submit_many(vec![first, other]).await;
+    assert!(matches!(chained, Err(Error::Conflict(_))), "{chained:?}");
+    let mut chain = in_line(vec![stage.quick(), stage.quick()]);
+    chain[0].idempotency_key = Some("chain".into());
+    let ids = stage.submit_many(chain.clone()).await.unwrap();
+    assert_eq!(stage.submit_many(chain.clone()).await.unwrap(), ids);
+    chain[1].priority = 3;
+    let changed = stage.engine.submit_many(chain).await;
+    assert!(matches!(changed, Err(Error::Conflict(_))), "{changed:?}");
+}
