@@ -112,8 +112,8 @@ fn a_failing_disk_breaks_no_promise() {
         while on_a_thread(fail_and_recover(Fault { operation: *operation, after, lasting: *lasting })) {
             // Later ones are many and much alike; primes, so that no kind of commit is always passed over.
             after += match operation {
-                Operation::Read if after >= 40 => 37,
-                Operation::Write if after >= 40 => 7,
+                Operation::Read if after >= 40 => 61,
+                Operation::Write if after >= 40 => 17,
                 _ => 1,
             };
         }

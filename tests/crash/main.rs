@@ -2,6 +2,14 @@
 //!
 //! `WINDLASS_CRASH_IMAGES` and `WINDLASS_KILL_CYCLES` raise how many cuts and kills there are.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic, and its rig with it"
+)]
+
 mod acts;
 mod drain;
 mod faults;
