@@ -19,9 +19,16 @@ pub(crate) struct Hub {
     /// Work for the scheduler: the earliest due time may have changed.
     pub(super) schedule: Notify,
     pub(super) attempts: Attempts,
-    waiters: Mutex<HashMap<Seq, Vec<oneshot::Sender<Job>>>>,
+    waiters: Mutex<Waiters>,
     events: Mutex<Events>,
     listeners: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Waiters {
+    by_job: HashMap<Seq, Vec<oneshot::Sender<Job>>>,
+    /// Nobody will be told any more.
+    closed: bool,
 }
 
 #[derive(Default)]
@@ -34,11 +41,15 @@ enum Events {
 }
 
 impl Hub {
-    /// Calls back when the job is over. Register first, then look: a job that ends in between is not missed.
+    /// Calls back when the job is over; gives up at once when nobody will be told any more. Register first, then
+    /// look: a job that ends in between is not missed.
     pub(crate) fn when_over(&self, seq: Seq) -> oneshot::Receiver<Job> {
         let (tell, told) = oneshot::channel();
         let mut waiters = lock(&self.waiters);
-        let of_job = waiters.entry(seq).or_default();
+        if waiters.closed {
+            return told;
+        }
+        let of_job = waiters.by_job.entry(seq).or_default();
         of_job.retain(|waiter| !waiter.is_closed());
         of_job.push(tell);
         told
@@ -47,10 +58,10 @@ impl Hub {
     /// Stops waiting for a job that turned out to be over.
     pub(crate) fn forget_waiters(&self, seq: Seq) {
         let mut waiters = lock(&self.waiters);
-        if let Some(of_job) = waiters.get_mut(&seq) {
+        if let Some(of_job) = waiters.by_job.get_mut(&seq) {
             of_job.retain(|waiter| !waiter.is_closed());
             if of_job.is_empty() {
-                waiters.remove(&seq);
+                waiters.by_job.remove(&seq);
             }
         }
     }
@@ -82,7 +93,9 @@ impl Hub {
     /// No more news: whoever waits gets none.
     pub(crate) fn close(&self) {
         *lock(&self.events) = Events::Closed;
-        lock(&self.waiters).clear();
+        let mut waiters = lock(&self.waiters);
+        waiters.closed = true;
+        waiters.by_job.clear();
     }
 
     /// The names of running attempts and how far they are.
@@ -97,7 +110,7 @@ impl Listener for Hub {
     }
 
     fn awaits(&self, job: Seq) -> bool {
-        lock(&self.waiters).contains_key(&job)
+        lock(&self.waiters).by_job.contains_key(&job)
     }
 
     fn committed(&self, group: Committed) {
@@ -113,7 +126,7 @@ impl Listener for Hub {
         if !group.awaited.is_empty() {
             let mut waiters = lock(&self.waiters);
             for job in group.awaited {
-                for waiter in waiters.remove(&job.seq()).unwrap_or_default() {
+                for waiter in waiters.by_job.remove(&job.seq()).unwrap_or_default() {
                     let _ = waiter.send(job.clone());
                 }
             }

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 pub(crate) use hub::Hub;
 
@@ -48,7 +48,7 @@ pub(crate) struct Runtime {
     pub(crate) detach: watch::Sender<bool>,
     /// Raised when functions that still run are to be put back into their queue.
     hand_back: StopSignal,
-    loops: Mutex<Vec<AbortHandle>>,
+    loops: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// The parts of a [`Runtime`] that its builder decides.
@@ -91,20 +91,21 @@ impl Runtime {
         });
         let first_new = runtime.store.next_seq();
         recover::run(&runtime).await?;
-        runtime.keep(tokio::spawn(dispatcher::run(runtime.clone())).abort_handle());
-        runtime.keep(tokio::spawn(scheduler::run(runtime.clone())).abort_handle());
-        runtime.keep(tokio::spawn(retention::run(runtime.clone(), first_new)).abort_handle());
+        lock(&runtime.loops).extend([
+            tokio::spawn(dispatcher::run(runtime.clone())),
+            tokio::spawn(scheduler::run(runtime.clone())),
+            tokio::spawn(retention::run(runtime.clone(), first_new)),
+        ]);
         Ok(runtime)
-    }
-
-    fn keep(&self, handle: AbortHandle) {
-        lock(&self.loops).push(handle);
     }
 
     /// Stops claiming, lets functions finish within the grace time, hands back those that do not, detaches
     /// from external attempts, and closes the store.
     pub(crate) async fn shutdown(&self) {
-        self.stop_loops();
+        // They hold the store, and its file is to be free for the next engine.
+        for gone in self.stop_loops() {
+            let _ = gone.await;
+        }
         self.detach.send_replace(true);
         let grace = self.clock.sleep(self.config.shutdown_grace_ms);
         tokio::select! {
@@ -120,16 +121,16 @@ impl Runtime {
 
     /// Ends as a crash would: nothing is finished, nothing more is written.
     pub(crate) fn abandon(&self) {
-        self.stop_loops();
+        drop(self.stop_loops());
         self.hub.attempts.abort_all();
         self.store.abandon();
         self.hub.close();
     }
 
-    fn stop_loops(&self) {
-        for handle in lock(&self.loops).drain(..) {
-            handle.abort();
-        }
+    fn stop_loops(&self) -> Vec<JoinHandle<()>> {
+        let loops = std::mem::take(&mut *lock(&self.loops));
+        loops.iter().for_each(JoinHandle::abort);
+        loops
     }
 }
 

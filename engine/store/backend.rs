@@ -1,11 +1,12 @@
 //! What is below the store: a file that counts what is done to it, or a disk that a test makes.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
@@ -48,17 +49,26 @@ impl Meter {
     }
 }
 
-/// A backend for redb that counts.
+/// A backend for redb that counts, and that writes nothing more after the first failure: redb may try a write
+/// again, and then nobody would hear of it.
 #[derive(Debug)]
 pub(super) struct Metered<B> {
     inner: B,
     meter: Arc<Meter>,
+    failure: OnceLock<String>,
 }
 
 impl<B> Metered<B> {
     pub(super) fn new(inner: B) -> (Self, Arc<Meter>) {
         let meter = Arc::new(Meter::default());
-        (Metered { inner, meter: meter.clone() }, meter)
+        (Metered { inner, meter: meter.clone(), failure: OnceLock::new() }, meter)
+    }
+
+    fn unless_failed(&self, change: impl FnOnce(&B) -> io::Result<()>) -> io::Result<()> {
+        if let Some(failure) = self.failure.get() {
+            return Err(io::Error::other(format!("nothing is written after a failure: {failure}")));
+        }
+        change(&self.inner).inspect_err(|error| drop(self.failure.set(error.to_string())))
     }
 }
 
@@ -72,17 +82,17 @@ impl<B: StorageBackend> StorageBackend for Metered<B> {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
+        self.unless_failed(|inner| inner.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
         self.meter.syncs.fetch_add(1, Ordering::Relaxed);
-        self.inner.sync_data()
+        self.unless_failed(StorageBackend::sync_data)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.meter.written_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
-        self.inner.write(offset, data)
+        self.unless_failed(|inner| inner.write(offset, data))
     }
 
     fn close(&self) -> io::Result<()> {
@@ -116,6 +126,35 @@ impl StorageBackend for OnDisk {
     }
 }
 
+/// An owner that was killed while it started a process leaves the lock to that one until it has become another
+/// program: so long a file in use is looked at again.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+const LOCK_LOOK: Duration = Duration::from_millis(5);
+
+/// The first bytes of a file that redb has made; it writes them last, after a sync.
+const MAGIC_BYTES: usize = 9;
+/// Until then there is nothing but zeros behind this many bytes.
+const HEAD_BYTES: usize = 4_096;
+/// More than redb grows a new file to before it writes anything.
+const NEW_FILE_BYTES: u64 = 8 << 20;
+
+/// Empties a file whose making was cut short: redb would refuse it, and nothing was ever stored in it. A file
+/// with anything in it but the head of a new one is left alone.
+pub(super) fn clear_unfinished(backend: &impl StorageBackend) -> io::Result<()> {
+    let len = backend.len()?;
+    if len == 0 || len > NEW_FILE_BYTES {
+        return Ok(());
+    }
+    let mut head = vec![0; HEAD_BYTES.min(len as usize)];
+    backend.read(0, &mut head)?;
+    if head.iter().take(MAGIC_BYTES).any(|byte| *byte != 0) {
+        return Ok(());
+    }
+    let mut rest = vec![0; len as usize - head.len()];
+    backend.read(head.len() as u64, &mut rest)?;
+    if rest.iter().all(|byte| *byte == 0) { backend.set_len(0) } else { Ok(()) }
+}
+
 /// Opens or makes the file of the store, readable by its owner only, and locks it against other processes
 /// for as long as this process lives.
 pub(super) fn open_file(path: &Path) -> Result<FileBackend, Error> {
@@ -123,10 +162,14 @@ pub(super) fn open_file(path: &Path) -> Result<FileBackend, Error> {
     let mut options = File::options();
     let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(|error| Error::io(path.display(), &error))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => return Err(Error::InUse(path.to_owned())),
-        Err(std::fs::TryLockError::Error(error)) => return Err(Error::io(path.display(), &error)),
+    let since = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_LOOK),
+            Err(TryLockError::WouldBlock) => return Err(Error::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(Error::io(path.display(), &error)),
+        }
     }
     FileBackend::new(file).map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse(path.to_owned()),

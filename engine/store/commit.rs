@@ -9,10 +9,10 @@ use super::index::Index;
 use super::tables::{
     BY_NAME, BY_STATE, DONE, EVENT, IDEMPOTENCY, KIND_CONFIG, KIND_PROJECT, LIVE, META, NAME, OUTPUT, SPEC, meta,
 };
-use super::{lock, records, storage};
+use super::{Stored, lock, records, storage};
 use crate::error::Error;
 use crate::job::spec::DEFAULT_NAME;
-use crate::job::{Job, JobId, Seq, State};
+use crate::job::{Job, JobId, Seq, State, Status};
 
 /// What the writer knows beside the index: the numbers of names.
 #[derive(Debug, Default)]
@@ -174,8 +174,18 @@ impl<'t, 's> Group<'t, 's> {
             return Ok(Err(Refusal::Error(Error::Conflict(text.into()))));
         };
         let mut ids = Vec::with_capacity(known.len());
-        for at in 0..submission.rows.len() as u64 {
-            ids.push(Some(self.id_of(base + at)?));
+        for (row, seq) in submission.rows.iter().zip(*base..) {
+            let spec = self.spec.open(self.txn)?.get(seq).map_err(storage)?;
+            let stored = spec.map(|spec| records::decode_job(seq, spec.value(), Status::default())).transpose()?;
+            // What has no key is known by where it stands and by what was asked for.
+            let Some(Stored { job, .. }) = stored.filter(|Stored { job, .. }| {
+                job.chain.is_some_and(|chain| chain.seq() == *base) && job.spec == row.job.spec
+            }) else {
+                let text = "a job of this submission was accepted before as part of another one, or of one that is \
+                            partly forgotten";
+                return Ok(Err(Refusal::Error(Error::Conflict(text.into()))));
+            };
+            ids.push(Some(job.id));
         }
         Ok(Ok(ids))
     }

@@ -35,6 +35,12 @@ fn options_aad(seq: Seq) -> Vec<u8> {
 
 const DIGEST_AAD: &[u8] = b"meta/digest_secret";
 
+/// Whether something in the store is sealed already.
+pub(super) fn needs_key(db: &Database) -> Result<bool, Error> {
+    let read = db.begin_read().map_err(storage)?;
+    Ok(read.open_table(META).map_err(storage)?.get(meta::DIGEST_SECRET).map_err(storage)?.is_some())
+}
+
 /// Opens the secret of the idempotency digests, making it in a new store. It proves that the key is right.
 pub(super) fn digest_secret(db: &Database, keyring: &Keyring, entropy: &Entropy) -> Result<[u8; 32], Error> {
     let read = db.begin_read().map_err(storage)?;

@@ -1,11 +1,13 @@
 //! Opening: lock, check, build the index, start the writer.
 
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableError};
 
-use super::backend::{Disk, Meter, Metered, OnDisk, open_file};
+use super::backend::{Disk, Meter, Metered, OnDisk, clear_unfinished, open_file};
 use super::commit::{Names, read_u64};
 use super::group::Listener;
 use super::index::Index;
@@ -58,13 +60,22 @@ impl Store {
     /// [`Error::InUse`], [`Error::Unusable`] (newer format, damage), [`Error::Key`] (missing or wrong key),
     /// [`Error::Storage`].
     pub(crate) fn open(options: StoreOptions, listener: Arc<dyn Listener>) -> Result<Store, Error> {
+        let path = options.path.clone();
+        // redb trusts the pages of a file that was closed well, and panics where they hold something else.
+        let opened = catch_unwind(AssertUnwindSafe(|| Store::open_trusting(options, listener)));
+        opened.unwrap_or_else(|_| {
+            let path = path.display();
+            Err(Error::Unusable(format!("{path} is damaged: put a copy of it back, or begin a new store elsewhere")))
+        })
+    }
+
+    fn open_trusting(options: StoreOptions, listener: Arc<dyn Listener>) -> Result<Store, Error> {
         let (db, meter) = match &options.disk {
             Some(disk) => build(&options, Metered::new(OnDisk(disk.clone())))?,
             None => build(&options, Metered::new(open_file(&options.path)?))?,
         };
-        let keyring = Keyring::load_or_create(&options.key_path, options.key_text.as_deref());
-        let keyring = keyring.map_err(|error| Error::Key(error.to_string()))?;
         prepare(&db)?;
+        let keyring = load_keys(&db, &options)?;
         let digest_secret = keys::digest_secret(&db, &keyring, &options.entropy)?;
         let (index, next, names) = load(&db, options.ageing_ms)?;
         let index = Arc::new(Mutex::new(index));
@@ -72,7 +83,12 @@ impl Store {
         let thread = {
             let writer = writer.clone();
             let thread = std::thread::Builder::new().name("windlass-writer".into());
-            thread.spawn(move || writer.run()).map_err(|error| Error::io("the writer thread", &error))?
+            let run = move || {
+                if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
+                    writer.fail(Vec::new(), &Error::Storage("the store is damaged".into()));
+                }
+            };
+            thread.spawn(run).map_err(|error| Error::io("the writer thread", &error))?
         };
         let key_source = match &options.key_text {
             Some(_) => KeySource::Text,
@@ -121,14 +137,32 @@ fn build<B: StorageBackend>(
     options: &StoreOptions,
     (backend, meter): (Metered<B>, Arc<Meter>),
 ) -> Result<(Database, Arc<Meter>), Error> {
+    clear_unfinished(&backend).map_err(|error| Error::io(options.path.display(), &error))?;
     let mut builder = Database::builder();
     builder.set_cache_size(options.cache_bytes);
     let db = builder.create_with_backend(backend).map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse(options.path.clone()),
-        redb::DatabaseError::Storage(redb::StorageError::Io(error)) => Error::io(options.path.display(), &error),
+        // What the file holds is not an error of the disk.
+        redb::DatabaseError::Storage(redb::StorageError::Io(error)) if error.kind() != ErrorKind::InvalidData => {
+            Error::io(options.path.display(), &error)
+        }
         error => Error::Unusable(format!("{} is no store of windlass, or is damaged: {error}", options.path.display())),
     })?;
     Ok((db, meter))
+}
+
+/// The keys. A fresh one is made for a new store only: it would open nothing of another one.
+fn load_keys(db: &Database, options: &StoreOptions) -> Result<Keyring, Error> {
+    let path = &options.key_path;
+    if options.key_text.is_none() && !path.exists() && keys::needs_key(db)? {
+        return Err(Error::Key(format!(
+            "the key file {} is missing and the store is sealed with a key that was in it: put the file back, or give \
+             its text in the environment",
+            path.display()
+        )));
+    }
+    let keyring = Keyring::load_or_create(path, options.key_text.as_deref());
+    keyring.map_err(|error| Error::Key(error.to_string()))
 }
 
 /// Checks the format and, in a new file, makes the tables.

@@ -312,7 +312,7 @@ impl Writer {
     }
 
     /// Fail-stop: everybody gets an error, now and from now on.
-    fn fail(&self, group: Vec<Envelope>, error: &Error) {
+    pub(super) fn fail(&self, group: Vec<Envelope>, error: &Error) {
         let text = match error {
             Error::Storage(text) => text.clone(),
             other => other.to_string(),

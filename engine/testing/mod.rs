@@ -33,6 +33,7 @@ mod crash_disk;
 mod fake;
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crash_disk::{CrashDisk, Fault, Image, Loss, Operation};
@@ -80,21 +81,31 @@ impl TestEngine {
         seed: u64,
         setup: impl Fn(Builder) -> Builder + Send + Sync + 'static,
     ) -> Result<TestEngine, Error> {
-        let entropy = Entropy::seeded(seed);
-        let mut test = TestEngine {
-            engine: None,
-            dir: ScratchDir::new()?,
-            disk: Arc::new(CrashDisk::new()),
-            clock: Clock::manual(START),
-            entropy,
-            setup: Arc::new(setup),
+        let life = Life { dir: None, disk: Arc::new(CrashDisk::new()), clock: Clock::manual(START), seed };
+        TestEngine::open_as(life, setup).await
+    }
+
+    /// Goes on with what an earlier life has left, on another disk or in another directory where need be.
+    ///
+    /// # Errors
+    /// As [`Builder::open`].
+    pub async fn open_as(
+        life: Life,
+        setup: impl Fn(Builder) -> Builder + Send + Sync + 'static,
+    ) -> Result<TestEngine, Error> {
+        let Life { dir, disk, clock, seed } = life;
+        let dir = match dir {
+            Some(path) => ScratchDir { path, kept: true },
+            None => ScratchDir::new()?,
         };
+        let entropy = Entropy::seeded(seed);
+        let mut test = TestEngine { engine: None, dir, disk, clock, entropy, setup: Arc::new(setup) };
         test.start().await?;
         Ok(test)
     }
 
     async fn start(&mut self) -> Result<(), Error> {
-        let builder = Engine::builder(&self.dir.0).clock(self.clock.clone()).entropy(self.entropy.clone());
+        let builder = Engine::builder(&self.dir.path).clock(self.clock.clone()).entropy(self.entropy.clone());
         let builder = (self.setup)(builder.disk(self.disk.clone()));
         self.engine = Some(builder.open().await?);
         Ok(())
@@ -181,21 +192,39 @@ impl Deref for TestEngine {
     }
 }
 
-/// A directory that goes with the test.
-struct ScratchDir(std::path::PathBuf);
+/// What a [`TestEngine`] lives on.
+#[derive(Debug)]
+pub struct Life {
+    /// The directory of the store, which stays; `None`: one that goes with the engine.
+    pub dir: Option<PathBuf>,
+    /// The disk under the store.
+    pub disk: Arc<CrashDisk>,
+    /// The clock, a [`Clock::manual`] one.
+    pub clock: Clock,
+    /// For ids, jitter and what a crash loses.
+    pub seed: u64,
+}
+
+/// A directory that goes with the test, unless it is the test's own.
+struct ScratchDir {
+    path: PathBuf,
+    kept: bool,
+}
 
 impl ScratchDir {
     fn new() -> Result<ScratchDir, Error> {
         let name = Entropy::system().map_err(|error| Error::Key(error.to_string()))?.next_u64();
         let dir = std::env::temp_dir().join(format!("windlass-test-{name:016x}"));
         std::fs::create_dir_all(&dir).map_err(|error| Error::io(dir.display(), &error))?;
-        Ok(ScratchDir(dir))
+        Ok(ScratchDir { path: dir, kept: false })
     }
 }
 
 impl Drop for ScratchDir {
     fn drop(&mut self) {
         // Nothing to be done about a directory that cannot be removed.
-        let _ = std::fs::remove_dir_all(&self.0);
+        if !self.kept {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
     }
 }
