@@ -61,9 +61,9 @@ impl Rig {
     }
 
     pub(crate) fn supervisor_pid(&self) -> i32 {
-        let started = fs::read(self.path("run/started.json")).unwrap();
-        let started: serde_json::Value = serde_json::from_slice(&started).unwrap();
-        i32::try_from(started["supervisor"]["pid"].as_i64().unwrap()).unwrap()
+        let claim = fs::read_to_string(self.path("run/lock")).unwrap();
+        let owner: serde_json::Value = serde_json::from_str(claim.lines().next().unwrap()).unwrap();
+        i32::try_from(owner["supervisor"]["pid"].as_i64().unwrap()).unwrap()
     }
 }
 
@@ -78,7 +78,6 @@ pub(crate) fn order_in(dir: PathBuf, program: &str, args: &[&str]) -> LaunchOrde
         secrets: Vec::new(),
         log_limits: LogLimits { head_bytes: 1 << 20, tail_bytes: 1 << 20 },
         limits: ProcessLimits::default(),
-        grace_ms: 10_000,
     }
 }
 

@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 
 use super::ProcessError;
-use super::record::ExitRecord;
+use super::leftovers::Owner;
+use super::record::{ExitRecord, Started};
 use super::run_dir::RunDir;
 use super::running::RunningProcess;
 
@@ -44,9 +45,16 @@ pub fn remove(run_dir: &Path) -> Result<(), ProcessError> {
     if read_exit(&run)?.is_none() && is_locked(&run)? == Some(true) && read_exit(&run)?.is_none() {
         return Err(ProcessError::StillRunning { run_dir: run_dir.to_owned() });
     }
-    match fs::remove_dir_all(run_dir) {
+    // The claim goes first: without it and its record a run is not there, with it and without its record it would be lost.
+    absent_is_fine(fs::remove_file(run.lock_path()))
+        .and_then(|()| absent_is_fine(fs::remove_dir_all(run_dir)))
+        .map_err(ProcessError::io("remove", run_dir))
+}
+
+fn absent_is_fine(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(ProcessError::io("remove", run_dir)),
+        removed => removed,
     }
 }
 
@@ -55,8 +63,7 @@ pub(super) fn after_end(run_dir: &RunDir) -> Result<Option<ExitRecord>, ProcessE
     if let Some(record) = read_exit(run_dir)? {
         return Ok(Some(record));
     }
-    let owner = run_dir.read_owner().map_err(ProcessError::io("read", &run_dir.lock_path()))?;
-    if let Some(owner) = owner {
+    if let Some((owner, _)) = read_claim(run_dir)? {
         owner.kill_leftovers().map_err(ProcessError::io("kill what is left of", run_dir.path()))?;
     }
     Ok(None)
@@ -76,11 +83,21 @@ fn look(run_dir: &RunDir) -> Result<Option<Attached>, ProcessError> {
 }
 
 fn find_running(run_dir: &RunDir) -> Result<Option<RunningProcess>, ProcessError> {
-    let owner = run_dir.read_owner().map_err(ProcessError::io("read", &run_dir.lock_path()))?;
-    let Some(owner) = owner else { return Ok(None) };
-    let handle = owner.supervisor.open().map_err(ProcessError::io("reach the supervisor of", run_dir.path()))?;
-    let started = run_dir.read_started().map_err(ProcessError::io("read the start of", run_dir.path()))?;
-    Ok(handle.map(|handle| RunningProcess::attached(run_dir.clone(), started.map(|started| started.job), handle)))
+    let watch = match run_dir.watch() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        watch => watch.map_err(ProcessError::io("watch", run_dir.path()))?,
+    };
+    if read_exit(run_dir)?.is_some() {
+        return Ok(None);
+    }
+    let Some((owner, started)) = read_claim(run_dir)? else { return Ok(None) };
+    let process = owner.supervisor.open().map_err(ProcessError::io("reach the supervisor of", run_dir.path()))?;
+    let job = started.map(|started| started.job);
+    Ok(process.map(|process| RunningProcess::attached(run_dir.clone(), job, process, watch)))
+}
+
+fn read_claim(run_dir: &RunDir) -> Result<Option<(Owner, Option<Started>)>, ProcessError> {
+    run_dir.read_claim().map_err(ProcessError::io("read", &run_dir.lock_path()))
 }
 
 fn read_exit(run_dir: &RunDir) -> Result<Option<ExitRecord>, ProcessError> {

@@ -45,7 +45,6 @@ impl ProcessExecutor {
             secrets: order.options.secrets().map(str::to_owned).collect(),
             log_limits: self.log_limits,
             limits: task.limits,
-            grace_ms: order.stop_grace_ms,
             work_dir,
         })
     }

@@ -22,9 +22,11 @@ mod launch;
 mod leftovers;
 mod limits;
 mod order;
+mod pool;
 mod record;
 mod run_dir;
 mod running;
+mod supervision;
 mod supervisor;
 
 pub use crate::job::ProcessLimits;

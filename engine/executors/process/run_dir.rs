@@ -14,6 +14,13 @@ use serde::{Deserialize, Serialize};
 use super::leftovers::Owner;
 use super::record::{ExitRecord, Started};
 
+/// A run that this process supervises: holds the lock.
+#[derive(Debug)]
+pub(super) struct Claim {
+    lock: File,
+    pub(super) run_dir: RunDir,
+}
+
 /// How a stop is to be done.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StopOrder {
@@ -39,13 +46,13 @@ impl RunDir {
 
     /// Claims the run for `owner`: `None` when it was claimed before. The file appears under its name written and locked,
     /// so nobody ever sees a claim without its owner, and a second claim fails whatever became of the first.
-    pub(super) fn claim(&self, owner: &Owner) -> io::Result<Option<File>> {
+    pub(super) fn claim(&self, owner: &Owner) -> io::Result<Option<Claim>> {
         let unclaimed = self.0.join(format!("lock.{}", owner.supervisor.pid));
-        let mut file = File::create(&unclaimed)?;
-        file.write_all(&serde_json::to_vec(owner)?)?;
-        file.try_lock()?;
+        let mut lock = File::create(&unclaimed)?;
+        lock.write_all(&to_line(owner)?)?;
+        lock.try_lock()?;
         match renameat_with(CWD, &unclaimed, CWD, self.lock_path(), RenameFlags::NOREPLACE) {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => Ok(Some(Claim { lock, run_dir: self.clone() })),
             Err(error) => {
                 fs::remove_file(&unclaimed)?;
                 if error == Errno::EXIST { Ok(None) } else { Err(error.into()) }
@@ -53,16 +60,24 @@ impl RunDir {
         }
     }
 
-    pub(super) fn read_owner(&self) -> io::Result<Option<Owner>> {
-        read_json(&self.lock_path())
+    /// Who claimed the run, and which process it is if that was written down; `None` when there is no claim.
+    pub(super) fn read_claim(&self) -> io::Result<Option<(Owner, Option<Started>)>> {
+        let text = match fs::read_to_string(self.lock_path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text?,
+        };
+        let (owner, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        // Just being written, or cut short by a full disk.
+        let started = rest.split_once('\n').and_then(|(line, _)| serde_json::from_str(line).ok());
+        Ok(Some((serde_json::from_str(owner)?, started)))
     }
 
-    pub(super) fn read_started(&self) -> io::Result<Option<Started>> {
-        read_json(&self.0.join("started.json"))
-    }
-
-    pub(super) fn write_started(&self, started: &Started) -> io::Result<()> {
-        self.write_json("started.json", started)
+    /// Has the supervisor of this run end with it, instead of taking another run, for as long as the result lives. Who
+    /// waits for the process to end needs that. Of use only if the run is seen not to have ended after this.
+    pub(super) fn watch(&self) -> io::Result<File> {
+        let dir = File::open(&self.0)?;
+        dir.lock_shared()?;
+        Ok(dir)
     }
 
     pub(super) fn read_exit(&self) -> io::Result<Option<ExitRecord>> {
@@ -89,6 +104,30 @@ impl RunDir {
         fs::write(&unfinished, serde_json::to_vec(value)?)?;
         fs::rename(&unfinished, self.0.join(name))
     }
+}
+
+impl Claim {
+    /// Adds which process the job is.
+    pub(super) fn write_started(&self, started: &Started) -> io::Result<()> {
+        (&self.lock).write_all(&to_line(started)?)
+    }
+
+    /// Lets go of the run, whose record is in place. Whether nobody waits for this process to end.
+    pub(super) fn release(self) -> io::Result<bool> {
+        self.lock.unlock()?;
+        match File::open(self.run_dir.path()) {
+            // Whoever reads the record before this lock sees that the run has ended, and does not wait.
+            Ok(dir) => Ok(dir.try_lock().is_ok()),
+            // Removed by an engine that has read the record: a waiter reads it before it is removed.
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn to_line(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// `None` when there is no such file.
