@@ -1,8 +1,10 @@
 //! The `process` executor: the contract of executors over supervised processes.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Attached, ExitOutcome, ExitRecord, LaunchOrder, ProcessError, Supervisor, attach, remove};
+use super::{Attached, ExitOutcome, ExitRecord, LaunchOrder, ProcessError, RunningProcess, Supervisor, attach, remove};
 use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::executors::{AttemptName, AttemptOrder, BoxFuture, ContactError, Executor, StartError};
@@ -14,13 +16,46 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// Runs jobs as processes of this machine.
 pub(crate) struct ProcessExecutor {
-    pub(crate) supervisor: Supervisor,
-    pub(crate) layout: Layout,
-    pub(crate) log_limits: LogLimits,
-    pub(crate) keep_work: KeepWork,
+    supervisor: Supervisor,
+    layout: Layout,
+    log_limits: LogLimits,
+    keep_work: KeepWork,
+    /// What was launched in this life of the engine and is not known to be over. The rest is found by its directory.
+    launched: Mutex<HashMap<AttemptName, Arc<RunningProcess>>>,
 }
 
 impl ProcessExecutor {
+    pub(crate) fn new(supervisor: Supervisor, layout: Layout, log_limits: LogLimits, keep_work: KeepWork) -> Self {
+        Self { supervisor, layout, log_limits, keep_work, launched: Mutex::default() }
+    }
+
+    /// The data is valid after every step, so a panic elsewhere does not poison it.
+    fn launched(&self) -> MutexGuard<'_, HashMap<AttemptName, Arc<RunningProcess>>> {
+        self.launched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attach(&self, attempt: AttemptName) -> Result<Found, ContactError> {
+        if let Some(running) = self.launched().get(&attempt) {
+            return Ok(Found::Running(running.clone()));
+        }
+        Ok(match attach(&self.run_dir(attempt)).map_err(contact)? {
+            Attached::Running(running) => Found::Running(Arc::new(running)),
+            Attached::Ended(record) => Found::Over(outcome_of(&record)),
+            Attached::Lost => Found::Over(Outcome::Interrupted),
+            Attached::NeverStarted => Found::Nothing,
+        })
+    }
+
+    /// Whether the attempt was started; when it was not it never will be.
+    fn was_started(&self, attempt: AttemptName) -> Result<bool, ContactError> {
+        if !matches!(self.attach(attempt)?, Found::Nothing) {
+            return Ok(true);
+        }
+        // A supervisor that is just about to claim the directory fails once it is gone.
+        remove(&self.run_dir(attempt)).map_err(contact)?;
+        Ok(false)
+    }
+
     fn run_dir(&self, name: AttemptName) -> PathBuf {
         self.layout.run(name.job, name.attempt)
     }
@@ -48,6 +83,13 @@ impl ProcessExecutor {
             work_dir,
         })
     }
+}
+
+/// What there is of an attempt.
+enum Found {
+    Running(Arc<RunningProcess>),
+    Over(Outcome),
+    Nothing,
 }
 
 /// The whole environment of a job: the documented minimum, its options over that, the system's own on top.
@@ -88,9 +130,15 @@ impl Executor for ProcessExecutor {
             let launch = self.launch_order(order)?;
             match self.supervisor.launch(&launch).await {
                 // A program that could not be started has ended: its end tells why.
-                Ok(_running) => Ok(RunHandle(Vec::new())),
-                Err(error) => Err(StartError { message: error.to_string(), permanent: false }),
+                Ok(running) => drop(self.launched().insert(order.name, Arc::new(running))),
+                Err(error) => {
+                    // It may have come further than we heard. Where that cannot be told either, the wait for it will.
+                    if let Ok(false) = self.was_started(order.name) {
+                        return Err(StartError { message: error.to_string(), permanent: false });
+                    }
+                }
             }
+            Ok(RunHandle(Vec::new()))
         })
     }
 
@@ -99,16 +147,7 @@ impl Executor for ProcessExecutor {
         attempt: AttemptName,
         _handle: Option<&'a RunHandle>,
     ) -> BoxFuture<'a, Result<Option<RunHandle>, ContactError>> {
-        Box::pin(async move {
-            match attach(&self.run_dir(attempt)).map_err(contact)? {
-                Attached::Running(_) | Attached::Ended(_) | Attached::Lost => Ok(Some(RunHandle(Vec::new()))),
-                Attached::NeverStarted => {
-                    // A supervisor that is just about to claim the directory fails once it is gone.
-                    remove(&self.run_dir(attempt)).map_err(contact)?;
-                    Ok(None)
-                }
-            }
-        })
+        Box::pin(async move { Ok(self.was_started(attempt)?.then(|| RunHandle(Vec::new()))) })
     }
 
     fn wait<'a>(
@@ -117,14 +156,18 @@ impl Executor for ProcessExecutor {
         _handle: &'a RunHandle,
     ) -> BoxFuture<'a, Result<Outcome, ContactError>> {
         Box::pin(async move {
-            match attach(&self.run_dir(attempt)).map_err(contact)? {
-                Attached::Running(running) => match running.wait().await {
-                    Ok(record) => Ok(outcome_of(&record)),
-                    Err(ProcessError::Lost { .. }) => Ok(Outcome::Interrupted),
-                    Err(error) => Err(contact(error)),
-                },
-                Attached::Ended(record) => Ok(outcome_of(&record)),
-                Attached::NeverStarted | Attached::Lost => Ok(Outcome::Interrupted),
+            let running = match self.attach(attempt)? {
+                Found::Running(running) => running,
+                Found::Over(outcome) => return Ok(outcome),
+                Found::Nothing => return Ok(Outcome::Interrupted),
+            };
+            let ended = running.wait().await;
+            // The directory tells the same from now on.
+            self.launched().remove(&attempt);
+            match ended {
+                Ok(record) => Ok(outcome_of(&record)),
+                Err(ProcessError::Lost { .. }) => Ok(Outcome::Interrupted),
+                Err(error) => Err(contact(error)),
             }
         })
     }
@@ -136,9 +179,9 @@ impl Executor for ProcessExecutor {
         grace_ms: u64,
     ) -> BoxFuture<'a, Result<(), ContactError>> {
         Box::pin(async move {
-            match attach(&self.run_dir(attempt)).map_err(contact)? {
-                Attached::Running(running) => running.stop(grace_ms).map_err(contact),
-                _ => Ok(()),
+            match self.attach(attempt)? {
+                Found::Running(running) => running.stop(grace_ms).map_err(contact),
+                Found::Over(_) | Found::Nothing => Ok(()),
             }
         })
     }
