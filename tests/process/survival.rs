@@ -32,7 +32,7 @@ async fn a_launcher_killed_half_way_loses_nothing() {
     let rig = Rig::new();
     let mut launcher = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "survival::launcher", "--ignored"])
-        .env(LAUNCH_DIR, rig.dir.path())
+        .env(LAUNCH_DIR, rig.path(""))
         .stdout(Stdio::null())
         .process_group(0)
         .spawn()
