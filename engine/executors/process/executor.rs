@@ -8,7 +8,7 @@ use super::{Attached, ExitOutcome, ExitRecord, LaunchOrder, ProcessError, Runnin
 use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::executors::{AttemptName, AttemptOrder, BoxFuture, ContactError, Executor, StartError};
-use crate::files::{Layout, LogLimits, create_work_tree, remove_tree};
+use crate::files::{Layout, LogLimits, create_work_tree};
 use crate::job::{Outcome, RunHandle, RunOptions, Task};
 
 /// Where programs are looked up when the job does not set `PATH`.
@@ -57,7 +57,7 @@ impl ProcessExecutor {
     }
 
     fn run_dir(&self, name: AttemptName) -> PathBuf {
-        self.layout.run(name.job, name.attempt)
+        self.layout.of_attempt(name.job, name.attempt)
     }
 
     fn launch_order(&self, order: &AttemptOrder) -> Result<LaunchOrder, StartError> {
@@ -188,7 +188,6 @@ impl Executor for ProcessExecutor {
 
     fn remove(&self, attempt: AttemptName, succeeded: bool) -> BoxFuture<'_, Result<(), ContactError>> {
         Box::pin(async move {
-            remove(&self.run_dir(attempt)).map_err(contact)?;
             let keep = match self.keep_work {
                 KeepWork::All => true,
                 KeepWork::Failed => !succeeded,
@@ -197,8 +196,11 @@ impl Executor for ProcessExecutor {
             if keep {
                 return Ok(());
             }
-            let removed = remove_tree(&self.layout.of_attempt(attempt.job, attempt.attempt));
-            removed.map_err(|error| ContactError { message: format!("the work tree stays: {error}") })
+            let run_dir = self.run_dir(attempt);
+            remove(&run_dir).map_err(contact)?;
+            // Stays while there are other attempts, or a directory of the chain.
+            let _ = run_dir.parent().map(std::fs::remove_dir);
+            Ok(())
         })
     }
 }

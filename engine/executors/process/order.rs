@@ -17,6 +17,9 @@ use crate::job::ProcessLimits;
 /// The environment alone may be megabytes; more than this is no order.
 const MAX_ORDER_BYTES: u32 = 256 * 1024 * 1024;
 
+/// Read at once; nearly every order is shorter.
+const FIRST_READ_BYTES: u32 = 64 * 1024;
+
 /// What to run, and how.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct LaunchOrder {
@@ -77,7 +80,8 @@ impl<R: AsyncRead + Unpin> Orders<R> {
         if len > MAX_ORDER_BYTES {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let mut json = Vec::new();
+        // No more than that on the word of four bytes.
+        let mut json = Vec::with_capacity(len.min(FIRST_READ_BYTES) as usize);
         (&mut self.pipe).take(u64::from(len)).read_to_end(&mut json).await?;
         if json.len() < len as usize {
             return Err(io::ErrorKind::UnexpectedEof.into());

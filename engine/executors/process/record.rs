@@ -51,7 +51,15 @@ pub enum ExitOutcome {
     },
 }
 
-/// The second line of `lock`.
+/// A line of the file `lock` after the first one, which names the owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Entry {
+    Started(Started),
+    Ended(ExitRecord),
+}
+
+/// The job runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Started {
     /// The job: the leader of its own process group.

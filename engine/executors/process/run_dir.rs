@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,13 +13,22 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::leftovers::Owner;
-use super::record::{ExitRecord, Started};
+use super::record::{Entry, ExitRecord, Started};
 
 /// A run that this process supervises: holds the lock.
 #[derive(Debug)]
 pub(super) struct Claim {
     lock: File,
-    pub(super) run_dir: RunDir,
+    len: u64,
+    run_dir: RunDir,
+}
+
+/// What the file `lock` tells.
+#[derive(Debug)]
+pub(super) struct RunRecord {
+    pub(super) owner: Owner,
+    pub(super) started: Option<Started>,
+    pub(super) ended: Option<ExitRecord>,
 }
 
 /// How a stop is to be done.
@@ -49,10 +59,11 @@ impl RunDir {
     pub(super) fn claim(&self, owner: &Owner) -> io::Result<Option<Claim>> {
         let unclaimed = self.0.join(format!("lock.{}", owner.supervisor.pid));
         let mut lock = File::create(&unclaimed)?;
-        lock.write_all(&to_line(owner)?)?;
+        let line = to_line(owner)?;
+        lock.write_all(&line)?;
         lock.try_lock()?;
         match renameat_with(CWD, &unclaimed, CWD, self.lock_path(), RenameFlags::NOREPLACE) {
-            Ok(()) => Ok(Some(Claim { lock, run_dir: self.clone() })),
+            Ok(()) => Ok(Some(Claim { lock, len: line.len() as u64, run_dir: self.clone() })),
             Err(error) => {
                 fs::remove_file(&unclaimed)?;
                 if error == Errno::EXIST { Ok(None) } else { Err(error.into()) }
@@ -60,16 +71,23 @@ impl RunDir {
         }
     }
 
-    /// Who claimed the run, and which process it is if that was written down; `None` when there is no claim.
-    pub(super) fn read_claim(&self) -> io::Result<Option<(Owner, Option<Started>)>> {
-        let text = match fs::read_to_string(self.lock_path()) {
+    /// `None` when there is no claim.
+    pub(super) fn read(&self) -> io::Result<Option<RunRecord>> {
+        let bytes = match fs::read(self.lock_path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text?,
+            bytes => bytes?,
         };
-        let (owner, rest) = text.split_once('\n').unwrap_or((&text, ""));
-        // Just being written, or cut short by a full disk.
-        let started = rest.split_once('\n').and_then(|(line, _)| serde_json::from_str(line).ok());
-        Ok(Some((serde_json::from_str(owner)?, started)))
+        let text = String::from_utf8_lossy(&bytes);
+        let (owner, entries) = text.split_once('\n').unwrap_or((&text, ""));
+        let mut record = RunRecord { owner: serde_json::from_str(owner)?, started: None, ended: None };
+        // A line without its end is just being written.
+        for line in entries.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            match serde_json::from_str(line)? {
+                Entry::Started(started) => record.started = Some(started),
+                Entry::Ended(ended) => record.ended = Some(ended),
+            }
+        }
+        Ok(Some(record))
     }
 
     /// Has the supervisor of this run end with it, instead of taking another run, for as long as the result lives. Who
@@ -78,14 +96,6 @@ impl RunDir {
         let dir = File::open(&self.0)?;
         dir.lock_shared()?;
         Ok(dir)
-    }
-
-    pub(super) fn read_exit(&self) -> io::Result<Option<ExitRecord>> {
-        read_json(&self.0.join("exit.json"))
-    }
-
-    pub(super) fn write_exit(&self, record: &ExitRecord) -> io::Result<()> {
-        self.write_json("exit.json", record)
     }
 
     pub(super) fn read_stop(&self) -> io::Result<Option<StopOrder>> {
@@ -107,20 +117,27 @@ impl RunDir {
 }
 
 impl Claim {
-    /// Adds which process the job is.
-    pub(super) fn write_started(&self, started: &Started) -> io::Result<()> {
-        (&self.lock).write_all(&to_line(started)?)
+    /// Adds a line. One that does not fit on the disk leaves nothing behind.
+    pub(super) fn write(&mut self, entry: &Entry) -> io::Result<()> {
+        let line = to_line(entry)?;
+        if let Err(error) = self.lock.write_all_at(&line, self.len) {
+            let _ = self.lock.set_len(self.len);
+            return Err(error);
+        }
+        self.len += line.len() as u64;
+        Ok(())
     }
 
-    /// Lets go of the run, whose record is in place. Whether nobody waits for this process to end.
+    /// Whether the run was removed, by an engine that had our report of the end.
+    pub(super) fn is_removed(&self) -> bool {
+        self.lock.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
+    /// Lets go of the run, whose end is written down. Whether nobody waits for this process to end.
     pub(super) fn release(self) -> io::Result<bool> {
         self.lock.unlock()?;
-        match File::open(self.run_dir.path()) {
-            // Whoever reads the record before this lock sees that the run has ended, and does not wait.
-            Ok(dir) => Ok(dir.try_lock().is_ok()),
-            // Removed by an engine that has read the record: a waiter reads it before it is removed.
-            Err(error) => Err(error),
-        }
+        // Who gets to watch later than this sees that the run has ended, and does not wait.
+        Ok(File::open(self.run_dir.path())?.try_lock().is_ok())
     }
 }
 

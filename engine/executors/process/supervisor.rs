@@ -12,7 +12,7 @@ use super::leftovers::{Owner, ProcessIdentity, ProcessStat};
 use super::limits::{LIMIT_ARG, run_limited};
 use super::order::{LaunchOrder, Orders};
 use super::pool::IDLE_TIME;
-use super::record::{ExitOutcome, ExitRecord, Report, Started};
+use super::record::{Entry, ExitOutcome, ExitRecord, Report, Started};
 use super::run_dir::{Claim, RunDir};
 use super::supervision::Supervision;
 
@@ -94,7 +94,7 @@ impl SupervisorProcess {
     /// Runs a job to its end. Whether this process is as good as new then, and nobody waits for its end.
     async fn run(&mut self, order: LaunchOrder) -> io::Result<bool> {
         let run_dir = RunDir::new(&order.run_dir);
-        let Some(claim) = run_dir.claim(&self.owner)? else {
+        let Some(mut claim) = run_dir.claim(&self.owner)? else {
             report(&Report::Busy);
             return Ok(true);
         };
@@ -110,7 +110,7 @@ impl SupervisorProcess {
                     // Nobody would watch it.
                     let _ = kill_process_group(leader, Signal::KILL);
                 })?;
-                announce(&claim, leader, started_ms);
+                announce(&mut claim, leader, started_ms);
                 let over = supervision.watch().await;
                 let is_clean = over.is_clean();
                 (over.into_record(started_ms, self.cpu.advance()), is_clean)
@@ -122,35 +122,32 @@ impl SupervisorProcess {
 }
 
 /// Says that the job runs, on disk and to the launcher.
-fn announce(claim: &Claim, leader: Pid, started_ms: u64) {
+fn announce(claim: &mut Claim, leader: Pid, started_ms: u64) {
     // The leader is not reaped yet, so its entry is there even if it has ended.
     let Ok(job) = ProcessIdentity::of(leader) else {
         return;
     };
     let started = Started { job, started_ms };
     // On a full disk the run goes on without it; the claim tells the same of the supervisor.
-    let _ = claim.write_started(&started);
+    let _ = claim.write(&Entry::Started(started.clone()));
     report(&Report::Started(started));
 }
 
 /// Writes the record and lets go of the run; on a full disk when there is room, but then the launcher is told first. Whether
 /// this process can take another run.
-async fn hand_in(claim: Claim, record: ExitRecord, is_clean: bool) -> bool {
-    let mut written = claim.run_dir.write_exit(&record);
-    if written.is_ok() {
+async fn hand_in(mut claim: Claim, record: ExitRecord, is_clean: bool) -> bool {
+    let entry = Entry::Ended(record.clone());
+    if claim.write(&entry).is_ok() {
         let reusable = claim.release().unwrap_or(false) && is_clean;
         report(&Report::Ended { record, reusable });
         return reusable;
     }
-    report(&Report::Ended { record: record.clone(), reusable: false });
+    report(&Report::Ended { record, reusable: false });
     for _ in 0..RECORD_TRIES {
-        match &written {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {}
-            // Not found: the run was removed by an engine that had our report.
-            _ => break,
-        }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        written = claim.run_dir.write_exit(&record);
+        if claim.is_removed() || claim.write(&entry).is_ok() {
+            break;
+        }
     }
     false
 }
