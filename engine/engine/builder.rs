@@ -143,7 +143,7 @@ impl Builder {
         make_directory(&layout)?;
         if let Some(supervisor) = supervisor {
             let (layout, log_limits, keep_work) = (layout.clone(), config.log_limits, config.keep_work);
-            let process = ProcessExecutor { supervisor, layout, log_limits, keep_work };
+            let process = ProcessExecutor::new(supervisor, layout, log_limits, keep_work);
             executors.insert("process".into(), Arc::new(process));
         }
         let hub = Arc::new(Hub::default());

@@ -14,8 +14,8 @@ const JOBS_OF_A_SHARD: u64 = 4_096;
 /// store.redb              the store itself
 /// key                     the keys that seal run options
 /// logs/SHARD/JOB/N        the log of attempt N
+/// work/SHARD/JOB/N        what the process supervisor of attempt N wrote down
 /// work/SHARD/JOB/N/work   the work tree of attempt N, the job's /work
-/// work/SHARD/JOB/N/run    what the process supervisor of attempt N wrote down
 /// work/SHARD/JOB/chain    the directory that the jobs of a chain share, under the first of them
 /// payloads/SHARD/JOB.in   an input that is too large for the store, JOB.out an output
 /// control.sock            where the process that holds the store listens
@@ -61,12 +61,7 @@ impl Layout {
         self.of_attempt(job, attempt).join("work")
     }
 
-    /// What an executor on this machine keeps about an attempt.
-    pub fn run(&self, job: JobId, attempt: u32) -> PathBuf {
-        self.of_attempt(job, attempt).join("run")
-    }
-
-    /// Everything of an attempt but its log.
+    /// Everything of an attempt but its log: what an executor on this machine keeps about it, and its work tree.
     pub fn of_attempt(&self, job: JobId, attempt: u32) -> PathBuf {
         self.of_job("work", job.seq()).join(attempt.to_string())
     }

@@ -44,7 +44,7 @@ async fn why_not(rig: &Rig, program: &str, args: &[&str], limits: ProcessLimits)
 
 #[tokio::test]
 async fn what_cannot_be_started_says_why() {
-    let plain = Rig::new().dir.keep().join("work/plain");
+    let plain = Rig::new().dir.unwrap().keep().join("work/plain");
     fs::write(&plain, "#!/bin/sh\n").unwrap();
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).unwrap();
     let plain_name = plain.to_str().unwrap();

@@ -12,6 +12,7 @@
 mod exits;
 mod limits;
 mod output;
+mod reuse;
 mod rig;
 mod stops;
 mod survival;

@@ -9,10 +9,12 @@ use windlass::executors::process::{ExitOutcome, ExitRecord, LaunchOrder, Process
 use windlass::files::{LogChunk, LogLimits, LogStream, read_log};
 
 /// Nothing here takes this long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Rig {
-    pub(crate) dir: TempDir,
+    root: PathBuf,
+    /// Removed with the rig.
+    pub(crate) dir: Option<TempDir>,
 }
 
 pub(crate) fn supervisor() -> Supervisor {
@@ -21,17 +23,24 @@ pub(crate) fn supervisor() -> Supervisor {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        let rig = Self { dir: tempfile::tempdir().unwrap() };
-        fs::create_dir(rig.path("work")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().to_owned();
+        Self { dir: Some(dir), ..Self::beneath(root) }
+    }
+
+    /// In a directory of the caller.
+    pub(crate) fn beneath(root: PathBuf) -> Self {
+        let rig = Self { root, dir: None };
+        fs::create_dir_all(rig.path("work")).unwrap();
         rig
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.root.join(name)
     }
 
     pub(crate) fn order(&self, program: &str, args: &[&str]) -> LaunchOrder {
-        order_in(self.dir.path().to_owned(), program, args)
+        order_in(self.root.clone(), program, args)
     }
 
     pub(crate) fn sh(&self, script: &str) -> LaunchOrder {
@@ -61,9 +70,9 @@ impl Rig {
     }
 
     pub(crate) fn supervisor_pid(&self) -> i32 {
-        let started = fs::read(self.path("run/started.json")).unwrap();
-        let started: serde_json::Value = serde_json::from_slice(&started).unwrap();
-        i32::try_from(started["supervisor"]["pid"].as_i64().unwrap()).unwrap()
+        let claim = fs::read_to_string(self.path("run/lock")).unwrap();
+        let owner: serde_json::Value = serde_json::from_str(claim.lines().next().unwrap()).unwrap();
+        i32::try_from(owner["supervisor"]["pid"].as_i64().unwrap()).unwrap()
     }
 }
 
@@ -78,7 +87,6 @@ pub(crate) fn order_in(dir: PathBuf, program: &str, args: &[&str]) -> LaunchOrde
         secrets: Vec::new(),
         log_limits: LogLimits { head_bytes: 1 << 20, tail_bytes: 1 << 20 },
         limits: ProcessLimits::default(),
-        grace_ms: 10_000,
     }
 }
 

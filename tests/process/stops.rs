@@ -63,18 +63,15 @@ async fn a_leader_that_ignores_the_stop_is_killed_and_a_second_stop_may_hurry() 
 }
 
 #[tokio::test]
-async fn the_grace_of_the_order_counts_for_a_bare_signal() {
+async fn signals_without_a_stop_order_change_nothing() {
     let rig = Rig::new();
-    fs::write(rig.path("work/stubborn.sh"), STUBBORN).unwrap();
-    let mut order = rig.order("/bin/sh", &["stubborn.sh", "main"]);
-    order.grace_ms = 100;
-    let running = launch(&order).await;
-    rig.pid_from("main");
-    for harmless in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::PIPE] {
+    let running = launch(&rig.sh("echo up; until [ -e go ]; do sleep 0.01; done; echo on")).await;
+    rig.until_said("up");
+    for harmless in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::PIPE, Signal::TERM] {
         signal(rig.supervisor_pid(), harmless);
     }
-    signal(rig.supervisor_pid(), Signal::TERM);
+    fs::write(rig.path("work/go"), "").unwrap();
     let record = wait(&running).await;
-    assert!(matches!(record.outcome, ExitOutcome::Signalled { signal: 9, .. }), "{record:?}");
-    assert!(record.stopped);
+    assert_eq!((record.outcome, record.stopped), (exited(0), false));
+    assert_eq!(rig.text(LogStream::Stdout), "up\non\n");
 }

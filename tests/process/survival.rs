@@ -32,7 +32,7 @@ async fn a_launcher_killed_half_way_loses_nothing() {
     let rig = Rig::new();
     let mut launcher = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "survival::launcher", "--ignored"])
-        .env(LAUNCH_DIR, rig.dir.path())
+        .env(LAUNCH_DIR, rig.path(""))
         .stdout(Stdio::null())
         .process_group(0)
         .spawn()
@@ -54,7 +54,7 @@ async fn a_run_that_ends_without_an_engine_is_found_ended() {
     let rig = Rig::new();
     drop(launch(&rig.sh(UNTIL_GO)).await);
     fs::write(rig.path("work/go"), "").unwrap();
-    until("the record", || rig.path("run/exit.json").exists());
+    until("the record", || fs::read_to_string(rig.path("run/lock")).unwrap().contains("ended"));
     let Attached::Ended(record) = attach(&rig.path("run")).unwrap() else { panic!("not ended") };
     assert_eq!(record.outcome, exited(7));
     let again = launch(&rig.sh(UNTIL_GO)).await;

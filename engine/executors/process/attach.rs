@@ -6,8 +6,9 @@ use std::path::Path;
 
 use super::ProcessError;
 use super::record::ExitRecord;
-use super::run_dir::RunDir;
+use super::run_dir::{RunDir, RunRecord};
 use super::running::RunningProcess;
+use crate::files::remove_tree;
 
 /// A supervisor may end between two looks at it; it can do so once.
 const MAX_LOOKS: usize = 10;
@@ -38,53 +39,66 @@ pub fn attach(run_dir: &Path) -> Result<Attached, ProcessError> {
     Err(ProcessError::io("use", &run_dir.lock_path())(source))
 }
 
-/// Removes the records of a run that has ended. One that is not there is a success.
+/// Removes the directory of a run that has ended. One that is not there is a success.
 pub fn remove(run_dir: &Path) -> Result<(), ProcessError> {
     let run = RunDir::new(run_dir);
-    if read_exit(&run)?.is_none() && is_locked(&run)? == Some(true) && read_exit(&run)?.is_none() {
+    if !has_ended(&run)? && is_locked(&run)? == Some(true) && !has_ended(&run)? {
         return Err(ProcessError::StillRunning { run_dir: run_dir.to_owned() });
     }
-    match fs::remove_dir_all(run_dir) {
+    // The record goes first and at once: the rest of it would be that of a lost run.
+    absent_is_fine(fs::remove_file(run.lock_path()))
+        .and_then(|()| remove_tree(run_dir))
+        .map_err(ProcessError::io("remove", run_dir))
+}
+
+fn absent_is_fine(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(ProcessError::io("remove", run_dir)),
+        removed => removed,
     }
 }
 
 /// What to make of the end of a supervisor: its record, or that the run is lost.
 pub(super) fn after_end(run_dir: &RunDir) -> Result<Option<ExitRecord>, ProcessError> {
-    if let Some(record) = read_exit(run_dir)? {
-        return Ok(Some(record));
-    }
-    let owner = run_dir.read_owner().map_err(ProcessError::io("read", &run_dir.lock_path()))?;
-    if let Some(owner) = owner {
+    let Some(RunRecord { owner, ended, .. }) = read(run_dir)? else { return Ok(None) };
+    if ended.is_none() {
         owner.kill_leftovers().map_err(ProcessError::io("kill what is left of", run_dir.path()))?;
     }
-    Ok(None)
+    Ok(ended)
 }
 
 /// `None` when the run changed while it was looked at.
 fn look(run_dir: &RunDir) -> Result<Option<Attached>, ProcessError> {
-    if let Some(record) = read_exit(run_dir)? {
-        return Ok(Some(Attached::Ended(record)));
+    match read(run_dir)? {
+        None => return Ok(Some(Attached::NeverStarted)),
+        Some(RunRecord { ended: Some(ended), .. }) => return Ok(Some(Attached::Ended(ended))),
+        Some(_) => {}
     }
     match is_locked(run_dir)? {
-        None => Ok(Some(Attached::NeverStarted)),
+        None => Ok(None),
         Some(true) => Ok(find_running(run_dir)?.map(Attached::Running)),
-        // The record is the last thing a supervisor writes before it lets go of the lock: look for it once more.
+        // The end is the last thing a supervisor writes before it lets go of the lock: look for it once more.
         Some(false) => Ok(Some(after_end(run_dir)?.map_or(Attached::Lost, Attached::Ended))),
     }
 }
 
 fn find_running(run_dir: &RunDir) -> Result<Option<RunningProcess>, ProcessError> {
-    let owner = run_dir.read_owner().map_err(ProcessError::io("read", &run_dir.lock_path()))?;
-    let Some(owner) = owner else { return Ok(None) };
-    let handle = owner.supervisor.open().map_err(ProcessError::io("reach the supervisor of", run_dir.path()))?;
-    let started = run_dir.read_started().map_err(ProcessError::io("read the start of", run_dir.path()))?;
-    Ok(handle.map(|handle| RunningProcess::attached(run_dir.clone(), started.map(|started| started.job), handle)))
+    let watch = match run_dir.watch() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        watch => watch.map_err(ProcessError::io("watch", run_dir.path()))?,
+    };
+    let Some(RunRecord { owner, started, ended: None }) = read(run_dir)? else { return Ok(None) };
+    let process = owner.supervisor.open().map_err(ProcessError::io("reach the supervisor of", run_dir.path()))?;
+    let job = started.map(|started| started.job);
+    Ok(process.map(|process| RunningProcess::attached(run_dir.clone(), job, process, watch)))
 }
 
-fn read_exit(run_dir: &RunDir) -> Result<Option<ExitRecord>, ProcessError> {
-    run_dir.read_exit().map_err(ProcessError::io("read the end of", run_dir.path()))
+fn read(run_dir: &RunDir) -> Result<Option<RunRecord>, ProcessError> {
+    run_dir.read().map_err(ProcessError::io("read", &run_dir.lock_path()))
+}
+
+fn has_ended(run_dir: &RunDir) -> Result<bool, ProcessError> {
+    Ok(read(run_dir)?.is_some_and(|record| record.ended.is_some()))
 }
 
 /// Whether the supervisor lives; `None` when there never was one.

@@ -1,12 +1,18 @@
 //! The `process` executor: the contract of executors over supervised processes.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Attached, ExitOutcome, ExitRecord, LaunchOrder, ProcessError, Supervisor, attach, remove};
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+
+use super::{Attached, ExitOutcome, ExitRecord, LaunchOrder, ProcessError, RunningProcess, Supervisor, attach, remove};
 use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::executors::{AttemptName, AttemptOrder, BoxFuture, ContactError, Executor, StartError};
-use crate::files::{Layout, LogLimits, create_work_tree, remove_tree};
+use crate::files::{Layout, LogLimits, create_work_tree};
 use crate::job::{Outcome, RunHandle, RunOptions, Task};
 
 /// Where programs are looked up when the job does not set `PATH`.
@@ -14,15 +20,48 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// Runs jobs as processes of this machine.
 pub(crate) struct ProcessExecutor {
-    pub(crate) supervisor: Supervisor,
-    pub(crate) layout: Layout,
-    pub(crate) log_limits: LogLimits,
-    pub(crate) keep_work: KeepWork,
+    supervisor: Supervisor,
+    layout: Layout,
+    log_limits: LogLimits,
+    keep_work: KeepWork,
+    /// What was launched in this life of the engine and is not known to be over. The rest is found by its directory.
+    launched: Mutex<HashMap<AttemptName, Arc<RunningProcess>>>,
 }
 
 impl ProcessExecutor {
+    pub(crate) fn new(supervisor: Supervisor, layout: Layout, log_limits: LogLimits, keep_work: KeepWork) -> Self {
+        Self { supervisor, layout, log_limits, keep_work, launched: Mutex::default() }
+    }
+
+    /// The data is valid after every step, so a panic elsewhere does not poison it.
+    fn launched(&self) -> MutexGuard<'_, HashMap<AttemptName, Arc<RunningProcess>>> {
+        self.launched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attach(&self, attempt: AttemptName) -> Result<Found, ContactError> {
+        if let Some(running) = self.launched().get(&attempt) {
+            return Ok(Found::Running(running.clone()));
+        }
+        Ok(match attach(&self.run_dir(attempt)).map_err(contact)? {
+            Attached::Running(running) => Found::Running(Arc::new(running)),
+            Attached::Ended(record) => Found::Over(outcome_of(&record)),
+            Attached::Lost => Found::Over(Outcome::Interrupted),
+            Attached::NeverStarted => Found::Nothing,
+        })
+    }
+
+    /// Whether the attempt was started; when it was not it never will be.
+    fn was_started(&self, attempt: AttemptName) -> Result<bool, ContactError> {
+        if !matches!(self.attach(attempt)?, Found::Nothing) {
+            return Ok(true);
+        }
+        // A supervisor that is just about to claim the directory fails once it is gone.
+        remove(&self.run_dir(attempt)).map_err(contact)?;
+        Ok(false)
+    }
+
     fn run_dir(&self, name: AttemptName) -> PathBuf {
-        self.layout.run(name.job, name.attempt)
+        self.layout.of_attempt(name.job, name.attempt)
     }
 
     fn launch_order(&self, order: &AttemptOrder) -> Result<LaunchOrder, StartError> {
@@ -33,8 +72,9 @@ impl ProcessExecutor {
         let AttemptName { job, attempt } = order.name;
         let work_dir = self.layout.work(job, attempt);
         let chain_dir = order.chain.map(|chain| self.layout.chain(chain));
-        let made = create_work_tree(&work_dir, &["input", "output", "tmp"])
-            .and_then(|()| chain_dir.as_deref().map_or(Ok(()), std::fs::create_dir_all));
+        let made = make_job_dir(&self.layout.of_attempt(job, attempt))
+            .and_then(|()| create_work_tree(&work_dir, &["input", "output", "tmp"]))
+            .and_then(|()| chain_dir.as_deref().map_or(Ok(()), fs::create_dir_all));
         made.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
         Ok(LaunchOrder {
             run_dir: self.run_dir(order.name),
@@ -45,19 +85,46 @@ impl ProcessExecutor {
             secrets: order.options.secrets().map(str::to_owned).collect(),
             log_limits: self.log_limits,
             limits: task.limits,
-            grace_ms: order.stop_grace_ms,
             work_dir,
         })
     }
 }
 
+/// Makes the directory of the job, which holds that of the attempt.
+fn make_job_dir(attempt_dir: &Path) -> io::Result<()> {
+    let Some(job_dir) = attempt_dir.parent() else { return Ok(()) };
+    match fs::create_dir(job_dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let shard = job_dir.parent().unwrap_or(job_dir);
+            fs::create_dir_all(shard)?;
+            spread(shard);
+            fs::create_dir_all(job_dir)
+        }
+        made => made,
+    }
+}
+
+/// Has ext4 spread what is made in `dir` over the disk. It takes no inode that was freed in the last minutes if it can, and
+/// looks at all of those in a part of the disk each time: where directories come and go in one place that is most of the
+/// cost of a short job. Other file systems need no such hint and refuse it.
+fn spread(dir: &Path) {
+    let Ok(dir) = File::open(dir) else { return };
+    if let Ok(flags) = ioctl_getflags(&dir) {
+        let _ = ioctl_setflags(&dir, flags | IFlags::TOPDIR);
+    }
+}
+
+/// What there is of an attempt.
+enum Found {
+    Running(Arc<RunningProcess>),
+    Over(Outcome),
+    Nothing,
+}
+
 /// The whole environment of a job: the documented minimum, its options over that, the system's own on top.
-fn environment(
-    order: &AttemptOrder,
-    work_dir: &std::path::Path,
-    chain_dir: Option<&std::path::Path>,
-) -> Vec<(String, String)> {
-    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+fn environment(order: &AttemptOrder, work_dir: &Path, chain_dir: Option<&Path>) -> Vec<(String, String)> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut minimum = RunOptions::new();
     minimum.set("PATH", DEFAULT_PATH).set("LANG", "C.UTF-8");
     minimum.set("HOME", text(work_dir)).set("TMPDIR", text(&work_dir.join("tmp")));
@@ -89,9 +156,15 @@ impl Executor for ProcessExecutor {
             let launch = self.launch_order(order)?;
             match self.supervisor.launch(&launch).await {
                 // A program that could not be started has ended: its end tells why.
-                Ok(_running) => Ok(RunHandle(Vec::new())),
-                Err(error) => Err(StartError { message: error.to_string(), permanent: false }),
+                Ok(running) => drop(self.launched().insert(order.name, Arc::new(running))),
+                Err(error) => {
+                    // It may have come further than we heard. Where that cannot be told either, the wait for it will.
+                    if let Ok(false) = self.was_started(order.name) {
+                        return Err(StartError { message: error.to_string(), permanent: false });
+                    }
+                }
             }
+            Ok(RunHandle(Vec::new()))
         })
     }
 
@@ -100,16 +173,7 @@ impl Executor for ProcessExecutor {
         attempt: AttemptName,
         _handle: Option<&'a RunHandle>,
     ) -> BoxFuture<'a, Result<Option<RunHandle>, ContactError>> {
-        Box::pin(async move {
-            match attach(&self.run_dir(attempt)).map_err(contact)? {
-                Attached::Running(_) | Attached::Ended(_) | Attached::Lost => Ok(Some(RunHandle(Vec::new()))),
-                Attached::NeverStarted => {
-                    // A supervisor that is just about to claim the directory fails once it is gone.
-                    remove(&self.run_dir(attempt)).map_err(contact)?;
-                    Ok(None)
-                }
-            }
-        })
+        Box::pin(async move { Ok(self.was_started(attempt)?.then(|| RunHandle(Vec::new()))) })
     }
 
     fn wait<'a>(
@@ -118,14 +182,18 @@ impl Executor for ProcessExecutor {
         _handle: &'a RunHandle,
     ) -> BoxFuture<'a, Result<Outcome, ContactError>> {
         Box::pin(async move {
-            match attach(&self.run_dir(attempt)).map_err(contact)? {
-                Attached::Running(running) => match running.wait().await {
-                    Ok(record) => Ok(outcome_of(&record)),
-                    Err(ProcessError::Lost { .. }) => Ok(Outcome::Interrupted),
-                    Err(error) => Err(contact(error)),
-                },
-                Attached::Ended(record) => Ok(outcome_of(&record)),
-                Attached::NeverStarted | Attached::Lost => Ok(Outcome::Interrupted),
+            let running = match self.attach(attempt)? {
+                Found::Running(running) => running,
+                Found::Over(outcome) => return Ok(outcome),
+                Found::Nothing => return Ok(Outcome::Interrupted),
+            };
+            let ended = running.wait().await;
+            // The directory tells the same from now on.
+            self.launched().remove(&attempt);
+            match ended {
+                Ok(record) => Ok(outcome_of(&record)),
+                Err(ProcessError::Lost { .. }) => Ok(Outcome::Interrupted),
+                Err(error) => Err(contact(error)),
             }
         })
     }
@@ -137,16 +205,15 @@ impl Executor for ProcessExecutor {
         grace_ms: u64,
     ) -> BoxFuture<'a, Result<(), ContactError>> {
         Box::pin(async move {
-            match attach(&self.run_dir(attempt)).map_err(contact)? {
-                Attached::Running(running) => running.stop(grace_ms).map_err(contact),
-                _ => Ok(()),
+            match self.attach(attempt)? {
+                Found::Running(running) => running.stop(grace_ms).map_err(contact),
+                Found::Over(_) | Found::Nothing => Ok(()),
             }
         })
     }
 
     fn remove(&self, attempt: AttemptName, succeeded: bool) -> BoxFuture<'_, Result<(), ContactError>> {
         Box::pin(async move {
-            remove(&self.run_dir(attempt)).map_err(contact)?;
             let keep = match self.keep_work {
                 KeepWork::All => true,
                 KeepWork::Failed => !succeeded,
@@ -155,8 +222,11 @@ impl Executor for ProcessExecutor {
             if keep {
                 return Ok(());
             }
-            let removed = remove_tree(&self.layout.of_attempt(attempt.job, attempt.attempt));
-            removed.map_err(|error| ContactError { message: format!("the work tree stays: {error}") })
+            let run_dir = self.run_dir(attempt);
+            remove(&run_dir).map_err(contact)?;
+            // Stays while there are other attempts, or a directory of the chain.
+            let _ = run_dir.parent().map(fs::remove_dir);
+            Ok(())
         })
     }
 }

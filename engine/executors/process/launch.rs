@@ -1,31 +1,43 @@
 //! The engine's side of a launch.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
-use tokio::io::{AsyncWriteExt, BufReader};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::process::Command;
 
 use super::ProcessError;
 use super::attach::{Attached, attach};
 use super::job::THIS_PROGRAM;
 use super::order::LaunchOrder;
+use super::pool::{Line, Pool};
 use super::record::Report;
 use super::run_dir::RunDir;
-use super::running::{Launched, Replies, RunningProcess};
+use super::running::RunningProcess;
 use super::supervisor::SUPERVISE_ARG;
 
-/// Launches supervisors.
-#[derive(Debug, Clone)]
+/// Launches jobs, each under a supervisor that has no other at the time. Supervisors are used again, and end when they
+/// were without a job for two seconds, or when this value is dropped and their job has ended.
+#[derive(Debug)]
 pub struct Supervisor {
     program: PathBuf,
+    pool: Arc<Pool>,
+}
+
+/// A clone starts supervisors of its own: the pipes of one that waits belong to the tokio runtime which has started it.
+impl Clone for Supervisor {
+    fn clone(&self) -> Self {
+        Self::new(self.program.clone())
+    }
 }
 
 impl Supervisor {
     /// Supervisors which are run by `program`, whose `main` calls [`super::supervise_if_asked`] first.
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into() }
+        Self { program: program.into(), pool: Arc::default() }
     }
 
     /// Supervisors which are run by this very program, also after its file was replaced.
@@ -33,41 +45,81 @@ impl Supervisor {
         Self::new(THIS_PROGRAM)
     }
 
-    /// Starts the job of `order` under a supervisor of its own, or finds the run that an earlier launch with the same run
-    /// directory has started: of two launches at the same time one starts it. A job that cannot be started is not an error
-    /// here, its record says so.
+    /// Starts the job of `order`, or finds the run that an earlier launch with the same run directory has started: of two
+    /// launches at the same time one starts it. A job that cannot be started is not an error here, its record says so.
     pub async fn launch(&self, order: &LaunchOrder) -> Result<RunningProcess, ProcessError> {
         let run_dir = RunDir::new(&order.run_dir);
-        fs::create_dir_all(&order.run_dir).map_err(ProcessError::io("create", &order.run_dir))?;
-        if let Some(earlier) = find_earlier(&run_dir)? {
+        let is_new = make_run_dir(&order.run_dir).map_err(ProcessError::io("create", &order.run_dir))?;
+        if !is_new && let Some(earlier) = find_earlier(&run_dir)? {
             return Ok(earlier);
         }
-        let mut launched = self.spawn(order).await?;
-        match launched.replies.next().await {
-            Some(Report::Started(started)) => Ok(RunningProcess::launched(run_dir, started.job, launched)),
-            Some(Report::Ended(record)) => Ok(RunningProcess::ended(run_dir, record)),
+        let bytes = order.to_bytes().map_err(|source| self.failed(source))?;
+        while let Some(line) = self.pool.take() {
+            if let Some(running) = self.send(&run_dir, line, &bytes).await? {
+                return Ok(running);
+            }
+        }
+        let line = self.start().map_err(|source| self.failed(source))?;
+        let silent = || ProcessError::Supervisor { message: "it ended without a word".to_owned() };
+        self.send(&run_dir, line, &bytes).await?.ok_or_else(silent)
+    }
+
+    /// Gives an order to a supervisor. `None` when it has ended without starting anything.
+    async fn send(
+        &self,
+        run_dir: &RunDir,
+        mut line: Line,
+        order: &[u8],
+    ) -> Result<Option<RunningProcess>, ProcessError> {
+        line.send(order).await;
+        match line.next_report().await {
+            Some(Report::Started(started)) => {
+                Ok(Some(RunningProcess::launched(run_dir.clone(), started.job, line, self.pool.clone())))
+            }
+            Some(Report::Ended { record, reusable }) => {
+                if reusable {
+                    self.pool.give_back(line);
+                }
+                Ok(Some(RunningProcess::ended(run_dir.clone(), record)))
+            }
             Some(Report::Failed { message }) => Err(ProcessError::Supervisor { message }),
             // Another launch was faster.
-            Some(Report::Busy) => find_earlier(&run_dir)?.ok_or_else(removed_meanwhile),
-            None => find_earlier(&run_dir)?
-                .ok_or_else(|| ProcessError::Supervisor { message: "it ended without a word".to_owned() }),
+            Some(Report::Busy) => {
+                self.pool.give_back(line);
+                find_earlier(run_dir)?.map(Some).ok_or_else(removed_meanwhile)
+            }
+            // It was gone already, or is now. It may have come to the claim, even to the end.
+            None => find_earlier(run_dir),
         }
     }
 
-    async fn spawn(&self, order: &LaunchOrder) -> Result<Launched, ProcessError> {
-        let failed = |source| ProcessError::Spawn { program: self.program.clone(), source };
+    fn start(&self) -> io::Result<Line> {
         let mut command = Command::new(&self.program);
         command.arg(SUPERVISE_ARG).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         // Nothing of the engine's environment, which may hold its key. The loader's path may be needed to start at all.
         command.env_clear().envs(std::env::var_os("LD_LIBRARY_PATH").map(|path| ("LD_LIBRARY_PATH", path)));
-        let bytes = order.to_bytes().map_err(failed)?;
-        let mut child = command.spawn().map_err(failed)?;
-        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(ProcessError::Supervisor { message: "it has no pipes".to_owned() });
-        };
-        // A supervisor that dies while it is told is noticed by its silence.
-        let _ = stdin.write_all(&bytes).await;
-        Ok(Launched { child, replies: Replies::new(BufReader::new(stdout)) })
+        let mut child = command.spawn()?;
+        // Not reaped yet, so the pid is still its own. When the child is dropped tokio reaps it in time.
+        let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        match (pid, child.stdin.take(), child.stdout.take()) {
+            (Some(pid), Some(orders), Some(reports)) => {
+                Ok(Line::new(pidfd_open(pid, PidfdFlags::empty())?, orders, reports))
+            }
+            _ => Err(io::Error::other("it has no pipes")),
+        }
+    }
+
+    fn failed(&self, source: io::Error) -> ProcessError {
+        ProcessError::Spawn { program: self.program.clone(), source }
+    }
+}
+
+/// Whether it is new: then there is no earlier run in it.
+fn make_run_dir(path: &Path) -> io::Result<bool> {
+    match fs::create_dir(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(_) => fs::create_dir_all(path).map(|()| false),
     }
 }
 

@@ -64,7 +64,7 @@ impl Owner {
 
     /// Kills what is left of the run of a dead supervisor: all of its session, and their descendants.
     pub(super) fn kill_leftovers(&self) -> io::Result<()> {
-        if boot_id()? != self.boot_id {
+        if boot_id()? != self.boot_id || !self.supervisor_is_gone()? {
             return Ok(());
         }
         for _ in 0..MAX_ROUNDS {
@@ -76,6 +76,15 @@ impl Owner {
         }
         Ok(())
     }
+
+    /// One that dies lets go of its locks a little earlier. One that lives may have another run by now.
+    fn supervisor_is_gone(&self) -> io::Result<bool> {
+        self.supervisor.open()?.as_ref().map_or(Ok(true), wait_for_death)
+    }
+}
+
+fn wait_for_death(handle: &OwnedFd) -> io::Result<bool> {
+    Ok(poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&DEATH_WAIT))? > 0)
 }
 
 fn boot_id() -> io::Result<String> {
@@ -93,7 +102,7 @@ fn kill_and_await(processes: &[ProcessIdentity]) -> io::Result<()> {
         }
     }
     for handle in &killed {
-        poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&DEATH_WAIT))?;
+        wait_for_death(handle)?;
     }
     Ok(())
 }

@@ -1,15 +1,24 @@
 //! Runs jobs as processes that outlive the engine.
 //!
-//! Each attempt gets a small supervisor process (this program again, started with a hidden argument) which starts the job,
-//! captures its output and writes down how it ended. The engine may be killed at any time: what it needs to find the run
-//! again is in the run directory.
+//! A small supervisor process (this program again, started with a hidden argument) starts the job, captures its output and
+//! writes down how it ended. The engine may be killed at any time: what it needs to find the run again is in the run
+//! directory. A supervisor has one run at a time. When that has ended, nothing of it lives and all is written, it waits for
+//! its next order, and ends when none comes for two seconds or the engine is gone.
 //!
 //! | file in the run directory | written | meaning |
 //! |---|---|---|
-//! | `lock` | once, atomically, already locked | the run was claimed by this supervisor; locked = it lives |
-//! | `started.json` | when the job runs | who supervises, which process is the job |
-//! | `stop.json` | by the engine, before it signals | how much grace a stop gives |
-//! | `exit.json` | last | how it ended; without it and without a locked `lock` the run is lost |
+//! | `lock` | atomically with its first line, already locked | the run was claimed; locked = its supervisor works on it |
+//! | – first line | with the claim | which process supervises |
+//! | – `started` | when the job runs | which process is the job |
+//! | – `ended` | last, before the lock is let go | how it ended; without it and without the lock the run is lost |
+//! | `stop.json` | by the engine, before it signals | how much grace a stop gives; a signal without it means nothing |
+//!
+//! Whoever finds a run again waits for the end of its supervisor, and holds a shared lock on the run directory meanwhile: a
+//! supervisor that finds one there after its run ends instead of taking another.
+//!
+//! A job over its limit of memory cannot allocate any more. What the user sees is up to the program: most end with an exit
+//! code of their own and a message, some by SIGABRT or SIGSEGV. `out_of_memory` is told only of a job that the kernel killed
+//! because the machine, or the control group around the engine, had no memory left.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,9 +31,11 @@ mod launch;
 mod leftovers;
 mod limits;
 mod order;
+mod pool;
 mod record;
 mod run_dir;
 mod running;
+mod supervision;
 mod supervisor;
 
 pub use crate::job::ProcessLimits;

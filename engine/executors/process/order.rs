@@ -1,16 +1,24 @@
-//! The launch order: all a supervisor is told, over its standard input.
+//! The launch order: all a supervisor is told of a run, over its standard input.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::unix::pipe::Receiver;
+use tokio::time::timeout;
 
 use crate::files::LogLimits;
 use crate::job::ProcessLimits;
 
 /// The environment alone may be megabytes; more than this is no order.
 const MAX_ORDER_BYTES: u32 = 256 * 1024 * 1024;
+
+/// Read at once; nearly every order is shorter.
+const FIRST_READ_BYTES: u32 = 64 * 1024;
 
 /// What to run, and how.
 #[derive(Clone, Serialize, Deserialize)]
@@ -33,32 +41,48 @@ pub struct LaunchOrder {
     pub log_limits: LogLimits,
     /// What the job may use.
     pub limits: ProcessLimits,
-    /// How long a stop waits between asking and killing, unless the stop says otherwise.
-    pub grace_ms: u64,
 }
 
 impl LaunchOrder {
-    /// The order as it goes over the pipe: its length, then JSON.
+    /// The order as it goes over the pipe: its length, then JSON. Paths are those of this process: the supervisor works in a
+    /// directory of its own.
     pub(super) fn to_bytes(&self) -> io::Result<Vec<u8>> {
-        let json = serde_json::to_vec(self)?;
-        let len = u32::try_from(json.len()).ok().filter(|len| *len <= MAX_ORDER_BYTES);
+        let mut order = self.clone();
+        for path in [&mut order.run_dir, &mut order.work_dir, &mut order.log_dir] {
+            *path = std::path::absolute(&path)?;
+        }
+        let mut bytes = vec![0; 4];
+        serde_json::to_writer(&mut bytes, &order)?;
+        let len = u32::try_from(bytes.len() - 4).ok().filter(|len| *len <= MAX_ORDER_BYTES);
         let len = len.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the launch order is too long"))?;
-        let mut bytes = Vec::with_capacity(json.len() + 4);
-        bytes.extend_from_slice(&len.to_le_bytes());
-        bytes.extend_from_slice(&json);
+        bytes.splice(..4, len.to_le_bytes());
         Ok(bytes)
     }
+}
 
-    /// Reads what [`Self::to_bytes`] made; an error when the launcher died half way.
-    pub(super) fn read_from(reader: &mut impl Read) -> io::Result<Self> {
+/// The orders that a supervisor gets, one after the other.
+pub(super) struct Orders<R = Receiver> {
+    pipe: R,
+}
+
+impl Orders {
+    pub(super) fn from_stdin() -> io::Result<Self> {
+        Ok(Self { pipe: Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)? })
+    }
+}
+
+impl<R: AsyncRead + Unpin> Orders<R> {
+    /// The next order, begun within `patience`; an error when none comes or the launcher died half way.
+    pub(super) async fn next(&mut self, patience: Duration) -> io::Result<LaunchOrder> {
         let mut len = [0; 4];
-        reader.read_exact(&mut len)?;
+        timeout(patience, self.pipe.read_exact(&mut len)).await??;
         let len = u32::from_le_bytes(len);
         if len > MAX_ORDER_BYTES {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let mut json = Vec::new();
-        reader.take(u64::from(len)).read_to_end(&mut json)?;
+        // No more than that on the word of four bytes.
+        let mut json = Vec::with_capacity(len.min(FIRST_READ_BYTES) as usize);
+        (&mut self.pipe).take(u64::from(len)).read_to_end(&mut json).await?;
         if json.len() < len as usize {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -82,7 +106,6 @@ impl fmt::Debug for LaunchOrder {
             .field("secrets", &self.secrets.len())
             .field("log_limits", &self.log_limits)
             .field("limits", &self.limits)
-            .field("grace_ms", &self.grace_ms)
             .finish()
     }
 }
@@ -102,7 +125,6 @@ mod tests {
             secrets: vec!["secret-value".into()],
             log_limits: LogLimits { head_bytes: 1, tail_bytes: 2 },
             limits: ProcessLimits::default(),
-            grace_ms: 5,
         }
     }
 
@@ -113,13 +135,25 @@ mod tests {
         assert!(!shown.contains("env-value") && !shown.contains("secret-value"), "{shown}");
     }
 
-    #[test]
-    fn a_cut_order_is_refused() {
+    #[tokio::test]
+    async fn a_cut_order_is_refused() {
         let bytes = order().to_bytes().unwrap();
-        let read = LaunchOrder::read_from(&mut bytes.as_slice()).unwrap();
-        assert_eq!((read.env, read.secrets), (order().env, order().secrets));
-        for len in [0, 3, 4, 50, bytes.len() - 1] {
-            assert!(LaunchOrder::read_from(&mut &bytes[..len]).is_err(), "{len} bytes");
+        let two = [bytes.clone(), bytes.clone()].concat();
+        let patience = Duration::from_secs(10);
+        let mut orders = Orders { pipe: two.as_slice() };
+        for _ in 0..2 {
+            let read = orders.next(patience).await.unwrap();
+            assert_eq!((read.env, read.secrets), (order().env, order().secrets));
         }
+        for len in [0, 3, 4, 50, bytes.len() - 1] {
+            assert!(Orders { pipe: &bytes[..len] }.next(patience).await.is_err(), "{len} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn paths_leave_as_absolute_ones() {
+        let order = LaunchOrder { run_dir: "run".into(), ..order() };
+        let read = Orders { pipe: order.to_bytes().unwrap().as_slice() }.next(Duration::from_secs(10)).await.unwrap();
+        assert_eq!(read.run_dir, std::env::current_dir().unwrap().join("run"));
     }
 }

@@ -51,23 +51,35 @@ pub enum ExitOutcome {
     },
 }
 
-/// The content of `started.json`.
+/// A line of the file `lock` after the first one, which names the owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Entry {
+    Started(Started),
+    Ended(ExitRecord),
+}
+
+/// The job runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Started {
-    pub(super) supervisor: ProcessIdentity,
     /// The job: the leader of its own process group.
     pub(super) job: ProcessIdentity,
     pub(super) started_ms: u64,
 }
 
-/// What a supervisor tells its launcher, a line each.
+/// What a supervisor tells its launcher of a run, a line each.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Report {
     Started(Started),
-    Ended(ExitRecord),
-    /// The run directory was claimed by another supervisor before.
+    /// The run has ended. A reusable supervisor waits for its next order.
+    Ended {
+        record: ExitRecord,
+        reusable: bool,
+    },
+    /// The run directory was claimed by another supervisor before. This one waits for its next order.
     Busy,
+    /// Nothing was started, and this supervisor ends.
     Failed {
         message: String,
     },

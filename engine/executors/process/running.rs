@@ -1,17 +1,20 @@
 //! A run that was launched or found: wait for it, stop it.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, pidfd_send_signal};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncBufReadExt, BufReader, Interest};
-use tokio::process::{Child, ChildStdout};
 use tokio::sync::Mutex;
 
 use super::ProcessError;
 use super::attach::after_end;
 use super::leftovers::ProcessIdentity;
+use super::pool::{Line, Pool};
 use super::record::{ExitRecord, Report};
 use super::run_dir::{RunDir, StopOrder};
 
@@ -20,62 +23,48 @@ use super::run_dir::{RunDir, StopOrder};
 pub struct RunningProcess {
     run_dir: RunDir,
     job: Option<ProcessIdentity>,
-    supervisor: Handle,
+    supervision: Supervision,
 }
 
 #[derive(Debug)]
-enum Handle {
+enum Supervision {
     /// The run has ended.
     Ended(Box<ExitRecord>),
     /// Launched by this process, which hears of the end from the supervisor itself.
-    Launched { pid: Option<Pid>, launched: Box<Mutex<Launched>> },
-    /// Found again.
-    Attached(OwnedFd),
+    Launched { process: Arc<OwnedFd>, progress: Box<Mutex<Progress>> },
+    /// Found again: the end of the supervisor is waited for.
+    Attached {
+        process: OwnedFd,
+        /// Has the supervisor end with this run.
+        _watch: File,
+    },
 }
 
-/// A supervisor that is a child of this process.
+/// What became of a run that was launched.
 #[derive(Debug)]
-pub(super) struct Launched {
-    /// Not reaped while this lives, so that its pid stays its own; tokio reaps it afterwards.
-    pub(super) child: Child,
-    pub(super) replies: Replies,
-}
-
-/// The reports of a supervisor, line by line.
-#[derive(Debug)]
-pub(super) struct Replies {
-    reader: BufReader<ChildStdout>,
-    /// The line as far as it was read, kept when a caller gives up waiting.
-    line: Vec<u8>,
-}
-
-impl Replies {
-    pub(super) fn new(reader: BufReader<ChildStdout>) -> Self {
-        Self { reader, line: Vec::new() }
-    }
-
-    /// The next report; `None` when the supervisor is gone.
-    pub(super) async fn next(&mut self) -> Option<Report> {
-        self.reader.read_until(b'\n', &mut self.line).await.ok()?;
-        let report = serde_json::from_slice(&self.line).ok();
-        self.line.clear();
-        report
-    }
+enum Progress {
+    Running {
+        line: Line,
+        pool: Arc<Pool>,
+    },
+    Ended(Box<ExitRecord>),
+    /// The supervisor is gone, and the files tell.
+    Gone,
 }
 
 impl RunningProcess {
     pub(super) fn ended(run_dir: RunDir, record: ExitRecord) -> Self {
-        Self { run_dir, job: None, supervisor: Handle::Ended(Box::new(record)) }
+        Self { run_dir, job: None, supervision: Supervision::Ended(Box::new(record)) }
     }
 
-    pub(super) fn launched(run_dir: RunDir, job: ProcessIdentity, launched: Launched) -> Self {
-        let pid = launched.child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        let supervisor = Handle::Launched { pid, launched: Box::new(Mutex::new(launched)) };
-        Self { run_dir, job: Some(job), supervisor }
+    pub(super) fn launched(run_dir: RunDir, job: ProcessIdentity, line: Line, pool: Arc<Pool>) -> Self {
+        let process = line.process.clone();
+        let progress = Box::new(Mutex::new(Progress::Running { line, pool }));
+        Self { run_dir, job: Some(job), supervision: Supervision::Launched { process, progress } }
     }
 
-    pub(super) fn attached(run_dir: RunDir, job: Option<ProcessIdentity>, supervisor: OwnedFd) -> Self {
-        Self { run_dir, job, supervisor: Handle::Attached(supervisor) }
+    pub(super) fn attached(run_dir: RunDir, job: Option<ProcessIdentity>, process: OwnedFd, watch: File) -> Self {
+        Self { run_dir, job, supervision: Supervision::Attached { process, _watch: watch } }
     }
 
     /// The process of the job, which leads its own process group. Not known of a run that has ended, and of one found in
@@ -87,17 +76,14 @@ impl RunningProcess {
     /// Waits for the end of the run, without polling. May be called again, and dropped half way. [`ProcessError::Lost`] when
     /// the supervisor was killed: then what was left of the job is dead when this returns.
     pub async fn wait(&self) -> Result<ExitRecord, ProcessError> {
-        match &self.supervisor {
-            Handle::Ended(record) => return Ok((**record).clone()),
-            Handle::Attached(handle) => self.until_gone(handle.as_fd()).await?,
-            Handle::Launched { pid, launched } => {
-                // A second call finds the pipe at its end and goes on to the files.
-                if let Some(Report::Ended(record)) = launched.lock().await.replies.next().await {
+        match &self.supervision {
+            Supervision::Ended(record) => return Ok((**record).clone()),
+            Supervision::Attached { process, .. } => self.until_gone(process.as_fd()).await?,
+            Supervision::Launched { process, progress } => {
+                if let Some(record) = progress.lock().await.until_ended().await {
                     return Ok(record);
                 }
-                if let Some(handle) = self.open_child(*pid)? {
-                    self.until_gone(handle.as_fd()).await?;
-                }
+                self.until_gone(process.as_fd()).await?;
             }
         }
         let lost = || ProcessError::Lost { run_dir: self.run_dir.path().to_owned() };
@@ -107,35 +93,20 @@ impl RunningProcess {
     /// Asks the job to end (SIGTERM to its process group) and has it killed after `grace_ms`. Returns at once; may be called
     /// again, where a shorter grace counts, and after the end.
     pub fn stop(&self, grace_ms: u64) -> Result<(), ProcessError> {
-        let opened;
-        let handle = match &self.supervisor {
-            Handle::Ended(_) => return Ok(()),
-            Handle::Attached(handle) => handle,
-            Handle::Launched { pid, .. } => match self.open_child(*pid)? {
-                None => return Ok(()),
-                Some(handle) => {
-                    opened = handle;
-                    &opened
-                }
-            },
+        let process = match &self.supervision {
+            Supervision::Ended(_) => return Ok(()),
+            Supervision::Attached { process, .. } => process,
+            Supervision::Launched { process, .. } => process,
         };
         match self.run_dir.write_stop(&StopOrder { grace_ms }) {
             // Removed: it had ended.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             written => written.map_err(ProcessError::io("write the stop order of", self.run_dir.path()))?,
         }
-        match pidfd_send_signal(handle, Signal::TERM) {
+        // Should the supervisor have another run by now, it finds no stop order there and goes on.
+        match pidfd_send_signal(process, Signal::TERM) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(error) => Err(ProcessError::io("stop", self.run_dir.path())(error)),
-        }
-    }
-
-    /// A handle on our own child, whose pid cannot be used again before it is reaped.
-    fn open_child(&self, pid: Option<Pid>) -> Result<Option<OwnedFd>, ProcessError> {
-        match pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) {
-            Some(Ok(handle)) => Ok(Some(handle)),
-            None | Some(Err(Errno::SRCH)) => Ok(None),
-            Some(Err(error)) => Err(ProcessError::io("reach the supervisor of", self.run_dir.path())(error)),
         }
     }
 
@@ -144,6 +115,27 @@ impl RunningProcess {
         let handle = handle.map_err(ProcessError::io("watch the supervisor of", self.run_dir.path()))?;
         let gone = handle.readable().await.map(drop);
         gone.map_err(ProcessError::io("wait for the supervisor of", self.run_dir.path()))
+    }
+}
+
+impl Progress {
+    /// Waits for the report of the end; `None` when the supervisor has ended without one. It is free for its next run when
+    /// this returns.
+    async fn until_ended(&mut self) -> Option<ExitRecord> {
+        let reported = match self {
+            Self::Running { line, .. } => line.next_report().await,
+            Self::Ended(record) => return Some((**record).clone()),
+            Self::Gone => None,
+        };
+        let Some(Report::Ended { record, reusable }) = reported else {
+            *self = Self::Gone;
+            return None;
+        };
+        let before = std::mem::replace(self, Self::Ended(Box::new(record.clone())));
+        if let (Self::Running { line, pool }, true) = (before, reusable) {
+            pool.give_back(line);
+        }
+        Some(record)
     }
 }
 

@@ -1,34 +1,25 @@
-//! The supervisor process: starts one job, captures its output, stops it when asked, writes down how it ended.
+//! The supervisor process: gets orders, one after the other, and runs each to its end before the next.
 
-use std::fs;
 use std::io::{self, Write};
-use std::process::Child;
 use std::time::Duration;
 
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpgid, kill_process, kill_process_group, wait,
-    waitid, waitpid,
-};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::signal::unix::{self, SignalKind};
-use tokio::time::Instant;
 
-use super::capture::{Log, Pipe, now_ms};
+use super::capture::now_ms;
 use super::job::start_job;
-use super::leftovers::{Owner, ProcessIdentity, ProcessStat, all_processes};
+use super::leftovers::{Owner, ProcessIdentity, ProcessStat};
 use super::limits::{LIMIT_ARG, run_limited};
-use super::order::LaunchOrder;
-use super::record::{ExitOutcome, ExitRecord, Report, Started};
-use super::run_dir::RunDir;
-use crate::files::LogStream;
+use super::order::{LaunchOrder, Orders};
+use super::pool::IDLE_TIME;
+use super::record::{Entry, ExitOutcome, ExitRecord, Report, Started};
+use super::run_dir::{Claim, RunDir};
+use super::supervision::Supervision;
 
 /// The hidden first argument of a supervisor.
 pub(super) const SUPERVISE_ARG: &str = "--windlass-supervise";
-/// How long killed leftovers may take to die. One that hangs in the kernel must not keep the record from being written.
-const DEATH_WAIT: Duration = Duration::from_secs(5);
-/// How long a pipe is read after the job if somebody out of reach holds it open.
-const DRAIN_WAIT: Duration = Duration::from_secs(1);
-/// A job younger than this is not worth looking up how often the kernel ran out of memory.
-const OOM_BASELINE_WAIT: Duration = Duration::from_millis(20);
+/// A launcher sends the first order as soon as it gets to run.
+const FIRST_ORDER_TIME: Duration = Duration::from_secs(60);
 /// How often, a second apart, the record is tried to be written on a full disk.
 const RECORD_TRIES: usize = 600;
 /// `/proc` counts in hundredths of a second on every architecture that Linux has left.
@@ -48,13 +39,23 @@ pub fn supervise_if_asked() {
 }
 
 fn supervise() -> i32 {
-    // Without a whole order the launcher has died; nothing has begun.
-    let Ok(order) = LaunchOrder::read_from(&mut io::stdin().lock()) else {
-        return 1;
-    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = runtime.and_then(|runtime| runtime.block_on(run(order)));
-    match result {
+    let served = runtime.and_then(|runtime| {
+        runtime.block_on(async {
+            let mut orders = Orders::from_stdin()?;
+            let mut supervisor = SupervisorProcess::new()?;
+            let mut patience = FIRST_ORDER_TIME;
+            // Without a whole order there is nobody or nothing to work for, and nothing has begun.
+            while let Ok(order) = orders.next(patience).await {
+                if !supervisor.run(order).await? {
+                    break;
+                }
+                patience = IDLE_TIME;
+            }
+            Ok(())
+        })
+    });
+    match served {
         Ok(()) => 0,
         Err(error) => {
             report(&Report::Failed { message: error.to_string() });
@@ -71,57 +72,84 @@ fn report(report: &Report) {
     }
 }
 
-async fn run(mut order: LaunchOrder) -> io::Result<()> {
-    let signals = Signals::install()?;
-    leave_launcher(&mut order)?;
-    let run_dir = RunDir::new(&order.run_dir);
-    let owner = Owner::this_process()?;
-    let Some(_locked_while_alive) = run_dir.claim(&owner)? else {
-        report(&Report::Busy);
-        return Ok(());
-    };
-    let started_ms = now_ms();
-    let record = match start_job(&order) {
-        Err(message) => not_started(message, started_ms),
-        Ok(child) => {
-            let leader = Pid::from_child(&child);
-            let supervision = Supervision::new(child, order, run_dir.clone(), signals).inspect_err(|_| {
-                // Nobody would watch it.
-                let _ = kill_process_group(leader, Signal::KILL);
-            })?;
-            supervision.announce(&owner, started_ms);
-            supervision.watch().await.into_record(started_ms)
-        }
-    };
-    hand_in(&run_dir, record).await;
-    Ok(())
+/// What is kept from run to run: nothing of the runs.
+struct SupervisorProcess {
+    owner: Owner,
+    signals: Signals,
+    /// Of all children so far.
+    cpu: CpuTime,
 }
 
-/// Becomes independent of the launcher: own session, own directory, and the parent of every orphan of the job.
-fn leave_launcher(order: &mut LaunchOrder) -> io::Result<()> {
-    // Fails only for the leader of a process group, which cannot be told from here to be harmful: go on.
-    let _ = rustix::process::setsid();
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    for path in [&mut order.run_dir, &mut order.work_dir, &mut order.log_dir] {
-        *path = std::path::absolute(&path)?;
+impl SupervisorProcess {
+    /// Becomes independent of the launcher: own session, own directory, and the parent of every orphan of its jobs.
+    fn new() -> io::Result<Self> {
+        let signals = Signals::install()?;
+        // Fails only for the leader of a process group, which cannot be told from here to be harmful: go on.
+        let _ = rustix::process::setsid();
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        rustix::process::chdir("/")?;
+        Ok(Self { owner: Owner::this_process()?, signals, cpu: CpuTime::default() })
     }
-    rustix::process::chdir("/")?;
-    Ok(())
+
+    /// Runs a job to its end. Whether this process is as good as new then, and nobody waits for its end.
+    async fn run(&mut self, order: LaunchOrder) -> io::Result<bool> {
+        let run_dir = RunDir::new(&order.run_dir);
+        let Some(mut claim) = run_dir.claim(&self.owner)? else {
+            report(&Report::Busy);
+            return Ok(true);
+        };
+        let started_ms = now_ms();
+        let (record, is_clean) = match start_job(&order) {
+            Err(message) => {
+                self.cpu.advance();
+                (not_started(message, started_ms), true)
+            }
+            Ok(child) => {
+                let leader = Pid::from_child(&child);
+                let supervision = Supervision::new(child, &order, &run_dir, &mut self.signals).inspect_err(|_| {
+                    // Nobody would watch it.
+                    let _ = kill_process_group(leader, Signal::KILL);
+                })?;
+                announce(&mut claim, leader, started_ms);
+                let over = supervision.watch().await;
+                let is_clean = over.is_clean();
+                (over.into_record(started_ms, self.cpu.advance()), is_clean)
+            }
+        };
+        drop(order);
+        Ok(hand_in(claim, record, is_clean).await)
+    }
 }
 
-/// Writes the record; on a full disk until there is room, but then the launcher is told first.
-async fn hand_in(run_dir: &RunDir, record: ExitRecord) {
-    let mut written = run_dir.write_exit(&record);
-    report(&Report::Ended(record.clone()));
+/// Says that the job runs, on disk and to the launcher.
+fn announce(claim: &mut Claim, leader: Pid, started_ms: u64) {
+    // The leader is not reaped yet, so its entry is there even if it has ended.
+    let Ok(job) = ProcessIdentity::of(leader) else {
+        return;
+    };
+    let started = Started { job, started_ms };
+    // On a full disk the run goes on without it; the claim tells the same of the supervisor.
+    let _ = claim.write(&Entry::Started(started.clone()));
+    report(&Report::Started(started));
+}
+
+/// Writes the record and lets go of the run; on a full disk when there is room, but then the launcher is told first. Whether
+/// this process can take another run.
+async fn hand_in(mut claim: Claim, record: ExitRecord, is_clean: bool) -> bool {
+    let entry = Entry::Ended(record.clone());
+    if claim.write(&entry).is_ok() {
+        let reusable = claim.release().unwrap_or(false) && is_clean;
+        report(&Report::Ended { record, reusable });
+        return reusable;
+    }
+    report(&Report::Ended { record, reusable: false });
     for _ in 0..RECORD_TRIES {
-        match &written {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {}
-            // Not found: the run was removed by an engine that had our report.
-            _ => break,
-        }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        written = run_dir.write_exit(&record);
+        if claim.is_removed() || claim.write(&entry).is_ok() {
+            break;
+        }
     }
+    false
 }
 
 fn not_started(message: String, started_ms: u64) -> ExitRecord {
@@ -138,10 +166,35 @@ fn not_started(message: String, started_ms: u64) -> ExitRecord {
     }
 }
 
+/// Processor time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CpuTime {
+    pub(super) user_ms: u64,
+    pub(super) system_ms: u64,
+}
+
+impl CpuTime {
+    /// Advances to what the children of this process have used so far; the difference.
+    fn advance(&mut self) -> CpuTime {
+        let Ok(stat) = ProcessStat::read(rustix::process::getpid().as_raw_pid()) else {
+            return CpuTime::default();
+        };
+        let now = CpuTime {
+            user_ms: stat.children_user_ticks * MS_PER_TICK,
+            system_ms: stat.children_system_ticks * MS_PER_TICK,
+        };
+        let before = std::mem::replace(self, now);
+        CpuTime {
+            user_ms: now.user_ms.saturating_sub(before.user_ms),
+            system_ms: now.system_ms.saturating_sub(before.system_ms),
+        }
+    }
+}
+
 /// The signals that matter, and those that must not.
-struct Signals {
-    child: unix::Signal,
-    terminate: unix::Signal,
+pub(super) struct Signals {
+    pub(super) child: unix::Signal,
+    pub(super) terminate: unix::Signal,
     /// Caught so that they do not kill; nobody listens.
     _deaf_to: [unix::Signal; 3],
 }
@@ -158,258 +211,4 @@ impl Signals {
             ],
         })
     }
-}
-
-/// A job under supervision.
-struct Supervision {
-    order: LaunchOrder,
-    run_dir: RunDir,
-    signals: Signals,
-    leader: Pid,
-    /// Set when the leader has ended.
-    status: Option<WaitStatus>,
-    /// No process of the job is left.
-    childless: bool,
-    /// When a stop that was asked for becomes a kill.
-    kill_at: Option<Instant>,
-    killed: bool,
-    stdout: Pipe,
-    stderr: Pipe,
-    log: Log,
-    oom: OomWatch,
-}
-
-impl Supervision {
-    fn new(mut child: Child, order: LaunchOrder, run_dir: RunDir, signals: Signals) -> io::Result<Self> {
-        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(io::Error::other("the job has no pipes"));
-        };
-        Ok(Self {
-            leader: Pid::from_child(&child),
-            stdout: Pipe::new(stdout, LogStream::Stdout, &order)?,
-            stderr: Pipe::new(stderr, LogStream::Stderr, &order)?,
-            log: Log::new(&order),
-            order,
-            run_dir,
-            signals,
-            status: None,
-            childless: false,
-            kill_at: None,
-            killed: false,
-            oom: OomWatch::Due(Instant::now() + OOM_BASELINE_WAIT),
-        })
-    }
-
-    /// Says that the job runs, on disk and to the launcher.
-    fn announce(&self, owner: &Owner, started_ms: u64) {
-        // The leader is not reaped yet, so its entry is there even if it has ended.
-        let Ok(job) = ProcessIdentity::of(self.leader) else {
-            return;
-        };
-        let started = Started { supervisor: owner.supervisor, job, started_ms };
-        // On a full disk the run goes on without this file; the lock tells the same of the supervisor.
-        let _ = self.run_dir.write_started(&started);
-        report(&Report::Started(started));
-    }
-
-    async fn watch(mut self) -> Self {
-        // A job that has ended before the first look has left its signal behind.
-        while !self.is_over() {
-            let timer = self.next_timer();
-            tokio::select! {
-                filled = self.stdout.fill(), if self.stdout.is_open() => self.stdout.pass_on(filled, &mut self.log),
-                filled = self.stderr.fill(), if self.stderr.is_open() => self.stderr.pass_on(filled, &mut self.log),
-                _ = self.signals.child.recv() => self.reap(),
-                _ = self.signals.terminate.recv() => self.stop(),
-                () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => self.on_timer(),
-            }
-        }
-        self.end_leftovers().await;
-        self.stdout.drain(DRAIN_WAIT, &mut self.log).await;
-        self.stderr.drain(DRAIN_WAIT, &mut self.log).await;
-        self
-    }
-
-    /// The leader has ended and nobody is given time any more. During a stop the rest of the group has the same grace as its
-    /// leader: a shell dies of the signal at once, what it started may have to clean up.
-    fn is_over(&self) -> bool {
-        self.status.is_some() && (self.childless || self.kill_at.is_none() || self.killed)
-    }
-
-    fn next_timer(&self) -> Option<Instant> {
-        let kill_at = self.kill_at.filter(|_| !self.killed);
-        [self.stdout.write_at, self.stderr.write_at, kill_at, self.oom.due()].into_iter().flatten().min()
-    }
-
-    fn on_timer(&mut self) {
-        let now = Instant::now();
-        self.stdout.write_due(now, &mut self.log);
-        self.stderr.write_due(now, &mut self.log);
-        self.oom.look(now);
-        if !self.killed && self.kill_at.is_some_and(|at| at <= now) {
-            self.kill();
-        }
-    }
-
-    /// A stop was asked for, perhaps again: the shorter grace counts.
-    fn stop(&mut self) {
-        let grace_ms = match self.run_dir.read_stop() {
-            Ok(Some(stop)) => stop.grace_ms,
-            _ => self.order.grace_ms,
-        };
-        let now = Instant::now();
-        // A grace beyond what the clock can hold is a month, which is beyond what anybody waits.
-        let kill_at =
-            now.checked_add(Duration::from_millis(grace_ms)).unwrap_or(now + Duration::from_secs(30 * 86_400));
-        if self.kill_at.is_none() && self.status.is_none() {
-            let _ = kill_process_group(self.leader, Signal::TERM);
-            // A stopped process gets no signal but this one and KILL.
-            let _ = kill_process_group(self.leader, Signal::CONT);
-        }
-        self.kill_at = Some(self.kill_at.map_or(kill_at, |earlier| earlier.min(kill_at)));
-    }
-
-    /// Kills what can be named safely: the group while its leader is not reaped, and our own children.
-    fn kill(&mut self) {
-        self.killed = true;
-        if self.status.is_none() {
-            let _ = kill_process_group(self.leader, Signal::KILL);
-        }
-        for child in children() {
-            let _ = kill_process(child, Signal::KILL);
-        }
-    }
-
-    /// Takes note of the children that have ended.
-    fn reap(&mut self) {
-        if self.status.is_none() {
-            self.reap_leader();
-        }
-        if self.status.is_none() {
-            // Only orphans have ended. The leader must not be reaped by chance: until it is, its pid names its group.
-            for child in children().into_iter().filter(|child| *child != self.leader) {
-                let _ = waitpid(Some(child), WaitOptions::NOHANG);
-            }
-            return;
-        }
-        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
-        self.childless = !has_children();
-    }
-
-    fn reap_leader(&mut self) {
-        let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        if !matches!(waitid(WaitId::Pid(self.leader), peek), Ok(Some(_))) {
-            return;
-        }
-        if self.kill_at.is_none() || self.killed {
-            let _ = kill_process_group(self.leader, Signal::KILL);
-        }
-        if let Ok(Some((_, status))) = waitpid(Some(self.leader), WaitOptions::NOHANG) {
-            self.status = Some(status);
-        }
-        if self.kill_at.is_some() && !self.killed {
-            self.ask_leavers();
-        }
-    }
-
-    /// Asks those descendants to end which had left the group and so were not asked with it.
-    fn ask_leavers(&self) {
-        for child in children() {
-            if getpgid(Some(child)).is_ok_and(|group| group != self.leader) {
-                let _ = kill_process(child, Signal::TERM);
-            }
-        }
-    }
-
-    /// Kills whatever the job has left running. As the parents die their children become ours, until there are none.
-    async fn end_leftovers(&mut self) {
-        let deadline = Instant::now() + DEATH_WAIT;
-        while !self.childless && Instant::now() < deadline {
-            self.kill();
-            // Not the signal alone: an orphan may arrive without one.
-            let _ = tokio::time::timeout(Duration::from_millis(10), self.signals.child.recv()).await;
-            self.reap();
-        }
-    }
-
-    fn into_record(self, started_ms: u64) -> ExitRecord {
-        let (user_cpu_ms, system_cpu_ms) = cpu_of_children_ms();
-        let outcome = self.status.map_or(ExitOutcome::Exited { code: 0 }, outcome_of);
-        let by_kill = matches!(outcome, ExitOutcome::Signalled { signal, .. } if signal == Signal::KILL.as_raw());
-        ExitRecord {
-            outcome,
-            started_ms,
-            ended_ms: now_ms(),
-            user_cpu_ms,
-            system_cpu_ms,
-            log: self.log.totals(),
-            log_lost_bytes: self.log.lost_bytes(),
-            out_of_memory: by_kill && self.kill_at.is_none() && self.oom.has_risen(),
-            stopped: self.kill_at.is_some(),
-        }
-    }
-}
-
-fn outcome_of(status: WaitStatus) -> ExitOutcome {
-    // The bit which `wait(2)` calls WCOREDUMP.
-    const CORE_DUMPED: i32 = 0x80;
-    match (status.exit_status(), status.terminating_signal()) {
-        (_, Some(signal)) => ExitOutcome::Signalled { signal, core_dumped: status.as_raw() & CORE_DUMPED != 0 },
-        (code, None) => ExitOutcome::Exited { code: code.unwrap_or_default() },
-    }
-}
-
-/// The direct children of this process, ended ones included.
-fn children() -> Vec<Pid> {
-    let me = rustix::process::getpid().as_raw_pid();
-    // This process has one thread, so its list is all. A kernel may be built without it.
-    if let Ok(list) = fs::read_to_string(format!("/proc/self/task/{me}/children")) {
-        return list.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect();
-    }
-    let all = all_processes().unwrap_or_default();
-    all.iter().filter(|process| process.parent == me).filter_map(|process| Pid::from_raw(process.pid)).collect()
-}
-
-fn has_children() -> bool {
-    let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    waitid(WaitId::All, peek).is_ok()
-}
-
-fn cpu_of_children_ms() -> (u64, u64) {
-    let stat = ProcessStat::read(rustix::process::getpid().as_raw_pid());
-    stat.map_or((0, 0), |stat| (stat.children_user_ticks * MS_PER_TICK, stat.children_system_ticks * MS_PER_TICK))
-}
-
-/// Whether the kernel killed for lack of memory while the job ran. It counts for the whole machine: a hint, no proof.
-enum OomWatch {
-    /// The count at the start is to be looked up then.
-    Due(Instant),
-    Since(Option<u64>),
-}
-
-impl OomWatch {
-    fn due(&self) -> Option<Instant> {
-        match self {
-            Self::Due(at) => Some(*at),
-            Self::Since(_) => None,
-        }
-    }
-
-    fn look(&mut self, now: Instant) {
-        if self.due().is_some_and(|at| at <= now) {
-            *self = Self::Since(oom_kills());
-        }
-    }
-
-    fn has_risen(&self) -> bool {
-        match self {
-            Self::Since(Some(before)) => oom_kills().is_some_and(|now| now > *before),
-            _ => false,
-        }
-    }
-}
-
-fn oom_kills() -> Option<u64> {
-    let counters = fs::read_to_string("/proc/vmstat").ok()?;
-    counters.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
