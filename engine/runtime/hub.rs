@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, broadcast, oneshot};
 
@@ -22,6 +22,8 @@ pub(crate) struct Hub {
     waiters: Mutex<HashMap<Seq, Vec<oneshot::Sender<Job>>>>,
     events: Mutex<Events>,
     listeners: AtomicUsize,
+    /// No more news will come.
+    closed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -38,6 +40,10 @@ impl Hub {
     pub(crate) fn when_over(&self, seq: Seq) -> oneshot::Receiver<Job> {
         let (tell, told) = oneshot::channel();
         let mut waiters = lock(&self.waiters);
+        // Looked at under the lock under which the waiters are cleared: nobody is left waiting for good.
+        if self.closed.load(Ordering::Acquire) {
+            return told;
+        }
         let of_job = waiters.entry(seq).or_default();
         of_job.retain(|waiter| !waiter.is_closed());
         of_job.push(tell);
@@ -82,7 +88,9 @@ impl Hub {
     /// No more news: whoever waits gets none.
     pub(crate) fn close(&self) {
         *lock(&self.events) = Events::Closed;
-        lock(&self.waiters).clear();
+        let mut waiters = lock(&self.waiters);
+        self.closed.store(true, Ordering::Release);
+        waiters.clear();
     }
 
     /// The names of running attempts and how far they are.

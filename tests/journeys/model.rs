@@ -4,7 +4,7 @@
 //! Two things are left to the engine and checked for their limits: which of the ready jobs of a full queue get its
 //! slots, and the random part of a retry delay.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use windlass::job::{
     Deadline, Job, JobId, JobSpec, OnCrash, Outcome, Reason, RetryOn, Seq, State, Task, Timestamp, Wait,
@@ -64,6 +64,8 @@ pub(crate) struct Model {
     pub(crate) cut: bool,
     pub(crate) refusing: bool,
     pub(crate) ignoring_stops: bool,
+    /// Ends that successors have not heard of yet.
+    pub(crate) ends: VecDeque<(JobId, State)>,
 }
 
 /// What the functions of the test do, by name and input.
@@ -433,16 +435,29 @@ impl Model {
         (job.open, job.held, job.until, job.lost) = (false, false, None, None);
         (job.run, job.stop) = (None, None);
         job.after.clear();
-        for next in self.ids(|job| job.after.contains(&id.seq())) {
-            match state {
-                State::Succeeded => {
-                    let job = self.job_mut(next);
-                    job.after.remove(&id.seq());
-                    job.queue_if_ready(now);
-                }
-                State::Cancelled => self.finish(next, State::Cancelled, Some(Reason::PreviousJob(id, state))),
-                _ => self.finish(next, State::Failed, Some(Reason::PreviousJob(id, state))),
+        // Those right behind it end before those further down.
+        self.ends.push_back((id, state));
+        if self.ends.len() > 1 {
+            return;
+        }
+        while let Some((id, state)) = self.ends.front().copied() {
+            for next in self.ids(|job| job.after.contains(&id.seq())) {
+                self.tell_successor(next, id, state);
             }
+            self.ends.pop_front();
+        }
+    }
+
+    fn tell_successor(&mut self, next: JobId, id: JobId, state: State) {
+        let now = self.now;
+        match state {
+            State::Succeeded => {
+                let job = self.job_mut(next);
+                job.after.remove(&id.seq());
+                job.queue_if_ready(now);
+            }
+            State::Cancelled => self.finish(next, State::Cancelled, Some(Reason::PreviousJob(id, state))),
+            _ => self.finish(next, State::Failed, Some(Reason::PreviousJob(id, state))),
         }
     }
 

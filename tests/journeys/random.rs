@@ -90,6 +90,7 @@ impl World {
             cut: false,
             refusing: false,
             ignoring_stops: false,
+            ends: Default::default(),
         };
         World {
             events: engine.subscribe(),
