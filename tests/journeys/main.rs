@@ -3,10 +3,12 @@
 
 mod ends;
 mod functions;
+mod idle;
 mod keeping;
 mod lives;
 mod model;
 mod queues;
 mod random;
+mod secrets;
 mod submissions;
 mod time;
