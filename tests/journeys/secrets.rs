@@ -102,7 +102,8 @@ async fn no_value_of_an_option_leaves_the_engine() {
     let far = || JobSpec::new(Task::Named(NamedTask { executor: "fake".into(), params: b"null".to_vec() }));
     let mut shown = String::new();
     let mut ids = Vec::new();
-    for spec in [JobSpec::function("tells", "null"), JobSpec::function("fails", "null"), JobSpec::function("tells", "1")]
+    for spec in
+        [JobSpec::function("tells", "null"), JobSpec::function("fails", "null"), JobSpec::function("tells", "1")]
     {
         let spec = with_canaries(spec);
         shown.push_str(&format!("{spec:?}"));
