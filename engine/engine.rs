@@ -56,6 +56,7 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.runtime.abandon();
+        self.runtime.store.release();
     }
 }
 

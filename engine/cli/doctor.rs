@@ -267,7 +267,6 @@ async fn run_true(dir: &Path) -> Result<(), String> {
         secrets: Vec::new(),
         log_limits: LogLimits { head_bytes: 4_096, tail_bytes: 4_096 },
         limits: ProcessLimits::default(),
-        grace_ms: 1_000,
     };
     let launched = Supervisor::current_exe().launch(&order).await;
     let process = launched.map_err(|error| error.to_string())?;

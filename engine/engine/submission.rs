@@ -28,7 +28,7 @@ impl Engine {
             let job = Job::accept(id, chain, Arc::new(spec), after, created_at);
             jobs.push(NewJob { job, large_input });
         }
-        let large: Vec<JobId> = jobs.iter().filter(|new| new.large_input).map(|new| new.job.id).collect();
+        let large: Vec<JobId> = jobs.iter().filter(|new| new.large_input.is_some()).map(|new| new.job.id).collect();
         let accepted = runtime.store.submit(jobs, chained, self.inner.may_lead).await;
         let unused = |id: &&JobId| !accepted.as_ref().is_ok_and(|ids| ids.contains(id));
         for id in large.iter().filter(unused) {
@@ -39,16 +39,15 @@ impl Engine {
     }
 
     /// An input that is too large for the store goes into a file beside it, on disk before the job is.
-    fn move_large_input(&self, id: JobId, spec: &mut JobSpec) -> Result<bool, Error> {
+    fn move_large_input(&self, id: JobId, spec: &mut JobSpec) -> Result<Option<Vec<u8>>, Error> {
         let runtime = self.runtime();
         let input = match &mut spec.task {
             Task::Function(FunctionTask { input, .. }) if input.len() > runtime.config.inline_payload_bytes => input,
-            _ => return Ok(false),
+            _ => return Ok(None),
         };
         let path = runtime.layout.input(id.seq());
         write_payload(&path, input).map_err(|error| Error::io(path.display(), &error))?;
-        input.clear();
-        Ok(true)
+        Ok(Some(std::mem::take(input)))
     }
 
     /// Refuses what no executor here can run, and keys that are given twice.

@@ -13,7 +13,7 @@ use crate::executors::function::Input;
 use crate::executors::{AttemptName, AttemptOrder, Executor};
 use crate::files::{read_payload, write_payload};
 use crate::job::options::JOB_ID;
-use crate::job::{Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task};
+use crate::job::{Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task, Timestamp};
 use crate::store::{Moved, Stored};
 
 /// How long the engine waits before it asks an unreachable platform again: doubling, in milliseconds.
@@ -155,11 +155,14 @@ async fn external(
             stored.job = job;
             None
         }
-        Begin::Recover => match find_again(runtime, &stored.job, executor).await? {
-            Found::Detached => return Ok(()),
-            Found::Run(handle) => Some(handle),
-            Found::Nothing => None,
-        },
+        Begin::Recover => {
+            let (job, mut pause) = (&stored.job, Pause::new(runtime));
+            match find_again(runtime, job, executor, job.status.lost_since.is_some(), &mut pause).await? {
+                Found::Detached => return Ok(()),
+                Found::Run(handle) => Some(handle),
+                Found::Nothing => None,
+            }
+        }
     };
     let outcome = match found {
         Some(handle) => observe(runtime, &mut stored.job, control, executor, &handle).await?,
@@ -235,27 +238,69 @@ enum Found {
     Detached,
 }
 
-async fn find_again(runtime: &Runtime, job: &Job, executor: &dyn Executor) -> Result<Found, Error> {
-    let mut detach = runtime.detach.subscribe();
-    let mut ask_again_ms = FIRST_ASK_AGAIN_MS;
+/// Asks until the executor can be reached.
+async fn find_again(
+    runtime: &Runtime,
+    job: &Job,
+    executor: &dyn Executor,
+    was_lost: bool,
+    pause: &mut Pause,
+) -> Result<Found, Error> {
+    let mut lost = was_lost;
     loop {
         match executor.find(name_of(job), job.status.handle.as_ref()).await {
-            Ok(Some(handle)) => return Ok(Found::Run(handle)),
-            Ok(None) => return Ok(Found::Nothing),
-            Err(error) => lose_contact(runtime, job, &error)?,
+            Ok(found) => {
+                if lost {
+                    note_contact(runtime, job, Event::ContactFound { attempt: job.status.attempt }).await?;
+                }
+                return Ok(found.map_or(Found::Nothing, Found::Run));
+            }
+            Err(error) => lose_contact(runtime, job, &error).await?,
         }
-        tokio::select! {
-            () = runtime.clock.sleep(ask_again_ms) => {}
-            () = detached(&mut detach) => return Ok(Found::Detached),
+        lost = true;
+        if pause.is_detached(runtime).await {
+            return Ok(Found::Detached);
         }
-        ask_again_ms = (ask_again_ms * 2).min(LAST_ASK_AGAIN_MS);
     }
 }
 
-fn lose_contact(runtime: &Runtime, job: &Job, error: &crate::executors::ContactError) -> Result<(), Error> {
+/// How long the engine waits before it asks again.
+struct Pause {
+    millis: u64,
+    /// When contact was last looked for.
+    since: Timestamp,
+}
+
+impl Pause {
+    fn new(runtime: &Runtime) -> Self {
+        Pause { millis: FIRST_ASK_AGAIN_MS, since: runtime.clock.now() }
+    }
+
+    /// Waits, longer each time unless contact has held for a while. Whether the engine detaches meanwhile.
+    async fn is_detached(&mut self, runtime: &Runtime) -> bool {
+        if runtime.clock.now().millis_since(self.since) > 2 * LAST_ASK_AGAIN_MS {
+            self.millis = FIRST_ASK_AGAIN_MS;
+        }
+        let mut detach = runtime.detach.subscribe();
+        tokio::select! {
+            () = runtime.clock.sleep(self.millis) => {}
+            () = detached(&mut detach) => return true,
+        }
+        self.millis = (self.millis * 2).min(LAST_ASK_AGAIN_MS);
+        self.since = runtime.clock.now();
+        false
+    }
+}
+
+async fn lose_contact(runtime: &Runtime, job: &Job, error: &crate::executors::ContactError) -> Result<(), Error> {
     tracing::warn!(%error, job = %job.id, "the executor of an attempt cannot be reached");
-    let lost = Event::ContactLost { attempt: job.status.attempt };
-    runtime.store.change_lazily(job, &[lost], runtime.clock.now()).map(drop)
+    note_contact(runtime, job, Event::ContactLost { attempt: job.status.attempt }).await
+}
+
+/// Decided on the job as it is now: what the attempt has in hand may not know of the last loss.
+async fn note_contact(runtime: &Runtime, job: &Job, contact: Event) -> Result<(), Error> {
+    let Some(stored) = runtime.store.find(job.id)? else { return Ok(()) };
+    runtime.store.change(stored.job, &[contact], None, runtime.clock.now()).await.map(drop)
 }
 
 /// Returns when external attempts are to be left to the next life of the engine.
@@ -287,7 +332,7 @@ async fn observe(
     let mut is_shown = job.status.step != Some(Step::Preparing);
     let mut detach = runtime.detach.subscribe();
     let mut stop_told = false;
-    let mut ask_again_ms = FIRST_ASK_AGAIN_MS;
+    let mut pause = Pause::new(runtime);
     loop {
         let wait = executor.wait(name, handle);
         tokio::pin!(wait);
@@ -309,13 +354,16 @@ async fn observe(
         };
         match ended {
             Ok(outcome) => return Ok(Some(outcome)),
-            Err(error) => lose_contact(runtime, job, &error)?,
+            Err(error) => lose_contact(runtime, job, &error).await?,
         }
-        tokio::select! {
-            () = runtime.clock.sleep(ask_again_ms) => {}
-            () = detached(&mut detach) => return Ok(None),
+        if pause.is_detached(runtime).await {
+            return Ok(None);
         }
-        ask_again_ms = (ask_again_ms * 2).min(LAST_ASK_AGAIN_MS);
+        match find_again(runtime, job, executor, true, &mut pause).await? {
+            Found::Run(_) => {}
+            Found::Nothing => return Ok(Some(Outcome::Interrupted)),
+            Found::Detached => return Ok(None),
+        }
     }
 }
 

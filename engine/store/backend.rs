@@ -155,9 +155,44 @@ pub(super) fn clear_unfinished(backend: &impl StorageBackend) -> io::Result<()> 
     if rest.iter().all(|byte| *byte == 0) { backend.set_len(0) } else { Ok(()) }
 }
 
+/// The file of the store, locked against other processes. The lock is given up when the store is closed, not
+/// when the last descriptor goes: a process that is just being started holds a copy of it for a moment.
+#[derive(Debug)]
+pub(super) struct LockedFile {
+    file: FileBackend,
+    lock: File,
+}
+
+impl StorageBackend for LockedFile {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()?;
+        self.lock.unlock()
+    }
+}
+
 /// Opens or makes the file of the store, readable by its owner only, and locks it against other processes
 /// for as long as this process lives.
-pub(super) fn open_file(path: &Path) -> Result<FileBackend, Error> {
+pub(super) fn open_file(path: &Path) -> Result<LockedFile, Error> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = File::options();
     let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
@@ -171,8 +206,10 @@ pub(super) fn open_file(path: &Path) -> Result<FileBackend, Error> {
             Err(TryLockError::Error(error)) => return Err(Error::io(path.display(), &error)),
         }
     }
-    FileBackend::new(file).map_err(|error| match error {
+    let lock = file.try_clone().map_err(|error| Error::io(path.display(), &error))?;
+    let file = FileBackend::new(file).map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse(path.to_owned()),
         error => Error::Unusable(format!("{}: {error}", path.display())),
-    })
+    })?;
+    Ok(LockedFile { file, lock })
 }

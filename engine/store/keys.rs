@@ -138,7 +138,7 @@ impl Store {
     /// The next records that are sealed with another key, sealed with the active one, and where to go on.
     #[expect(clippy::type_complexity, reason = "rows for the writer and the place to go on, used once")]
     fn reseal_batch(&self, from: Seq, active: KeyId) -> Result<(Vec<(Seq, Vec<u8>)>, Option<Seq>), Error> {
-        let read = self.writer.db().begin_read().map_err(storage)?;
+        let read = self.writer.begin_read()?;
         let specs = read.open_table(SPEC).map_err(storage)?;
         let mut rows = Vec::new();
         for (looked_at, row) in specs.range(from..).map_err(storage)?.enumerate() {

@@ -4,7 +4,7 @@
 //! configs and bad ends have indexes, running jobs are in memory, live jobs have a table of their own. What a
 //! page looks at is bounded; a page that ends early says where to go on.
 
-use redb::{ReadableDatabase, ReadableTable};
+use redb::ReadableTable;
 
 use super::read::Snapshot;
 use super::tables::{BY_NAME, BY_STATE, DONE, KIND_CONFIG, KIND_PROJECT, LIVE, NAME, SPEC};
@@ -36,7 +36,7 @@ struct Bounds {
 impl Store {
     /// The jobs that match, from the cursor on, `limit` at most.
     pub(crate) fn list(&self, filter: &Filter, cursor: Option<Cursor>, limit: usize) -> Result<Page, Error> {
-        let read = self.writer.db().begin_read().map_err(storage)?;
+        let read = self.writer.begin_read()?;
         let snapshot = Snapshot::of(&read)?;
         let nothing = Page { jobs: Vec::new(), next: None };
         let Some(bounds) = bounds(&snapshot, filter, cursor)? else { return Ok(nothing) };

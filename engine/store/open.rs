@@ -111,6 +111,12 @@ impl Store {
     pub(crate) fn close(&self) {
         self.writer.close();
         self.join();
+        self.release();
+    }
+
+    /// Closes the file, although tasks that are about to end may hold the store for a while.
+    pub(crate) fn release(&self) {
+        self.writer.release();
     }
 
     /// Ends as a crash would: nothing more is written.

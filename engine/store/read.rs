@@ -1,6 +1,6 @@
 //! Reading: snapshots that never wait for the writer.
 
-use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase};
+use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::tables::{DONE, EVENT, LIVE, OUTPUT, SPEC};
 use super::{DiskUse, Store, Stored, lock, records, storage};
@@ -40,7 +40,7 @@ impl Snapshot {
 
 impl Store {
     pub(super) fn snapshot(&self) -> Result<Snapshot, Error> {
-        Snapshot::of(&self.writer.db().begin_read().map_err(storage)?)
+        Snapshot::of(&self.writer.begin_read()?)
     }
 
     /// The job with this sequence number.
@@ -61,14 +61,14 @@ impl Store {
 
     /// What a function returned.
     pub(crate) fn output(&self, seq: Seq) -> Result<Option<Vec<u8>>, Error> {
-        let read = self.writer.db().begin_read().map_err(storage)?;
+        let read = self.writer.begin_read()?;
         let row = read.open_table(OUTPUT).map_err(storage)?.get(seq).map_err(storage)?;
         Ok(row.map(|row| row.value().to_vec()))
     }
 
     /// Everything that happened to a job, in order: what its records carry and what was noted beside them.
     pub(crate) fn events(&self, job: &Job) -> Result<Vec<JobEvent>, Error> {
-        let read = self.writer.db().begin_read().map_err(storage)?;
+        let read = self.writer.begin_read()?;
         let rows = read.open_table(EVENT).map_err(storage)?;
         let mut events = facts_in_records(job);
         for row in rows.range((job.seq(), 0)..=(job.seq(), u32::MAX)).map_err(storage)? {

@@ -11,7 +11,7 @@ use super::{Store, Stored, idempotency_key, lock};
 use crate::error::Error;
 use crate::job::event::{fact_of, is_stored};
 use crate::job::id::MAX_SEQ;
-use crate::job::{Event, Illegal, Job, JobFact, JobId, Seq, Timestamp, Verdict, apply};
+use crate::job::{Event, Illegal, Job, JobFact, JobId, Seq, Task, Timestamp, Verdict, apply};
 use crate::secret::{Keyring, keyed_digest};
 
 /// The next job's place: sequence numbers and creation times never go back, so lists can be searched by time.
@@ -25,8 +25,8 @@ pub(super) struct NextJob {
 #[derive(Debug)]
 pub(crate) struct NewJob {
     pub(crate) job: Job,
-    /// Its input was written to a file beside the store.
-    pub(crate) large_input: bool,
+    /// Its input, where that was written to a file beside the store.
+    pub(crate) large_input: Option<Vec<u8>>,
 }
 
 /// What became of an event.
@@ -87,21 +87,27 @@ impl Store {
         let NewJob { mut job, large_input } = new;
         let sealed = Store::seal_options(keyring, job.seq(), &job.spec.options)?;
         let idempotency = idempotency_key(&job.spec).map(|key| {
-            let digest = self.digest(&job)?;
+            let digest = self.digest(&job, large_input.as_deref())?;
             Ok::<_, Error>((key, digest))
         });
         let idempotency = idempotency.transpose()?;
-        let spec = encode_spec(&job, sealed, large_input)?;
+        let spec = encode_spec(&job, sealed, large_input.is_some())?;
         let live = encode_live(&job, &placement(&job))?;
         // From here on the options are only on disk.
         std::sync::Arc::make_mut(&mut job.spec).options = crate::job::RunOptions::new();
         Ok(NewRow { job, spec, live, idempotency })
     }
 
-    /// What an idempotency key stands for: everything that was asked for, with names and values of options.
-    fn digest(&self, job: &Job) -> Result<[u8; 16], Error> {
+    /// What an idempotency key stands for: everything that was asked for, with names and values of options, and
+    /// with the input wherever it lies.
+    fn digest(&self, job: &Job, large_input: Option<&[u8]>) -> Result<[u8; 16], Error> {
         let nobody = JobId::new(0, Timestamp::default(), 0);
-        let asked = Job { id: nobody, chain: None, created_at: Timestamp::default(), ..job.clone() };
+        let mut asked = Job { id: nobody, chain: None, created_at: Timestamp::default(), ..job.clone() };
+        if let Some(large) = large_input
+            && let Task::Function(task) = &mut std::sync::Arc::make_mut(&mut asked.spec).task
+        {
+            task.input = large.to_vec();
+        }
         let options = rmp_serde::to_vec(&job.spec.options).map_err(|error| Error::Storage(error.to_string()))?;
         Ok(keyed_digest(&self.digest_secret, &[&encode_spec(&asked, None, false)?, &options]))
     }

@@ -5,10 +5,10 @@
 //! (claims that nobody waits for) ride in the next group, or make one after [`LAZY`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use redb::Database;
+use redb::{Database, ReadTransaction, ReadableDatabase};
 use tokio::sync::oneshot;
 
 use super::commit::{Group, Names};
@@ -32,7 +32,8 @@ const SEAL_AFTER: Duration = Duration::from_millis(50);
 
 /// What the writer and its callers share.
 pub(super) struct Writer {
-    db: Database,
+    /// `None` when the store is closed: its file is free for the next engine, whoever still holds this one.
+    db: RwLock<Option<Database>>,
     index: Arc<Mutex<Index>>,
     listener: Arc<dyn Listener>,
     pending: Mutex<Pending>,
@@ -80,7 +81,7 @@ impl Writer {
         quick_repair: bool,
     ) -> Self {
         Writer {
-            db,
+            db: RwLock::new(Some(db)),
             index,
             listener,
             pending: Mutex::new(Pending::default()),
@@ -96,8 +97,18 @@ impl Writer {
         self.operations.load(Ordering::Acquire)
     }
 
-    pub(super) fn db(&self) -> &Database {
-        &self.db
+    /// A snapshot of what is on disk.
+    pub(super) fn begin_read(&self) -> Result<ReadTransaction, Error> {
+        self.db().as_ref().ok_or(Error::Closed)?.begin_read().map_err(storage)
+    }
+
+    fn db(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.db.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the file, when a commit under way is through.
+    pub(super) fn release(&self) {
+        drop(self.db.write().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Why the store acknowledges nothing any more, if so.
@@ -216,8 +227,8 @@ impl Writer {
 
     fn wait<'a>(&self, pending: MutexGuard<'a, Pending>, most: Option<Duration>) -> MutexGuard<'a, Pending> {
         match most {
-            None => self.wake.wait(pending).unwrap_or_else(std::sync::PoisonError::into_inner),
-            Some(most) => self.wake.wait_timeout(pending, most).unwrap_or_else(std::sync::PoisonError::into_inner).0,
+            None => self.wake.wait(pending).unwrap_or_else(PoisonError::into_inner),
+            Some(most) => self.wake.wait_timeout(pending, most).unwrap_or_else(PoisonError::into_inner).0,
         }
     }
 
@@ -250,7 +261,8 @@ impl Writer {
         group: &[Envelope],
         seal: bool,
     ) -> Result<Vec<Result<Reply, Refusal>>, Error> {
-        let mut txn = self.db.begin_write().map_err(storage)?;
+        let db = self.db();
+        let mut txn = db.as_ref().ok_or(Error::Closed)?.begin_write().map_err(storage)?;
         txn.set_quick_repair(seal);
         let mut results = Vec::with_capacity(group.len());
         {

@@ -117,10 +117,13 @@ impl TestEngine {
     /// # Errors
     /// As [`Builder::open`].
     pub async fn crash_and_recover(&mut self) -> Result<(), Error> {
-        if let Some(engine) = self.engine.take() {
+        let engine = self.engine.take();
+        if let Some(engine) = &engine {
             engine.runtime().abandon();
         }
+        // Before the engine goes: that closes its file in good order.
         let image = self.disk.power_cut(Loss::Random { seed: self.entropy.next_u64() });
+        drop(engine);
         self.disk = Arc::new(CrashDisk::from_image(image));
         self.start().await
     }

@@ -1,3 +1,15 @@
 //! Journeys: whole lives of jobs through the public API.
+#![cfg(test)]
 
+mod ends;
+mod functions;
+mod idle;
+mod keeping;
 mod lives;
+mod model;
+mod processes;
+mod queues;
+mod random;
+mod secrets;
+mod submissions;
+mod time;
