@@ -64,7 +64,8 @@ async fn run(
             };
             // The work is done: the next job need not wait for the disk.
             drop(slot);
-            finish(runtime, job, outcome, output).await.map(drop)
+            let attempt = job.status.attempt;
+            finish(runtime, job, attempt, outcome, output).await.map(drop)
         }
         Task::Process(_) | Task::Named(_) => {
             let Some(executor) = runtime.executors.get(task.executor()).cloned() else {
@@ -153,7 +154,9 @@ async fn external(
     let Some(outcome) = outcome else { return Ok(()) };
     let name = name_of(&stored.job);
     drop(slot);
-    let job = finish(runtime, stored.job, outcome, None).await?;
+    // What has been changed meanwhile is read first: it costs less than a write that is refused.
+    let job = runtime.store.load(name.job.seq())?.map_or(stored.job, |found| found.job);
+    let job = finish(runtime, job, name.attempt, outcome, None).await?;
     let succeeded = job.status.state == State::Succeeded;
     if let Err(error) = executor.remove(name, succeeded).await {
         tracing::warn!(%error, job = %job.id, "what is left of an attempt could not be removed");
@@ -201,10 +204,9 @@ async fn start(
     let step = Event::Step { attempt, step: Step::Executing };
     let now = runtime.clock.now();
     if handle.0.is_empty() {
-        // The name alone finds it again: nobody waits for this.
-        if let Some(job) = runtime.store.change_lazily(job, &[step], now)? {
-            stored.job = job;
-        }
+        // The name alone finds it again: nobody waits for this. The job in hand stays as it is known to be on
+        // disk: when something else came first, this step never happens, and its revision is another one's.
+        runtime.store.change_lazily(job, &[step], now)?;
     } else {
         let checkpoint = Event::Checkpoint { attempt, handle: handle.clone() };
         if let Moved::Changed(job) = runtime.store.change(job.clone(), &[checkpoint, step], None, now).await? {
@@ -335,9 +337,14 @@ async fn observe(
 }
 
 /// Writes how the attempt ended; the core decides what that makes of the job. The job as it is then.
-async fn finish(runtime: &Runtime, job: Job, outcome: Outcome, output: Option<Vec<u8>>) -> Result<Job, Error> {
+async fn finish(
+    runtime: &Runtime,
+    job: Job,
+    attempt: u32,
+    outcome: Outcome,
+    output: Option<Vec<u8>>,
+) -> Result<Job, Error> {
     let record = output.map(|output| store_output(runtime, &job, output)).transpose()?;
-    let attempt = job.status.attempt;
     let roll = runtime.entropy.next_u64() as u32;
     let ended = Event::Ended { attempt, outcome, roll };
     let now = runtime.clock.now();
