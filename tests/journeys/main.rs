@@ -11,5 +11,6 @@ mod processes;
 mod queues;
 mod random;
 mod secrets;
+mod stops;
 mod submissions;
 mod time;
