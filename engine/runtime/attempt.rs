@@ -175,9 +175,7 @@ async fn external(
     let Some(outcome) = outcome else { return Ok(()) };
     let name = name_of(&stored.job);
     drop(slot);
-    // What has been changed meanwhile is read first: it costs less than a write that is refused.
-    let job = runtime.store.load(name.job.seq())?.map_or(stored.job, |found| found.job);
-    let job = finish(runtime, job, name.attempt, outcome, None).await?;
+    let job = finish(runtime, stored.job, outcome, None).await?;
     let succeeded = job.status.state == State::Succeeded;
     if let Err(error) = executor.remove(name, succeeded).await {
         tracing::warn!(%error, job = %job.id, "what is left of an attempt could not be removed");
@@ -370,13 +368,8 @@ async fn observe(
 }
 
 /// Writes how the attempt ended; the core decides what that makes of the job. The job as it is then.
-async fn finish(
-    runtime: &Runtime,
-    job: Job,
-    attempt: u32,
-    outcome: Outcome,
-    output: Option<Vec<u8>>,
-) -> Result<Job, Error> {
+async fn finish(runtime: &Runtime, job: Job, outcome: Outcome, output: Option<Vec<u8>>) -> Result<Job, Error> {
+    let attempt = job.status.attempt;
     let record = output.map(|output| store_output(runtime, &job, output)).transpose()?;
     let roll = runtime.entropy.next_u64() as u32;
     let ended = Event::Ended { attempt, outcome, roll };

@@ -320,7 +320,11 @@ async fn live(seed: u64) {
         }
         assert!(count < 10 * OPERATIONS, "never succeeded: {missing:?}");
         // In the second half what has not succeeded yet is tried more often.
-        let rare = if count > OPERATIONS / 2 && world.percent(50) { world.pick(&missing) } else { None };
+        let mut rare = if count > OPERATIONS / 2 && world.percent(50) { world.pick(&missing) } else { None };
+        // A cut line is noticed by what is asked for meanwhile: there must be something.
+        if rare == Some("restore the line") && !world.model.jobs.values().any(|job| job.lost.is_some()) {
+            rare = Some(if world.model.cut { "submit" } else { "cut the line" });
+        }
         let kind = rare.unwrap_or_else(|| operations::draw(&world));
         if std::env::var_os("WINDLASS_MODEL_SEED").is_some() {
             println!("{count}: {kind} at {}", world.model.now);
