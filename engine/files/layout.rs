@@ -111,6 +111,21 @@ impl Layout {
         trees.iter().map(|path| size_of(path)).sum()
     }
 
+    /// The attempts that have a work tree or records of their executor, in no order.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn attempts_with_files(&self) -> io::Result<Vec<(Seq, u32)>> {
+        let mut attempts = Vec::new();
+        for shard in entries(&self.root.join("work"))? {
+            for job in entries(&shard)? {
+                let Some(seq) = number(&job) else { continue };
+                attempts.extend(entries(&job)?.iter().filter_map(|attempt| Some((seq, number(attempt)? as u32))));
+            }
+        }
+        Ok(attempts)
+    }
+
     /// The jobs that have files beside the store, in no order.
     ///
     /// # Errors
@@ -120,8 +135,7 @@ impl Layout {
         for kind in ["logs", "work", "payloads"] {
             for shard in entries(&self.root.join(kind))? {
                 for name in entries(&shard)? {
-                    let stem = name.file_stem().and_then(|stem| stem.to_str());
-                    jobs.extend(stem.and_then(|stem| stem.parse::<Seq>().ok()));
+                    jobs.extend(number(&name));
                 }
             }
         }
@@ -129,6 +143,11 @@ impl Layout {
         jobs.dedup();
         Ok(jobs)
     }
+}
+
+/// The number that a path is named by, whatever its ending.
+fn number(path: &Path) -> Option<Seq> {
+    path.file_stem()?.to_str()?.parse().ok()
 }
 
 fn shard(seq: Seq) -> String {

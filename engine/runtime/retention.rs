@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Runtime;
 use crate::error::Error;
-use crate::job::{Job, Seq};
+use crate::executors::AttemptName;
+use crate::job::{Job, Seq, State};
 use crate::store::Finished;
 
 /// Jobs looked at, and forgotten in one operation, at a time.
@@ -15,6 +16,9 @@ const BATCH: usize = 1_000;
 pub(super) async fn run(runtime: Arc<Runtime>, first_new: Seq) {
     if let Err(error) = sweep(&runtime, first_new).await {
         tracing::warn!(%error, "files of forgotten jobs could not be removed");
+    }
+    if let Err(error) = clean_up(&runtime, first_new).await {
+        tracing::warn!(%error, "what is left of attempts that are over could not be removed");
     }
     while runtime.config.retention.is_limited() {
         if let Err(error) = prune(&runtime).await {
@@ -39,6 +43,24 @@ async fn sweep(runtime: &Arc<Runtime>, first_new: Seq) -> Result<(), Error> {
         Ok(())
     });
     swept.await.map_err(|error| Error::Storage(error.to_string()))?
+}
+
+/// Asks executors again to remove what is left of attempts that are over: a crash may have come between the
+/// durable end and its removal. What is kept on purpose is asked for in vain.
+async fn clean_up(runtime: &Arc<Runtime>, first_new: Seq) -> Result<(), Error> {
+    let layout = runtime.layout.clone();
+    let left = tokio::task::spawn_blocking(move || layout.attempts_with_files()).await;
+    let left = left.map_err(|error| Error::Storage(error.to_string()))?;
+    for (seq, attempt) in left.map_err(|error| Error::io("the work trees", &error))? {
+        let Some(job) = runtime.store.load(seq)?.map(|stored| stored.job).filter(|_| seq < first_new) else { continue };
+        let over = job.status.state.is_final() || attempt < job.status.attempt;
+        let Some(executor) = runtime.executors.get(job.spec.task.executor()).filter(|_| over) else { continue };
+        let succeeded = job.status.state == State::Succeeded && attempt == job.status.attempt;
+        if let Err(error) = executor.remove(AttemptName { job: job.id, attempt }, succeeded).await {
+            tracing::warn!(%error, job = %job.id, attempt, "what is left of an attempt could not be removed");
+        }
+    }
+    Ok(())
 }
 
 /// Forgets what is over the limits now.

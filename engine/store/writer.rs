@@ -52,6 +52,8 @@ struct Pending {
     unsealed: bool,
     /// When the last group was committed.
     last_commit: Option<Instant>,
+    /// The thread waits for the quiet moment in which it seals.
+    watched: bool,
     /// No more operations are taken.
     closed: bool,
     /// The disk has failed.
@@ -164,9 +166,9 @@ impl Writer {
     /// After a caller has committed for itself: the thread takes what came meanwhile, and the sealing.
     fn wake_for_leftovers(&self) {
         let mut pending = lock(&self.pending);
-        let first_unsealed = pending.unsealed && pending.last_commit.is_none();
         pending.last_commit = Some(Instant::now());
-        if !pending.ops.is_empty() || first_unsealed {
+        let unwatched = pending.unsealed && self.quick_repair && !pending.watched;
+        if !pending.ops.is_empty() || unwatched {
             drop(pending);
             self.wake.notify_one();
         }
@@ -198,29 +200,22 @@ impl Writer {
             if pending.urgent || (pending.closed && !pending.ops.is_empty()) {
                 return Some(Next::Group);
             }
-            let quiet = pending.last_commit.map(|at| at.elapsed()).unwrap_or_default();
             if pending.closed {
                 return pending.unsealed.then_some(Next::Seal);
             }
-            let wait = if !pending.ops.is_empty() {
-                LAZY
-            } else if pending.unsealed && self.quick_repair {
-                SEAL_AFTER.saturating_sub(quiet)
-            } else {
-                pending.last_commit = None;
-                pending = self.wait(pending, None);
+            if !pending.ops.is_empty() {
+                pending = self.wait(pending, Some(LAZY));
+                if !pending.ops.is_empty() {
+                    return Some(Next::Group);
+                }
                 continue;
-            };
-            let had = pending.ops.len();
-            if !wait.is_zero() {
-                pending = self.wait(pending, Some(wait));
             }
-            if had > 0 && !pending.ops.is_empty() {
-                return Some(Next::Group);
-            }
+            pending.watched = pending.unsealed && self.quick_repair;
             let quiet = pending.last_commit.map_or(SEAL_AFTER, |at| at.elapsed());
-            if had == 0 && pending.ops.is_empty() && pending.unsealed && quiet >= SEAL_AFTER {
-                return Some(Next::Seal);
+            match (pending.watched, SEAL_AFTER.saturating_sub(quiet)) {
+                (false, _) => pending = self.wait(pending, None),
+                (true, Duration::ZERO) => return Some(Next::Seal),
+                (true, left) => pending = self.wait(pending, Some(left)),
             }
         }
     }
@@ -236,7 +231,7 @@ impl Writer {
     /// tried again on the same handle, since nobody knows what it has dropped.
     fn commit(&self, committer: &mut Committer, mut group: Vec<Envelope>) {
         let rows: usize = group.iter().map(|envelope| envelope.op.rows()).sum();
-        let seal = self.quick_repair && (rows >= SEALED_ROWS || group.is_empty());
+        let seal = group.is_empty() || (self.quick_repair && rows >= SEALED_ROWS);
         match self.write(committer, &group, seal) {
             Ok(results) => {
                 let told = self.enter(&group, &results);

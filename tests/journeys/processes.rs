@@ -274,3 +274,42 @@ async fn work_trees_are_kept_as_the_configuration_says() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_left_of_an_attempt_that_is_over_is_removed_at_the_next_start() {
+    let rig = Rig::new();
+    let engine = rig.open().await;
+    let id = engine.submit(sh("true")).await.unwrap();
+    over(&engine, id).await;
+    engine.shutdown().await;
+    drop(engine);
+    // As if the engine had died between the durable end and the removal.
+    let tree = rig.work(id).join("tmp");
+    std::fs::create_dir_all(&tree).unwrap();
+    let engine = rig.open().await;
+    until("it is removed", || !tree.exists()).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_commit_before_a_quiet_moment_is_sealed() {
+    let rig = Rig::new();
+    let engine = rig.open().await;
+    let syncs = |engine: &windlass::Engine| engine.stats().unwrap().disk.syncs;
+    until("the first groups are sealed", || {
+        let before = syncs(&engine);
+        std::thread::sleep(Duration::from_millis(120));
+        syncs(&engine) == before
+    })
+    .await;
+    let mut held = sh("true");
+    held.hold = true;
+    let before = syncs(&engine);
+    engine.submit(held).await.unwrap();
+    assert_eq!(syncs(&engine) - before, 1, "a lone submission is one sync");
+    // A sealed commit is two.
+    until("it is sealed", || syncs(&engine) - before == 3).await;
+    std::thread::sleep(Duration::from_millis(120));
+    assert_eq!(syncs(&engine) - before, 3, "and then all is quiet");
+    engine.shutdown().await;
+}
