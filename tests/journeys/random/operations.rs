@@ -378,10 +378,13 @@ impl World {
         self.refuse_starts(false);
         self.settle().await;
         while let Some(id) = self.pick_job(|job| job.held || job.open) {
-            self.engine.release(id).await.unwrap();
-            self.model.release(id);
-            self.engine.close_items(id).await.unwrap();
-            self.model.close_items(id);
+            if self.model.job(id).held {
+                self.engine.release(id).await.unwrap();
+                self.model.release(id);
+            } else {
+                self.engine.close_items(id).await.unwrap();
+                self.model.close_items(id);
+            }
             self.settle().await;
         }
         for id in self.model.ids(|job| job.spec.queue == "stopped" && !job.state.is_final()) {
