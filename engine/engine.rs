@@ -106,6 +106,33 @@ impl Engine {
     /// Accepts jobs as one chain, all or none. `request` options go over those of the first job, and reach no
     /// other. Ids in the order given; the first is the id of the chain.
     ///
+    /// ```
+    /// use windlass::job::ChainState;
+    /// use windlass::{Engine, FunctionContext, FunctionError, JobSpec};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let engine = Engine::builder(dir.path())
+    ///     .function("day", |context: FunctionContext, (): ()| async move {
+    ///         Ok::<_, FunctionError>(context.option("DAY").unwrap_or("today").to_owned())
+    ///     })
+    ///     .open()
+    ///     .await?;
+    /// let specs = vec![
+    ///     JobSpec::function("day", "null").named("load").option("DAY", "any day"),
+    ///     JobSpec::function("day", "null").named("report").after("load"),
+    /// ];
+    /// let ids = engine.submit_chain(specs, [("DAY", "monday")].into_iter().collect()).await?;
+    /// engine.wait(ids[1]).await?;
+    /// assert_eq!(engine.output(ids[0])?.as_deref(), Some(br#""monday""#.as_slice()));
+    /// assert_eq!(engine.output(ids[1])?.as_deref(), Some(br#""today""#.as_slice()));
+    /// assert_eq!(engine.chain(ids[0])?.summary.state, ChainState::Succeeded);
+    /// # engine.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Engine::submit`].
     pub async fn submit_chain(&self, mut specs: Vec<JobSpec>, request: RunOptions) -> Result<Vec<JobId>, Error> {
@@ -271,6 +298,32 @@ impl Engine {
     }
 
     /// Everything that happens from now on.
+    ///
+    /// ```
+    /// use windlass::job::JobFact;
+    /// # use windlass::{Engine, FunctionError};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let engine = Engine::builder(dir.path())
+    /// #     .function("greet", |_, name: String| async move { Ok::<_, FunctionError>(format!("hello {name}")) })
+    /// #     .open()
+    /// #     .await?;
+    /// let mut events = engine.subscribe();
+    /// let id = engine.submit_function("greet", &"you").await?;
+    /// // An error is a number of events that were missed; what became of the jobs is in their list.
+    /// while let Some(event) = events.next().await {
+    ///     let event = event?;
+    ///     if matches!(event.fact, JobFact::Finished { .. }) {
+    ///         assert_eq!(event.id, id);
+    ///         break;
+    ///     }
+    /// }
+    /// # engine.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn subscribe(&self) -> Subscription {
         let runtime = self.runtime();
         Subscription::new(runtime.hub.subscribe(runtime.config.event_backlog))

@@ -90,7 +90,37 @@ impl Builder {
         self
     }
 
-    /// Registers a function: async, JSON in and out by serde. The last one of a name counts.
+    /// Registers a function: async, JSON in and out by serde. The last one of a name counts. An error lets the job
+    /// be tried again as its retry policy says, unless it is [permanent](FunctionError::permanent); any type that
+    /// implements [`std::error::Error`] turns into one with `?`.
+    ///
+    /// ```
+    /// use windlass::job::{Backoff, RetryPolicy};
+    /// use windlass::{Engine, FunctionError, JobSpec, State};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let engine = Engine::builder(dir.path())
+    ///     .function("square", |context, text: String| async move {
+    ///         if context.attempt().attempt == 1 {
+    ///             return Err(FunctionError::new("the first attempt always fails"));
+    ///         }
+    ///         let number: u64 = text.parse()?;
+    ///         Ok(number * number)
+    ///     })
+    ///     .open()
+    ///     .await?;
+    /// let mut spec = JobSpec::function("square", r#""12""#);
+    /// let backoff = Backoff { initial_ms: 1, ..Backoff::default() };
+    /// spec.retry = RetryPolicy { max_attempts: 3, backoff, ..RetryPolicy::default() };
+    /// let id = engine.submit(spec).await?;
+    /// let job = engine.wait(id).await?.job;
+    /// assert_eq!((job.state(), job.status.attempt), (State::Succeeded, 2));
+    /// # engine.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn function<I, O, F, R>(mut self, name: impl Into<String>, call: F) -> Self
     where
         I: DeserializeOwned + Send + 'static,

@@ -81,6 +81,7 @@ impl Subscription {
     /// (go on reading; [`Engine::list`](crate::Engine::list) tells what became of the jobs); `None` when the engine is closed.
     ///
     /// [`EngineConfig::event_backlog`]: crate::EngineConfig::event_backlog
+    /// [`Engine::list`]: crate::Engine::list
     pub async fn next(&mut self) -> Option<Result<JobEvent, Missed>> {
         match self.events.as_mut()?.recv().await {
             Ok(event) => Some(Ok(event)),

@@ -188,6 +188,36 @@ pub struct Progress {
 }
 
 /// What a function may know and do while it runs. Cheap to clone.
+///
+/// ```
+/// use windlass::testing::TestEngine;
+/// use windlass::{FunctionContext, FunctionError, JobSpec, State};
+///
+/// /// Looks whether it is to stop between one part of its work and the next.
+/// async fn import(context: FunctionContext, parts: u32) -> Result<u32, FunctionError> {
+///     for part in 0..parts {
+///         if context.is_cancelled() {
+///             return Err(FunctionError::new(format!("stopped before part {part}")));
+///         }
+///         context.progress((100 * part / parts) as u8, format!("part {part}"));
+///         context.sleep(1_000).await;
+///     }
+///     Ok(parts)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let engine = TestEngine::open(|builder| builder.function("import", import)).await?;
+/// let id = engine.submit(JobSpec::function("import", "10")).await?;
+/// engine.advance(2_500).await;
+/// assert_eq!(engine.get(id)?.progress.map(|progress| progress.percent), Some(20));
+///
+/// engine.cancel(id, "the example").await?;
+/// engine.advance(500).await;
+/// assert_eq!(engine.get(id)?.state(), State::Cancelled);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct FunctionContext(Arc<Inner>);
 

@@ -2,6 +2,7 @@
 //!
 //! `WINDLASS_MODEL_SEEDS` sets how many lives there are, `WINDLASS_MODEL_SEED` repeats one.
 
+mod looks;
 mod operations;
 mod specs;
 
@@ -35,7 +36,6 @@ pub(crate) struct World {
     /// The states as a subscriber knows them.
     heard: BTreeMap<JobId, State>,
     waiters: Vec<(JobId, tokio::task::JoinHandle<Result<JobView, Error>>)>,
-    keys_made: u64,
 }
 
 fn functions(builder: Builder) -> Builder {
@@ -102,7 +102,6 @@ impl World {
             repeatable: Vec::new(),
             heard: BTreeMap::new(),
             waiters: Vec::new(),
-            keys_made: 0,
         }
     }
 

@@ -8,7 +8,7 @@ use tracing::field::{Field, Visit};
 use windlass::executors::StartError;
 use windlass::job::{Filter, NamedTask, Outcome, RetryPolicy, Task};
 use windlass::testing::FakeExecutor;
-use windlass::{Engine, FunctionContext, FunctionError, JobSpec};
+use windlass::{Engine, FunctionContext, FunctionError, JobId, JobSpec};
 
 const CANARIES: usize = 20;
 
@@ -79,6 +79,20 @@ fn tell(context: &FunctionContext) {
     }
 }
 
+/// Submissions that are refused, and one that is not; what the refusals say is added to what is shown.
+async fn refuse(engine: &Engine, shown: &mut String) -> JobId {
+    let mut bad = with_canaries(JobSpec::function("tells", "null"));
+    bad.options.set_secret("BAD", format!("{}\0", canary(1)));
+    bad.options.set_secret("A=B", canary(2));
+    bad.idempotency_key = Some(String::new());
+    shown.push_str(&format!("{0:?} {0}", engine.submit(bad).await.unwrap_err()));
+    let keyed = JobSpec { idempotency_key: Some("k".into()), ..with_canaries(JobSpec::function("tells", "null")) };
+    let id = engine.submit(keyed.clone()).await.unwrap();
+    let other = keyed.option("SECRET_0", "other");
+    shown.push_str(&format!("{0:?} {0}", engine.submit(other).await.unwrap_err()));
+    id
+}
+
 #[tokio::test]
 async fn no_value_of_an_option_leaves_the_engine() {
     let logged = Logged::default();
@@ -120,15 +134,7 @@ async fn no_value_of_an_option_leaves_the_engine() {
     }
     shown.push_str(&format!("{:?}", fake.order(fake.running()[0]).unwrap()));
     fake.end(fake.running()[0], Outcome::Succeeded);
-    let mut bad = with_canaries(JobSpec::function("tells", "null"));
-    bad.options.set_secret("BAD", format!("{}\0", canary(1)));
-    bad.options.set_secret("A=B", canary(2));
-    bad.idempotency_key = Some(String::new());
-    shown.push_str(&format!("{0:?} {0}", engine.submit(bad).await.unwrap_err()));
-    let keyed = JobSpec { idempotency_key: Some("k".into()), ..with_canaries(JobSpec::function("tells", "null")) };
-    ids.push(engine.submit(keyed.clone()).await.unwrap());
-    let other = keyed.option("SECRET_0", "other");
-    shown.push_str(&format!("{0:?} {0}", engine.submit(other).await.unwrap_err()));
+    ids.push(refuse(&engine, &mut shown).await);
     engine.rotate_key().await.unwrap();
     for id in &ids {
         let view = engine.wait(*id).await.unwrap();

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use windlass::executors::{AttemptName, StartError};
-use windlass::job::{Filter, JobFact, Order, Outcome, Reason, State, Timestamp};
+use windlass::job::{Outcome, State};
 use windlass::{Error, JobId, JobSpec, RunOptions};
 
-use super::{QUEUE_LIMIT, World, all_of, is_call};
+use super::{QUEUE_LIMIT, World};
 use crate::model::{Run, Told};
 
 /// Every kind of operation and how often it is drawn.
@@ -29,8 +29,8 @@ pub(super) const KINDS: &[(&str, u64)] = &[
     ("close items", 5),
     ("end a run", 25),
     ("lose a run", 3),
-    ("cut the line", 2),
-    ("restore the line", 4),
+    ("cut the line", 4),
+    ("restore the line", 3),
     ("refuse starts", 2),
     ("accept starts", 4),
     ("ignore stops", 2),
@@ -154,7 +154,7 @@ impl World {
         }
     }
 
-    async fn submit(&mut self, specs: Vec<JobSpec>, joined: bool) -> bool {
+    pub(super) async fn submit(&mut self, specs: Vec<JobSpec>, joined: bool) -> bool {
         let answer = match (specs.as_slice(), joined) {
             ([spec], false) => self.engine.submit(spec.clone()).await.map(|id| vec![id]),
             _ => self.engine.submit_many(specs.clone()).await,
@@ -233,7 +233,7 @@ impl World {
         true
     }
 
-    async fn cancel(&mut self, wanted: impl Fn(&Told) -> bool) -> bool {
+    pub(super) async fn cancel(&mut self, wanted: impl Fn(&Told) -> bool) -> bool {
         let Some(id) = self.pick_job(wanted) else { return false };
         let before = self.model.job(id).state;
         let view = self.engine.cancel(id, "the test").await.unwrap();
@@ -311,14 +311,14 @@ impl World {
     }
 
     async fn restore(&mut self) -> bool {
-        let had_lost = self.model.jobs.values().any(|job| job.lost.is_some());
+        let was_cut = self.model.cut;
         self.platform.unreachable(false);
         self.model.cut = false;
         // The engine asks again every two seconds at least.
         self.advance(2_000).await;
         let lost = self.model.ids(|job| job.lost.is_some());
         assert!(lost.is_empty(), "still out of contact: {lost:?}");
-        had_lost
+        was_cut
     }
 
     fn refuse_starts(&mut self, refuse: bool) -> bool {
@@ -350,24 +350,18 @@ impl World {
     async fn rotate(&mut self) -> bool {
         let rotation = self.engine.rotate_key().await.unwrap();
         assert_eq!(rotation.resealed, self.model.ids(|job| !job.spec.options.is_empty()).len() as u64);
-        self.keys_made += 1;
         true
     }
 
     async fn start_anew(&mut self, kind: &str) -> bool {
-        match kind {
-            "crash right after a submission" => {
-                // Whether it was started before the crash, nobody can ask then.
-                if self.model.cut || !self.submit(vec![self.far_spec()], false).await {
-                    return false;
-                }
-            }
-            "crash right after a cancel" => {
-                if !self.cancel(|job| !job.state.is_final()).await {
-                    return false;
-                }
-            }
-            _ => {}
+        let ready = match kind {
+            // Whether it was started before the crash, nobody can ask while the line is cut.
+            "crash right after a submission" => !self.model.cut && self.submit(vec![self.far_spec()], false).await,
+            "crash right after a cancel" => self.cancel(|job| !job.state.is_final()).await,
+            _ => true,
+        };
+        if !ready {
+            return false;
         }
         if kind == "restart" {
             self.engine.restart().await.unwrap();
@@ -378,141 +372,19 @@ impl World {
         true
     }
 
-    async fn look(&mut self, kind: &str) -> bool {
-        match kind {
-            "list" => self.list(),
-            "page while things change" => self.page().await,
-            "wait" => self.wait().await,
-            "read events" => self.read_events(),
-            "read the output" => self.read_output(),
-            _ => {
-                let stranger = JobId::new(self.roll(50), self.model.now, self.roll(1 << 32) as u32);
-                assert!(matches!(self.engine.get(stranger), Err(Error::NotFound(_))));
-                let answer = self.engine.cancel(stranger, "x").await;
-                assert!(matches!(answer, Err(Error::NotFound(_))), "{answer:?}");
-                true
-            }
-        }
-    }
-
-    fn filter(&self) -> Filter {
-        let chains: Vec<JobId> = self.model.jobs.values().filter_map(|job| job.chain).collect();
-        let times: Vec<Timestamp> = self.model.jobs.values().map(|job| job.created).collect();
-        let word = |chance, words: &[&str]| self.percent(chance).then(|| self.pick(words).unwrap().to_owned());
-        let states = (0..self.pick(&[0, 0, 1, 1, 2, 4]).unwrap()).map(|_| self.pick(&State::ALL).unwrap()).collect();
-        Filter {
-            states,
-            config: word(25, &["daily", "hourly", "none"]),
-            chain: self.pick(&chains).filter(|_| self.percent(20)),
-            project: word(25, &["default", "red", "blue", "none"]),
-            queue: word(25, &["near", "far", "stopped", "calls"]),
-            created_from: self.pick(&times).filter(|_| self.percent(20)),
-            created_before: self.pick(&times).filter(|_| self.percent(20)),
-            order: self.pick(&[Order::NewestFirst, Order::OldestFirst]).unwrap(),
-        }
-    }
-
-    fn matching(&self, filter: &Filter) -> Vec<JobId> {
-        let same = |wanted: &Option<String>, is: Option<&str>| wanted.is_none() || wanted.as_deref() == is;
-        let mut ids = self.model.ids(|job| {
-            (filter.states.is_empty() || filter.states.contains(&job.state))
-                && same(&filter.config, job.spec.config.as_deref())
-                && same(&filter.project, Some(&job.spec.project))
-                && same(&filter.queue, Some(&job.spec.queue))
-                && (filter.chain.is_none() || filter.chain == job.chain)
-                && filter.created_from.is_none_or(|from| job.created >= from)
-                && filter.created_before.is_none_or(|before| job.created < before)
-        });
-        if filter.order == Order::NewestFirst {
-            ids.reverse();
-        }
-        ids
-    }
-
-    fn list(&mut self) -> bool {
-        let filter = self.filter();
-        let listed: Vec<JobId> = all_of(&self.engine, &filter).iter().map(|view| view.job.id).collect();
-        assert_eq!(listed, self.matching(&filter), "{filter:?}");
-        !listed.is_empty()
-    }
-
-    /// Jobs that match all the while are shown once, and nothing that never did.
-    async fn page(&mut self) -> bool {
-        let filter = self.filter();
-        let before = self.matching(&filter);
-        let first = self.engine.list(&filter, None, 3).unwrap();
-        let mut shown: Vec<JobId> = first.jobs.iter().map(|view| view.job.id).collect();
-        let mut changed = self.submit(vec![self.spec()], false).await;
-        self.settle().await;
-        changed |= self.cancel(|job| !job.state.is_final()).await;
-        self.settle().await;
-        let after = self.matching(&filter);
-        let mut cursor = first.next;
-        while let Some(from) = cursor {
-            let page = self.engine.list(&filter, Some(from.to_string().parse().unwrap()), 2).unwrap();
-            shown.extend(page.jobs.iter().map(|view| view.job.id));
-            cursor = page.next;
-        }
-        let unique: BTreeSet<JobId> = shown.iter().copied().collect();
-        assert_eq!(unique.len(), shown.len(), "shown twice in {shown:?}");
-        let both = before.iter().filter(|id| after.contains(id));
-        for id in both {
-            assert!(unique.contains(id), "{id} was left out of {shown:?}");
-        }
-        assert!(shown.iter().all(|id| before.contains(id) || after.contains(id)));
-        changed && shown.len() > 3
-    }
-
-    async fn wait(&mut self) -> bool {
-        let Some(id) = self.pick_job(|_| true) else { return false };
-        if self.model.job(id).state.is_final() {
-            assert_eq!(self.engine.wait(id).await.unwrap().state(), self.model.job(id).state);
-            return true;
-        }
-        let engine = windlass::Engine::clone(&self.engine);
-        self.waiters.push((id, tokio::spawn(async move { engine.wait(id).await })));
-        false
-    }
-
-    fn read_events(&mut self) -> bool {
-        let Some(id) = self.pick_job(|job| job.attempt > 1) else { return false };
-        let told = self.model.job(id);
-        let events = self.engine.events(id).unwrap();
-        assert_eq!(events.first().map(|event| &event.fact), Some(&JobFact::Submitted));
-        assert!(events.is_sorted_by_key(|event| event.at), "{events:?}");
-        let started = events.iter().filter(|event| matches!(event.fact, JobFact::Started { .. })).count();
-        let failed = events.iter().filter(|event| matches!(event.fact, JobFact::AttemptFailed { .. })).count();
-        // The last attempt ends with the job, unless the job ended between two attempts.
-        let under_way = started - failed;
-        assert_eq!(started as u32, told.attempt, "{events:?}");
-        assert!(under_way <= 1 && (under_way == 1 || !told.is_active()), "{events:?}");
-        let end = events.iter().find_map(|event| match &event.fact {
-            JobFact::Finished { state, reason } => Some((*state, reason.clone())),
-            _ => None,
-        });
-        let right: Option<(State, Option<Reason>)> = told.state.is_final().then(|| (told.state, told.reason.clone()));
-        assert_eq!(end, right);
-        true
-    }
-
-    fn read_output(&mut self) -> bool {
-        let Some(id) = self.pick_job(|job| is_call(&job.spec)) else { return false };
-        let told = self.model.job(id);
-        let right = told.output.clone().filter(|_| told.state == State::Succeeded);
-        assert_eq!(self.engine.output(id).unwrap(), right, "{told:#?}");
-        right.is_some()
-    }
-
     /// At the end of a life everything that may end does.
     pub(super) async fn finish_all(&mut self) {
         self.restore().await;
         self.refuse_starts(false);
         self.settle().await;
         while let Some(id) = self.pick_job(|job| job.held || job.open) {
-            self.engine.release(id).await.unwrap();
-            self.model.release(id);
-            self.engine.close_items(id).await.unwrap();
-            self.model.close_items(id);
+            if self.model.job(id).held {
+                self.engine.release(id).await.unwrap();
+                self.model.release(id);
+            } else {
+                self.engine.close_items(id).await.unwrap();
+                self.model.close_items(id);
+            }
             self.settle().await;
         }
         for id in self.model.ids(|job| job.spec.queue == "stopped" && !job.state.is_final()) {
