@@ -15,6 +15,10 @@ mod work;
 
 use std::path::PathBuf;
 
+/// As in the `windlass` program: what one thread allocates another one frees, all day long.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     // `open` measures fresh processes: this program again.
     if open::is_child() {

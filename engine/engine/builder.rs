@@ -176,7 +176,7 @@ impl Builder {
             let process = ProcessExecutor::new(supervisor, layout, log_limits, keep_work);
             executors.insert("process".into(), Arc::new(process));
         }
-        let hub = Arc::new(Hub::default());
+        let hub = Arc::new(Hub::new(Handle::current()));
         let options = StoreOptions {
             path: layout.store(),
             disk,

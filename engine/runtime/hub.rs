@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast, oneshot};
 
 use super::attempts::Attempts;
@@ -12,7 +13,6 @@ use crate::job::{Job, JobEvent, Seq};
 use crate::store::{Committed, Listener};
 
 /// The switchboard between the writer and everybody else.
-#[derive(Default)]
 pub(crate) struct Hub {
     /// Work for the dispatcher: a job became ready or a slot free.
     pub(super) dispatch: Notify,
@@ -22,6 +22,7 @@ pub(crate) struct Hub {
     waiters: Mutex<Waiters>,
     events: Mutex<Events>,
     listeners: AtomicUsize,
+    runtime: Handle,
 }
 
 #[derive(Default)]
@@ -41,6 +42,34 @@ enum Events {
 }
 
 impl Hub {
+    /// A hub whose news are delivered by tasks of this runtime.
+    pub(crate) fn new(runtime: Handle) -> Hub {
+        Hub {
+            dispatch: Notify::new(),
+            schedule: Notify::new(),
+            attempts: Attempts::default(),
+            waiters: Mutex::default(),
+            events: Mutex::default(),
+            listeners: AtomicUsize::new(0),
+            runtime,
+        }
+    }
+
+    fn tell_waiters(&self, ended: Vec<Job>) {
+        let mut waiters = lock(&self.waiters);
+        let told: Vec<_> =
+            ended.into_iter().map(|job| (waiters.by_job.remove(&job.seq()).unwrap_or_default(), job)).collect();
+        drop(waiters);
+        let tell = move || {
+            for (waiters, job) in told {
+                for waiter in waiters {
+                    let _ = waiter.send(job.clone());
+                }
+            }
+        };
+        self.deliver(Box::new(tell));
+    }
+
     /// Calls back when the job is over; gives up at once when nobody will be told any more. Register first, then
     /// look: a job that ends in between is not missed.
     pub(crate) fn when_over(&self, seq: Seq) -> oneshot::Receiver<Job> {
@@ -124,12 +153,7 @@ impl Listener for Hub {
             self.attempts.stop(*seq);
         }
         if !group.awaited.is_empty() {
-            let mut waiters = lock(&self.waiters);
-            for job in group.awaited {
-                for waiter in waiters.by_job.remove(&job.seq()).unwrap_or_default() {
-                    let _ = waiter.send(job.clone());
-                }
-            }
+            self.tell_waiters(group.awaited);
         }
         if group.ready {
             self.dispatch.notify_one();
@@ -137,6 +161,10 @@ impl Listener for Hub {
         if group.ticks {
             self.schedule.notify_one();
         }
+    }
+
+    fn deliver(&self, answers: Box<dyn FnOnce() + Send>) {
+        self.runtime.spawn(async move { answers() });
     }
 
     fn failed(&self, message: &str) {

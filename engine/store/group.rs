@@ -94,6 +94,15 @@ pub(super) struct Envelope {
     pub(super) reply: Option<oneshot::Sender<Result<Reply, Refusal>>>,
 }
 
+impl Envelope {
+    /// Answers whoever waits; nobody may, any more.
+    pub(super) fn answer(self, result: Result<Reply, Refusal>) {
+        if let Some(reply) = self.reply {
+            let _ = reply.send(result);
+        }
+    }
+}
+
 impl Op {
     /// Rows it writes, the measure of a group.
     pub(super) fn rows(&self) -> usize {
@@ -132,6 +141,8 @@ pub(crate) trait Listener: Send + Sync + 'static {
     fn awaits(&self, job: Seq) -> bool;
     /// A group is on disk and in the index.
     fn committed(&self, group: Committed);
+    /// Runs this soon, on a thread that runs tasks.
+    fn deliver(&self, answers: Box<dyn FnOnce() + Send>);
     /// The store has failed and acknowledges nothing more.
     fn failed(&self, message: &str);
 }

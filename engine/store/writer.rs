@@ -27,6 +27,10 @@ const LAZY: Duration = Duration::from_millis(20);
 /// Groups of this many rows are sealed (quick-repair): it costs them little and bounds the open after a crash.
 const SEALED_ROWS: usize = 64;
 
+/// The answers of a group of this many operations are given by a task: waking so many tasks one by one from
+/// outside their runtime would cost more than the group itself.
+const ANSWERED_HERE: usize = 8;
+
 /// After this much quiet the last group is sealed by an empty one.
 const SEAL_AFTER: Duration = Duration::from_millis(50);
 
@@ -229,7 +233,7 @@ impl Writer {
 
     /// Commits one group and answers it. An error of the disk ends all acknowledging: a failed sync is never
     /// tried again on the same handle, since nobody knows what it has dropped.
-    fn commit(&self, committer: &mut Committer, mut group: Vec<Envelope>) {
+    fn commit(&self, committer: &mut Committer, group: Vec<Envelope>) {
         let rows: usize = group.iter().map(|envelope| envelope.op.rows()).sum();
         let seal = group.is_empty() || (self.quick_repair && rows >= SEALED_ROWS);
         match self.write(committer, &group, seal) {
@@ -240,11 +244,10 @@ impl Writer {
                     pending.unsealed = !seal;
                 }
                 self.listener.committed(told);
-                for (envelope, result) in group.iter_mut().zip(results) {
-                    if let Some(reply) = envelope.reply.take() {
-                        let _ = reply.send(result);
-                    }
-                }
+                let alone = group.len() < ANSWERED_HERE;
+                let answer =
+                    move || group.into_iter().zip(results).for_each(|(envelope, result)| envelope.answer(result));
+                if alone { answer() } else { self.listener.deliver(Box::new(answer)) }
             }
             Err(error) => self.fail(group, &error),
         }
