@@ -18,6 +18,7 @@ const JOBS_OF_A_SHARD: u64 = 4_096;
 /// work/SHARD/JOB/N/work   the work tree of attempt N, the job's /work
 /// work/SHARD/JOB/chain    the directory that the jobs of a chain share, under the first of them
 /// payloads/SHARD/JOB.in   an input that is too large for the store, JOB.out an output
+/// runs/NAME               a run of the command whose end nobody has seen yet
 /// control.sock            where the process that holds the store listens
 /// ```
 #[derive(Clone, Debug)]
