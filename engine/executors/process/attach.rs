@@ -41,14 +41,24 @@ pub fn attach(run_dir: &Path) -> Result<Attached, ProcessError> {
 
 /// Removes the directory of a run that has ended. One that is not there is a success.
 pub fn remove(run_dir: &Path) -> Result<(), ProcessError> {
-    let run = RunDir::new(run_dir);
-    if !has_ended(&run)? && is_locked(&run)? == Some(true) && !has_ended(&run)? {
-        return Err(ProcessError::StillRunning { run_dir: run_dir.to_owned() });
+    let still_running = || ProcessError::StillRunning { run_dir: run_dir.to_owned() };
+    if is_alive(&RunDir::new(run_dir))? {
+        return Err(still_running());
     }
-    // The record goes first and at once: the rest of it would be that of a lost run.
-    absent_is_fine(fs::remove_file(run.lock_path()))
-        .and_then(|()| remove_tree(run_dir))
-        .map_err(ProcessError::io("remove", run_dir))
+    // It goes out of the way first and at once: half of it would be a lost run, or none that may still be claimed.
+    let gone = run_dir.with_extension("gone");
+    let moved = remove_tree(&gone).and_then(|()| absent_is_fine(fs::rename(run_dir, &gone)));
+    moved.map_err(ProcessError::io("remove", run_dir))?;
+    if is_alive(&RunDir::new(&gone))? {
+        // Claimed in the last moment, by a supervisor whose engine has died.
+        fs::rename(&gone, run_dir).map_err(ProcessError::io("put back", run_dir))?;
+        return Err(still_running());
+    }
+    remove_tree(&gone).map_err(ProcessError::io("remove", run_dir))
+}
+
+fn is_alive(run: &RunDir) -> Result<bool, ProcessError> {
+    Ok(!has_ended(run)? && is_locked(run)? == Some(true) && !has_ended(run)?)
 }
 
 fn absent_is_fine(removed: io::Result<()>) -> io::Result<()> {

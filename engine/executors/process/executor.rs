@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 
@@ -17,6 +18,10 @@ use crate::job::{Outcome, RunHandle, RunOptions, Task};
 
 /// Where programs are looked up when the job does not set `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A supervisor whose engine died right after it had sent the order needs a moment to claim its directory.
+const ORPHAN_WAIT: Duration = Duration::from_millis(250);
+const ORPHAN_LOOK: Duration = Duration::from_millis(10);
 
 /// Runs jobs as processes of this machine.
 pub(crate) struct ProcessExecutor {
@@ -173,7 +178,15 @@ impl Executor for ProcessExecutor {
         attempt: AttemptName,
         _handle: Option<&'a RunHandle>,
     ) -> BoxFuture<'a, Result<Option<RunHandle>, ContactError>> {
-        Box::pin(async move { Ok(self.was_started(attempt)?.then(|| RunHandle(Vec::new()))) })
+        Box::pin(async move {
+            let since = Instant::now();
+            let may_be_claimed =
+                || Ok(matches!(self.attach(attempt)?, Found::Nothing) && self.run_dir(attempt).exists());
+            while since.elapsed() < ORPHAN_WAIT && may_be_claimed()? {
+                tokio::time::sleep(ORPHAN_LOOK).await;
+            }
+            Ok(self.was_started(attempt)?.then(|| RunHandle(Vec::new())))
+        })
     }
 
     fn wait<'a>(
