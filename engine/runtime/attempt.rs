@@ -13,7 +13,9 @@ use crate::executors::function::Input;
 use crate::executors::{AttemptName, AttemptOrder, Executor};
 use crate::files::{read_payload, write_payload};
 use crate::job::options::JOB_ID;
-use crate::job::{Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task, Timestamp};
+use crate::job::{
+    Effect, Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task, Timestamp, pending_effects,
+};
 use crate::store::{Moved, Stored};
 
 /// How long the engine waits before it asks an unreachable platform again: doubling, in milliseconds.
@@ -195,12 +197,11 @@ async fn start(
     executor: &dyn Executor,
 ) -> Result<Result<RunHandle, Outcome>, Error> {
     let job = &stored.job;
-    // It was started in an earlier life and its platform does not know it any more.
-    if job.status.step.is_some_and(|step| step > Step::Preparing) {
-        return Ok(Err(Outcome::Interrupted));
-    }
-    if control.stop.is_raised() || job.status.state == State::Cancelling {
-        return Ok(Err(Outcome::Stopped));
+    match pending_effects(job).next() {
+        Some(Effect::Start { .. }) if !control.stop.is_raised() => {}
+        // It was started in an earlier life and its platform does not know it any more.
+        Some(Effect::Observe { .. }) => return Ok(Err(Outcome::Interrupted)),
+        _ => return Ok(Err(Outcome::Stopped)),
     }
     let options = match runtime.store.open_options(job.seq(), stored.options.as_ref()) {
         Ok(options) => with_system_options(job, options),

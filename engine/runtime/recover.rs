@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::slots::Slot;
 use super::{Runtime, attempt};
 use crate::error::Error;
-use crate::job::{Event, Outcome, State, Task};
+use crate::job::{Effect, Event, Job, Outcome, Task, pending_effects};
 use crate::store::Stored;
 
 /// Jobs looked at together.
@@ -33,11 +33,8 @@ async fn interrupt(runtime: &Arc<Runtime>, jobs: Vec<Stored>) -> Result<(), Erro
     for stored in jobs {
         let runtime = runtime.clone();
         changes.spawn(async move {
+            let outcome = if is_to_stop(&stored.job) { Outcome::Stopped } else { Outcome::Interrupted };
             let status = &stored.job.status;
-            let outcome = match status.state {
-                State::Cancelling => Outcome::Stopped,
-                _ => Outcome::Interrupted,
-            };
             let ended = Event::Ended { attempt: status.attempt, outcome, roll: runtime.entropy.next_u64() as u32 };
             let now = runtime.clock.now();
             runtime.store.change(stored.job, &[ended], None, now).await.map(drop)
@@ -49,10 +46,14 @@ async fn interrupt(runtime: &Arc<Runtime>, jobs: Vec<Stored>) -> Result<(), Erro
     Ok(())
 }
 
+fn is_to_stop(job: &Job) -> bool {
+    pending_effects(job).any(|effect| matches!(effect, Effect::Stop { .. }))
+}
+
 /// External work may go on: it is asked for by its name.
 fn find_again(runtime: &Arc<Runtime>, stored: Stored) {
     let Some(control) = runtime.hub.attempts.register(stored.job.seq()) else { return };
-    if stored.job.status.state == State::Cancelling {
+    if is_to_stop(&stored.job) {
         control.stop.raise();
     }
     let slot = Slot::take(runtime, &stored.job.spec.queue.as_str().into(), None);

@@ -11,7 +11,7 @@ use super::{Store, Stored, idempotency_key, lock};
 use crate::error::Error;
 use crate::job::event::{fact_of, is_stored};
 use crate::job::id::MAX_SEQ;
-use crate::job::{Event, Illegal, Job, JobFact, JobId, Seq, Task, Timestamp, Verdict, apply};
+use crate::job::{Effect, Event, Illegal, Job, JobFact, JobId, Seq, Task, Timestamp, Verdict, apply, pending_effects};
 use crate::secret::{Keyring, keyed_digest};
 
 /// The next job's place: sequence numbers and creation times never go back, so lists can be searched by time.
@@ -200,7 +200,7 @@ impl Store {
         while let Some(change) = changes.get(next) {
             next += 1;
             let ended = change.after.clone();
-            if !ended.status.state.is_final() {
+            if pending_effects(&ended).next() != Some(Effect::TellSuccessors) {
                 continue;
             }
             let followers = lock(&self.index).followers(ended.seq());
