@@ -164,7 +164,12 @@ impl Stage {
             let (job, spec) = (&view.job, &view.job.spec);
             // Only the claim of a function that may run again is not waited for.
             let waited = spec.on_crash == OnCrash::Fail || !matches!(spec.task, Task::Function(_));
-            assert!(before.is_none() || !waited && before != Some(*life), "{attempt} began twice");
+            assert!(
+                before.is_none() || !waited && before != Some(*life),
+                "{attempt} began twice, in lives {before:?} and {life}: {spec:?} is {:?}; {:#?}",
+                job.status,
+                self.world.facts().iter().filter(|(_, fact)| fact.is_of(attempt.job)).collect::<Vec<_>>()
+            );
             if spec.on_crash == OnCrash::Fail && spec.retry.max_attempts == 1 {
                 assert_eq!(starts[&attempt.job], 1, "{} runs at most once", job.id);
             }

@@ -32,6 +32,18 @@ pub(crate) enum Fact {
     Keys(String),
 }
 
+impl Fact {
+    /// Whether it tells of an attempt of this job.
+    pub(crate) fn is_of(&self, job: JobId) -> bool {
+        match self {
+            Fact::Cancelled(id) | Fact::Ended { id, .. } => *id == job,
+            Fact::Began { attempt, .. } | Fact::Returned { attempt, .. } | Fact::Removed(attempt) => attempt.job == job,
+            Fact::Started(order) => order.name.job == job,
+            Fact::Asked(_) | Fact::Accepted { .. } | Fact::Keys(_) => false,
+        }
+    }
+}
+
 /// The world around one life of the engine. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct World(Arc<Inner>);
@@ -105,8 +117,14 @@ impl World {
     }
 
     pub(crate) fn note(&self, fact: Fact) {
+        self.note_together([fact]);
+    }
+
+    /// Notes what happens at once: no power cut comes between.
+    fn note_together<const N: usize>(&self, together: [Fact; N]) {
         let mut facts = self.0.facts.lock().unwrap();
-        facts.push((self.0.disk.steps(), fact));
+        let step = self.0.disk.steps();
+        facts.extend(together.map(|fact| (step, fact)));
     }
 
     /// Notes what was so since an earlier step.
@@ -199,8 +217,8 @@ impl Executor for Platform {
         Box::pin(async move {
             let World(inner) = &self.0;
             if inner.platform.order(order.name).is_none() {
-                self.0.note(Fact::Began { attempt: order.name, life: inner.life });
-                self.0.note(Fact::Started(Box::new(order.clone())));
+                let began = Fact::Began { attempt: order.name, life: inner.life };
+                self.0.note_together([began, Fact::Started(Box::new(order.clone()))]);
             }
             let owner = order.options.get("OWNER").map(|owner| owner.value.clone()).unwrap_or_default();
             let found = order.options.get("TOKEN").map(|token| token.value.clone());
