@@ -44,20 +44,25 @@ pub(crate) async fn run(part: &str) {
 async fn submit() {
     println!("\ndurable single submits, queue stopped ({INPUT_BYTES}-byte input)");
     println!(
-        "{:>9} {:>10} {:>9} {:>9} {:>11} {:>7} {:>10} {:>9} {:>9}",
-        "in flight", "submits/s", "p50 us", "p99 us", "floor/s", "ratio", "probe/s", "syncs/job", "bytes/job"
+        "{:>9} {:>10} {:>9} {:>9} {:>11} {:>7} {:>11} {:>7} {:>10} {:>9} {:>9}",
+        "in flight",
+        "submits/s",
+        "p50 us",
+        "p99 us",
+        "bare log/s",
+        "ratio",
+        "bare redb/s",
+        "ratio",
+        "probe/s",
+        "syncs/job",
+        "bytes/job"
     );
     for (callers, total) in [(1, 4_000), (16, 30_000), (64, 100_000), (256, 200_000), (4_096, 400_000)] {
         let total = ((f64::from(total) * scale()) as usize).max(callers * 4);
         let scratch = Scratch::new("submit");
         let probe = syncs_per_second(&scratch.0);
-        let floor = Arc::new(Floor::open(&scratch.0));
-        let record = vec![7_u8; 400];
-        let (floor_rate, _) = many(callers, total, move || {
-            let (floor, record) = (floor.clone(), record.clone());
-            async move { floor.append(record).await }
-        })
-        .await;
+        let log = floor_rate(Floor::log(&scratch.0), callers, total).await;
+        let store = floor_rate(Floor::store(&scratch.0), callers, total).await;
         let engine = engine(&scratch, 0).await;
         let (disk, usage) = (engine.stats().expect("stats").disk, Usage::now());
         let caller = engine.clone();
@@ -69,13 +74,24 @@ async fn submit() {
         let syncs = (engine.stats().expect("stats").disk.syncs - disk.syncs) as f64 / total as f64;
         let bytes = usage.since().2 as f64 / total as f64;
         println!(
-            "{callers:>9} {rate:>10.0} {:>9.0} {:>9.0} {floor_rate:>11.0} {:>7.2} {probe:>10.0} {syncs:>9.3} {bytes:>9.0}",
+            "{callers:>9} {rate:>10.0} {:>9.0} {:>9.0} {log:>11.0} {:>7.2} {store:>11.0} {:>7.2} {probe:>10.0} {syncs:>9.3} {bytes:>9.0}",
             latencies.micros(0.5),
             latencies.micros(0.99),
-            rate / floor_rate
+            rate / log,
+            rate / store
         );
         engine.shutdown().await;
     }
+}
+
+/// Appends a second of a floor that is filled by so many callers.
+async fn floor_rate(floor: Floor, callers: usize, total: usize) -> f64 {
+    let (floor, record) = (Arc::new(floor), vec![7_u8; 400]);
+    let append = move || {
+        let (floor, record) = (floor.clone(), record.clone());
+        async move { floor.append(record).await }
+    };
+    many(callers, total, append).await.0
 }
 
 /// `total` calls by `callers` tasks, each waiting for its own; calls a second and their latencies.
