@@ -35,6 +35,8 @@ pub struct EngineConfig {
     pub shutdown_grace_ms: u64,
     /// Bytes of the store's page cache.
     pub cache_bytes: usize,
+    /// Bytes of live jobs kept in memory from their submission on, so that their attempts need not read them back.
+    pub recent_bytes: usize,
     /// Seals commits so that the open after a crash is fast; costs small groups a second sync when idle.
     pub quick_repair: bool,
     /// What becomes of the work trees of attempts.
@@ -60,6 +62,7 @@ impl Default for EngineConfig {
             event_backlog: 65_536,
             shutdown_grace_ms: 10_000,
             cache_bytes: 64 << 20,
+            recent_bytes: 8 << 20,
             quick_repair: true,
             keep_work: KeepWork::default(),
             retention: Retention::default(),

@@ -249,7 +249,7 @@ impl Engine {
     async fn apply(&self, id: JobId, event: Event) -> Result<JobView, Error> {
         let runtime = self.runtime();
         let job = self.find(id)?.job;
-        match runtime.store.change(job, &[event], None, runtime.clock.now()).await? {
+        match runtime.store.change(&job, &[event], None, runtime.clock.now()).await? {
             Moved::Changed(job) | Moved::Unchanged(job) | Moved::Late(job) => Ok(self.view_of(job)),
             Moved::Illegal(illegal, _) => Err(Error::Conflict(illegal.to_string())),
         }

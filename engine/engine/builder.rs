@@ -186,6 +186,7 @@ impl Builder {
             ageing_ms: config.ageing_ms,
             queue_limit: config.queue_limit,
             quick_repair: config.quick_repair,
+            recent_bytes: config.recent_bytes,
             entropy: entropy.clone(),
         };
         let store = Store::open(options, hub.clone())?;

@@ -35,7 +35,7 @@ pub(super) enum Begin {
 }
 
 /// Runs the attempt in a task of its own.
-pub(super) fn spawn(runtime: &Arc<Runtime>, stored: Stored, control: Arc<Control>, slot: Slot, begin: Begin) {
+pub(super) fn spawn(runtime: &Arc<Runtime>, stored: Box<Stored>, control: Arc<Control>, slot: Slot, begin: Begin) {
     let handle = {
         let (runtime, control) = (runtime.clone(), control.clone());
         tokio::spawn(async move {
@@ -55,7 +55,7 @@ pub(super) fn spawn(runtime: &Arc<Runtime>, stored: Stored, control: Arc<Control
 
 async fn run(
     runtime: &Arc<Runtime>,
-    stored: Stored,
+    stored: Box<Stored>,
     control: &Arc<Control>,
     slot: Slot,
     begin: Begin,
@@ -69,26 +69,27 @@ async fn run(
 
 async fn in_process(
     runtime: &Arc<Runtime>,
-    stored: Stored,
+    mut stored: Box<Stored>,
     control: &Control,
     slot: Slot,
     function: &str,
 ) -> Result<(), Error> {
-    let Some(job) = claim_in_process(runtime, stored.job).await? else { return Ok(()) };
-    let opened = runtime.store.open_options(job.seq(), stored.options.as_ref());
-    let input = input_of(runtime, &job, stored.large_input);
+    let Some(job) = claim_in_process(runtime, &stored.job).await? else { return Ok(()) };
+    stored.job = job;
+    let opened = runtime.store.open_options(stored.job.seq(), stored.options.as_ref());
+    let input = input_of(runtime, &stored.job, stored.large_input);
     let (outcome, output) = match (opened, input) {
-        (Ok(options), Ok(input)) => call(runtime, control, &job, function, options, input).await,
+        (Ok(options), Ok(input)) => call(runtime, control, &stored.job, function, options, input).await,
         (Err(error), _) | (_, Err(error)) => (not_started(&error), None),
     };
     // The work is done: the next job need not wait for the disk.
     drop(slot);
-    finish(runtime, job, outcome, output).await.map(drop)
+    finish(runtime, &stored.job, outcome, output).await.map(drop)
 }
 
 async fn elsewhere(
     runtime: &Arc<Runtime>,
-    stored: Stored,
+    stored: Box<Stored>,
     control: &Control,
     slot: Slot,
     begin: Begin,
@@ -103,12 +104,12 @@ async fn elsewhere(
 
 /// In-process work dies with the engine, so the claim of an at-least-once job need not be on disk before it
 /// begins: it rides in the next group. At-most-once jobs, and jobs that have met a crash, wait for the disk.
-async fn claim_in_process(runtime: &Runtime, job: Job) -> Result<Option<Job>, Error> {
+async fn claim_in_process(runtime: &Runtime, job: &Job) -> Result<Option<Job>, Error> {
     let attempt = job.status.attempt + 1;
     let events = [Event::Claim, Event::Step { attempt, step: Step::Executing }];
     let now = runtime.clock.now();
     if job.spec.on_crash == OnCrash::Rerun && job.status.interruptions == 0 {
-        return runtime.store.change_lazily(&job, &events, now);
+        return runtime.store.change_lazily(job, &events, now);
     }
     Ok(claimed(runtime.store.change(job, &events, None, now).await?))
 }
@@ -141,18 +142,17 @@ fn not_started(error: &Error) -> Outcome {
 
 async fn external(
     runtime: &Arc<Runtime>,
-    stored: Stored,
+    mut stored: Box<Stored>,
     control: &Control,
     slot: Slot,
     begin: Begin,
     executor: &dyn Executor,
 ) -> Result<(), Error> {
-    let mut stored = stored;
     let found = match begin {
         Begin::Claim => {
             // Intent before effect: the attempt and so its name are on disk before the executor hears of it.
             let now = runtime.clock.now();
-            let moved = runtime.store.change(stored.job, &[Event::Claim], None, now).await?;
+            let moved = runtime.store.change(&stored.job, &[Event::Claim], None, now).await?;
             let Some(job) = claimed(moved) else { return Ok(()) };
             stored.job = job;
             None
@@ -177,7 +177,7 @@ async fn external(
     let Some(outcome) = outcome else { return Ok(()) };
     let name = name_of(&stored.job);
     drop(slot);
-    let job = finish(runtime, stored.job, outcome, None).await?;
+    let job = finish(runtime, &stored.job, outcome, None).await?;
     let succeeded = job.status.state == State::Succeeded;
     if let Err(error) = executor.remove(name, succeeded).await {
         tracing::warn!(%error, job = %job.id, "what is left of an attempt could not be removed");
@@ -224,7 +224,7 @@ async fn start(
         let attempt = order.name.attempt;
         let checkpoint = Event::Checkpoint { attempt, handle: handle.clone() };
         let step = Event::Step { attempt, step: Step::Executing };
-        let moved = runtime.store.change(job.clone(), &[checkpoint, step], None, runtime.clock.now()).await?;
+        let moved = runtime.store.change(job, &[checkpoint, step], None, runtime.clock.now()).await?;
         if let Moved::Changed(job) = moved {
             stored.job = job;
         }
@@ -301,7 +301,7 @@ async fn lose_contact(runtime: &Runtime, job: &Job, error: &crate::executors::Co
 /// Decided on the job as it is now: what the attempt has in hand may not know of the last loss.
 async fn note_contact(runtime: &Runtime, job: &Job, contact: Event) -> Result<(), Error> {
     let Some(stored) = runtime.store.find(job.id)? else { return Ok(()) };
-    runtime.store.change(stored.job, &[contact], None, runtime.clock.now()).await.map(drop)
+    runtime.store.change(&stored.job, &[contact], None, runtime.clock.now()).await.map(drop)
 }
 
 /// Returns when external attempts are to be left to the next life of the engine.
@@ -313,7 +313,7 @@ async fn detached(detach: &mut watch::Receiver<bool>) {
 /// A run that is found by its name alone and has lasted for a while: worth a write to say that it executes.
 async fn show_executing(runtime: &Runtime, job: &mut Job) -> Result<(), Error> {
     let step = Event::Step { attempt: job.status.attempt, step: Step::Executing };
-    if let Moved::Changed(now) = runtime.store.change(job.clone(), &[step], None, runtime.clock.now()).await? {
+    if let Moved::Changed(now) = runtime.store.change(job, &[step], None, runtime.clock.now()).await? {
         *job = now;
     }
     Ok(())
@@ -369,9 +369,9 @@ async fn observe(
 }
 
 /// Writes how the attempt ended; the core decides what that makes of the job. The job as it is then.
-async fn finish(runtime: &Runtime, job: Job, outcome: Outcome, output: Option<Vec<u8>>) -> Result<Job, Error> {
+async fn finish(runtime: &Runtime, job: &Job, outcome: Outcome, output: Option<Vec<u8>>) -> Result<Job, Error> {
     let attempt = job.status.attempt;
-    let record = output.map(|output| store_output(runtime, &job, output)).transpose()?;
+    let record = output.map(|output| store_output(runtime, job, output)).transpose()?;
     let roll = runtime.entropy.next_u64() as u32;
     let ended = Event::Ended { attempt, outcome, roll };
     let now = runtime.clock.now();

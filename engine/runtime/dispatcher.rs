@@ -91,7 +91,7 @@ fn launch(runtime: &Arc<Runtime>, queue: &Arc<str>, seqs: &[Seq]) -> Result<(), 
             Some(stored) => match limited_function(runtime, queue, &stored.job) {
                 Ok(function) => {
                     let slot = Slot::take(runtime, queue, function.as_deref());
-                    attempt::spawn(runtime, stored, control, slot, attempt::Begin::Claim);
+                    attempt::spawn(runtime, Box::new(stored), control, slot, attempt::Begin::Claim);
                 }
                 Err(Busy) => drop_offer(runtime, *seq),
             },

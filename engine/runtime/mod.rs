@@ -160,7 +160,7 @@ impl Reporter for Runtime {
             } else {
                 stored
             };
-            match self.store.change(stored.job, &[event], None, self.clock.now()).await? {
+            match self.store.change(&stored.job, &[event], None, self.clock.now()).await? {
                 Moved::Illegal(illegal, _) => Err(Error::Conflict(illegal.to_string())),
                 Moved::Changed(_) | Moved::Unchanged(_) | Moved::Late(_) => Ok(()),
             }

@@ -37,7 +37,7 @@ async fn interrupt(runtime: &Arc<Runtime>, jobs: Vec<Stored>) -> Result<(), Erro
             let status = &stored.job.status;
             let ended = Event::Ended { attempt: status.attempt, outcome, roll: runtime.entropy.next_u64() as u32 };
             let now = runtime.clock.now();
-            runtime.store.change(stored.job, &[ended], None, now).await.map(drop)
+            runtime.store.change(&stored.job, &[ended], None, now).await.map(drop)
         });
     }
     while let Some(changed) = changes.join_next().await {
@@ -57,5 +57,5 @@ fn find_again(runtime: &Arc<Runtime>, stored: Stored) {
         control.stop.raise();
     }
     let slot = Slot::take(runtime, &stored.job.spec.queue.as_str().into(), None);
-    attempt::spawn(runtime, stored, control, slot, attempt::Begin::Recover);
+    attempt::spawn(runtime, Box::new(stored), control, slot, attempt::Begin::Recover);
 }

@@ -41,7 +41,7 @@ async fn tick_all(runtime: &Arc<Runtime>, due: Vec<Seq>) -> Result<(), Error> {
         let runtime = runtime.clone();
         ticks.spawn(async move {
             let now = runtime.clock.now();
-            runtime.store.change(stored.job, &[Event::Tick], None, now).await.map(drop)
+            runtime.store.change(&stored.job, &[Event::Tick], None, now).await.map(drop)
         });
     }
     while let Some(ticked) = ticks.join_next().await {

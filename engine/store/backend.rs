@@ -4,13 +4,14 @@ use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 
+use super::lock;
 use crate::error::Error;
 
 /// A disk for the store: one growable array of bytes. Tests make their own to lose power or to fail.
@@ -37,13 +38,36 @@ pub struct DiskUse {
     pub written_bytes: u64,
 }
 
+/// How far ahead a file is filled with zeros.
+pub(super) const FILL_BYTES: u64 = 1 << 20;
+static ZEROS: [u8; FILL_BYTES as usize] = [0; FILL_BYTES as usize];
+
+/// How much of it at a time, in a file: pages of their own, since the system would write larger ones whole for every
+/// block that changes in them.
+pub(super) const FILE_FILL_PIECE: u64 = 4_096;
+
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     syncs: AtomicU64,
     written_bytes: AtomicU64,
+    file_bytes: AtomicU64,
+    /// Whether the next writes fill ahead.
+    fills: AtomicBool,
 }
 
 impl Meter {
+    /// Whether writes from now on fill the file ahead of them with zeros. A sync of blocks that the file has already
+    /// need not write where they are, which makes a small commit about a third faster; a large one would only write
+    /// more.
+    pub(super) fn fill_ahead(&self, fills: bool) {
+        self.fills.store(fills, Ordering::Relaxed);
+    }
+
+    /// The length of the file.
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.file_bytes.load(Ordering::Relaxed)
+    }
+
     pub(super) fn read(&self) -> DiskUse {
         DiskUse { syncs: self.syncs.load(Ordering::Relaxed), written_bytes: self.written_bytes.load(Ordering::Relaxed) }
     }
@@ -56,12 +80,47 @@ pub(super) struct Metered<B> {
     inner: B,
     meter: Arc<Meter>,
     failure: OnceLock<String>,
+    /// Filled ahead at a time, in bytes.
+    fill_piece: u64,
+    /// Nothing was ever written from here on, so the file may have no blocks there yet.
+    untouched: Mutex<u64>,
 }
 
-impl<B> Metered<B> {
-    pub(super) fn new(inner: B) -> (Self, Arc<Meter>) {
+impl<B: StorageBackend> Metered<B> {
+    pub(super) fn new(inner: B, fill_piece: u64) -> (Self, Arc<Meter>) {
         let meter = Arc::new(Meter::default());
-        (Metered { inner, meter: meter.clone(), failure: OnceLock::new() }, meter)
+        // A file that does not tell its length will not be opened either.
+        let len = inner.len().unwrap_or(0);
+        meter.file_bytes.store(len, Ordering::Relaxed);
+        (
+            Metered { inner, meter: meter.clone(), failure: OnceLock::new(), fill_piece, untouched: Mutex::new(len) },
+            meter,
+        )
+    }
+
+    /// Fills with zeros what lies before the end of a write that goes beyond everything written before, and a piece
+    /// more.
+    fn fill_before(&self, end: u64) -> io::Result<()> {
+        let mut untouched = lock(&self.untouched);
+        if end <= *untouched {
+            return Ok(());
+        }
+        if !self.meter.fills.load(Ordering::Relaxed) {
+            *untouched = end;
+            return Ok(());
+        }
+        let until = end.next_multiple_of(FILL_BYTES).min(self.meter.file_bytes());
+        while *untouched < until {
+            let piece = (until - *untouched).min(self.fill_piece);
+            self.write_through(*untouched, ZEROS.get(..piece as usize).unwrap_or(&ZEROS))?;
+            *untouched += piece;
+        }
+        Ok(())
+    }
+
+    fn write_through(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.meter.written_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+        self.unless_failed(|inner| inner.write(offset, data))
     }
 
     fn unless_failed(&self, change: impl FnOnce(&B) -> io::Result<()>) -> io::Result<()> {
@@ -82,7 +141,11 @@ impl<B: StorageBackend> StorageBackend for Metered<B> {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.unless_failed(|inner| inner.set_len(len))
+        self.unless_failed(|inner| inner.set_len(len))?;
+        self.meter.file_bytes.store(len, Ordering::Relaxed);
+        let mut untouched = lock(&self.untouched);
+        *untouched = len.min(*untouched);
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -91,8 +154,8 @@ impl<B: StorageBackend> StorageBackend for Metered<B> {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.meter.written_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
-        self.unless_failed(|inner| inner.write(offset, data))
+        self.fill_before(offset + data.len() as u64)?;
+        self.write_through(offset, data)
     }
 
     fn close(&self) -> io::Result<()> {
@@ -212,4 +275,57 @@ pub(super) fn open_file(path: &Path) -> Result<LockedFile, Error> {
         error => Error::Unusable(format!("{}: {error}", path.display())),
     })?;
     Ok(LockedFile { file, lock })
+}
+
+#[cfg(test)]
+mod tests {
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+    use crate::secret::Entropy;
+
+    /// Whatever is written is there, filled ahead or not, while the file grows and shrinks.
+    #[test]
+    fn filling_ahead_touches_nothing_that_was_written() {
+        for seed in 0..20 {
+            let dice = Entropy::seeded(seed);
+            let below = |most: u64| dice.next_u64() % most;
+            let first = below(2 * FILL_BYTES);
+            let inner = InMemoryBackend::new();
+            inner.set_len(first).unwrap();
+            let (file, meter) = Metered::new(inner, 5_000);
+            let mut expected = vec![0_u8; first as usize];
+            for _ in 0..200 {
+                meter.fill_ahead(below(3) > 0);
+                if below(20) == 0 || expected.len() < 10_000 {
+                    let len = 10_000 + below(4 * FILL_BYTES);
+                    file.set_len(len).unwrap();
+                    expected.resize(len as usize, 0);
+                }
+                let size = 1 + below(9_000);
+                let at = below(expected.len() as u64 - size);
+                let data = vec![dice.next_u64() as u8 | 1; size as usize];
+                file.write(at, &data).unwrap();
+                expected[at as usize..][..data.len()].copy_from_slice(&data);
+            }
+            let mut found = vec![1; expected.len()];
+            file.read(0, &mut found).unwrap();
+            assert!(found == expected, "seed {seed}");
+            assert_eq!(meter.file_bytes(), expected.len() as u64);
+        }
+    }
+
+    #[test]
+    fn a_small_write_at_the_end_fills_what_comes_next() {
+        let (file, meter) = Metered::new(InMemoryBackend::new(), FILL_BYTES);
+        file.set_len(3 * FILL_BYTES).unwrap();
+        let written = || meter.read().written_bytes;
+        file.write(0, &[1; 100]).unwrap();
+        assert_eq!(written(), 100, "nothing is filled unless it is asked for");
+        meter.fill_ahead(true);
+        file.write(100, &[1; 100]).unwrap();
+        assert_eq!(written(), 200 + (FILL_BYTES - 100));
+        file.write(200, &[1; 100]).unwrap();
+        assert_eq!(written(), 300 + (FILL_BYTES - 100), "what is filled is not filled again");
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use redb::{Key, ReadableTable, Table, TableDefinition, Value, WriteTransaction};
 
-use super::group::{Change, Envelope, NewRow, Op, Pruned, Refusal, Reply, Submission};
+use super::changes::{Answer, Held, Results};
+use super::group::{Envelope, NewRow, Op, Pruned, Refusal, Reply, Submission};
 use super::index::Index;
 use super::tables::{
     BY_NAME, BY_STATE, DONE, EVENT, IDEMPOTENCY, KIND_CONFIG, KIND_PROJECT, LIVE, META, NAME, OUTPUT, SPEC, meta,
@@ -12,7 +13,7 @@ use super::tables::{
 use super::{Stored, lock, records, storage};
 use crate::error::Error;
 use crate::job::spec::DEFAULT_NAME;
-use crate::job::{Job, JobId, Seq, State, Status};
+use crate::job::{Job, JobId, Seq, Status};
 
 /// What the writer knows beside the index: the numbers of names.
 #[derive(Debug, Default)]
@@ -21,7 +22,7 @@ pub(super) struct Names {
 }
 
 /// A table that is opened when the first row of the group needs it.
-struct Lazy<'t, K: Key + 'static, V: Value + 'static> {
+pub(super) struct Lazy<'t, K: Key + 'static, V: Value + 'static> {
     definition: TableDefinition<'static, K, V>,
     table: Option<Table<'t, K, V>>,
 }
@@ -31,7 +32,7 @@ impl<'t, K: Key + 'static, V: Value + 'static> Lazy<'t, K, V> {
         Lazy { definition, table: None }
     }
 
-    fn open(&mut self, txn: &'t WriteTransaction) -> Result<&mut Table<'t, K, V>, Error> {
+    pub(super) fn open(&mut self, txn: &'t WriteTransaction) -> Result<&mut Table<'t, K, V>, Error> {
         if self.table.is_none() {
             self.table = Some(txn.open_table(self.definition).map_err(storage)?);
         }
@@ -41,21 +42,23 @@ impl<'t, K: Key + 'static, V: Value + 'static> Lazy<'t, K, V> {
 
 /// The group under way.
 pub(super) struct Group<'t, 's> {
-    txn: &'t WriteTransaction,
+    pub(super) txn: &'t WriteTransaction,
     names: &'s mut Names,
     index: &'s std::sync::Mutex<Index>,
     spec: Lazy<'t, u64, &'static [u8]>,
-    live: Lazy<'t, u64, &'static [u8]>,
-    done: Lazy<'t, u64, &'static [u8]>,
-    output: Lazy<'t, u64, &'static [u8]>,
+    pub(super) live: Lazy<'t, u64, &'static [u8]>,
+    pub(super) done: Lazy<'t, u64, &'static [u8]>,
+    pub(super) output: Lazy<'t, u64, &'static [u8]>,
     event: Lazy<'t, (u64, u32), &'static [u8]>,
     idempotency: Lazy<'t, &'static [u8], (u64, [u8; 16])>,
     name: Lazy<'t, (u8, &'static str), u32>,
     by_name: Lazy<'t, (u32, u64), ()>,
-    by_state: Lazy<'t, (u8, u64), ()>,
+    pub(super) by_state: Lazy<'t, (u8, u64), ()>,
     meta: Lazy<'t, &'static str, &'static [u8]>,
     /// Jobs this group adds to each queue.
     added: HashMap<String, u64>,
+    /// Changes that nobody waits for, with their places in the group: the next change of the same job says more.
+    pub(super) held: HashMap<Seq, Held<'s>>,
 }
 
 impl<'t, 's> Group<'t, 's> {
@@ -75,15 +78,35 @@ impl<'t, 's> Group<'t, 's> {
             by_state: Lazy::new(BY_STATE),
             meta: Lazy::new(META),
             added: HashMap::new(),
+            held: HashMap::new(),
         }
     }
 
-    /// Writes the rows of one operation, or none of them when it is refused. An outer error is one of the
-    /// disk: the whole group is lost.
-    pub(super) fn write(&mut self, envelope: &Envelope) -> Result<Result<Reply, Refusal>, Error> {
+    /// Writes the rows of the operations in order, and of each all or none; none when it is refused. An error is
+    /// one of the disk: the whole group is lost.
+    pub(super) fn write(mut self, group: &'s [Envelope]) -> Result<Results, Error> {
+        let mut results = Vec::with_capacity(group.len());
+        for (position, envelope) in group.iter().enumerate() {
+            let result = self.write_op(position, envelope, &mut results)?;
+            results.push(result);
+        }
+        // In the order of their keys, as rows are written fastest.
+        let mut held: Vec<_> = self.held.drain().map(|(_, held)| held).collect();
+        held.sort_unstable_by_key(|(_, change)| change.after.seq());
+        for held in held {
+            self.write_held(held, &mut results)?;
+        }
+        Ok(results)
+    }
+
+    fn write_op(&mut self, position: usize, envelope: &'s Envelope, results: &mut Results) -> Result<Answer, Error> {
         match &envelope.op {
+            Op::Change(changes) => match (changes.as_slice(), &envelope.reply) {
+                ([change], None) if change.event.is_none() => self.hold(position, change, results),
+                ([change], _) => self.change_one(change, results),
+                _ => self.change_together(changes, results),
+            },
             Op::Insert(submission) => self.insert(submission),
-            Op::Change(changes) => self.change(changes),
             Op::Note { id, bytes, .. } => self.note(id.seq(), bytes).map(Ok),
             Op::Reseal(rows) => self.reseal(rows).map(Ok),
             Op::Prune(rows) => self.prune(rows).map(Ok),
@@ -95,7 +118,7 @@ impl<'t, 's> Group<'t, 's> {
         }
     }
 
-    fn insert(&mut self, submission: &Submission) -> Result<Result<Reply, Refusal>, Error> {
+    fn insert(&mut self, submission: &Submission) -> Result<Answer, Error> {
         let known = match self.known(submission)? {
             Ok(known) => known,
             Err(refusal) => return Ok(Err(refusal)),
@@ -109,7 +132,7 @@ impl<'t, 's> Group<'t, 's> {
                 Some(id) => ids.push(id),
                 None => {
                     self.insert_row(row)?;
-                    ids.push(row.job.id);
+                    ids.push(row.stored.job.id);
                 }
             }
         }
@@ -117,14 +140,14 @@ impl<'t, 's> Group<'t, 's> {
     }
 
     fn insert_row(&mut self, row: &NewRow) -> Result<(), Error> {
-        let seq = row.job.seq();
+        let seq = row.stored.job.seq();
         self.spec.open(self.txn)?.insert(seq, row.spec.as_slice()).map_err(storage)?;
         self.live.open(self.txn)?.insert(seq, row.live.as_slice()).map_err(storage)?;
         if let Some((key, digest)) = &row.idempotency {
             let table = self.idempotency.open(self.txn)?;
             table.insert(key.as_slice(), (seq, *digest)).map_err(storage)?;
         }
-        for (kind, name) in indexed_names(&row.job) {
+        for (kind, name) in indexed_names(&row.stored.job) {
             let number = self.number(kind, name)?;
             self.by_name.open(self.txn)?.insert((number, seq), ()).map_err(storage)?;
         }
@@ -179,7 +202,7 @@ impl<'t, 's> Group<'t, 's> {
             let stored = spec.map(|spec| records::decode_job(seq, spec.value(), Status::default())).transpose()?;
             // What has no key is known by where it stands and by what was asked for.
             let Some(Stored { job, .. }) = stored.filter(|Stored { job, .. }| {
-                job.chain.is_some_and(|chain| chain.seq() == *base) && job.spec == row.job.spec
+                job.chain.is_some_and(|chain| chain.seq() == *base) && job.spec == row.stored.job.spec
             }) else {
                 let text = "a job of this submission was accepted before as part of another one, or of one that is \
                             partly forgotten";
@@ -197,22 +220,22 @@ impl<'t, 's> Group<'t, 's> {
     }
 
     fn queues_are_full(&mut self, submission: &Submission, known: &[Option<JobId>]) -> Option<Refusal> {
-        let mut adds: HashMap<&str, u64> = HashMap::new();
-        for (at, row) in submission.rows.iter().enumerate() {
-            if known.get(at).is_none_or(Option::is_none) {
-                *adds.entry(row.job.spec.queue.as_str()).or_default() += 1;
-            }
-        }
+        let is_new = |at: usize| known.get(at).is_none_or(Option::is_none);
+        let rows = submission.rows.iter().enumerate().filter(|(at, _)| is_new(*at));
+        let mut queues: Vec<&str> = rows.map(|(_, row)| row.stored.job.spec.queue.as_str()).collect();
+        queues.sort_unstable();
+        let adds =
+            || queues.chunk_by(|one, other| one == other).filter_map(|run| Some((*run.first()?, run.len() as u64)));
         let index = lock(self.index);
-        for (queue, add) in &adds {
-            let have = index.live_in(queue) + self.added.get(*queue).copied().unwrap_or(0);
+        for (queue, add) in adds() {
+            let have = index.live_in(queue) + self.added.get(queue).copied().unwrap_or(0);
             if have + add > submission.queue_limit {
                 let what = format!("the queue \"{queue}\"");
                 return Some(Refusal::Error(Error::Full { what, limit: submission.queue_limit }));
             }
         }
         drop(index);
-        for (queue, add) in adds {
+        for (queue, add) in adds() {
             match self.added.get_mut(queue) {
                 Some(added) => *added += add,
                 None => drop(self.added.insert(queue.to_owned(), add)),
@@ -231,64 +254,7 @@ impl<'t, 's> Group<'t, 's> {
         Ok(number)
     }
 
-    fn change(&mut self, changes: &[Change]) -> Result<Result<Reply, Refusal>, Error> {
-        // One row: compare while writing. Several: compare all first, so that none is written when one is stale.
-        if let [change] = changes {
-            if !self.change_row(change)? {
-                return Ok(Err(Refusal::Stale));
-            }
-            return Ok(Ok(Reply::Done));
-        }
-        for change in changes {
-            let found = self.live.open(self.txn)?.get(change.before.seq()).map_err(storage)?;
-            let rev = found.map(|found| records::live_rev(found.value())).transpose()?;
-            if rev != Some(change.before.status.rev) {
-                return Ok(Err(Refusal::Stale));
-            }
-        }
-        for change in changes {
-            self.change_row(change)?;
-        }
-        Ok(Ok(Reply::Done))
-    }
-
-    /// Whether the job was at the revision that the change was decided on; if not, nothing is written.
-    fn change_row(&mut self, change: &Change) -> Result<bool, Error> {
-        let (seq, over) = (change.after.seq(), change.after.status.state.is_final());
-        let live = self.live.open(self.txn)?;
-        let old = if over { live.remove(seq) } else { live.insert(seq, change.bytes.as_slice()) }.map_err(storage)?;
-        let rev = old.as_ref().map(|old| records::live_rev(old.value())).transpose()?;
-        if rev != Some(change.before.status.rev) {
-            let old = old.map(|old| old.value().to_vec());
-            match old {
-                Some(old) => drop(live.insert(seq, old.as_slice()).map_err(storage)?),
-                None => drop(live.remove(seq).map_err(storage)?),
-            }
-            return Ok(false);
-        }
-        drop(old);
-        if over {
-            self.finish_row(change, seq)?;
-        }
-        if let Some(event) = &change.event {
-            self.note(seq, event)?;
-        }
-        Ok(true)
-    }
-
-    fn finish_row(&mut self, change: &Change, seq: Seq) -> Result<(), Error> {
-        self.done.open(self.txn)?.insert(seq, change.bytes.as_slice()).map_err(storage)?;
-        if let Some(output) = &change.output {
-            self.output.open(self.txn)?.insert(seq, output.as_slice()).map_err(storage)?;
-        }
-        let state = change.after.status.state;
-        if state != State::Succeeded {
-            self.by_state.open(self.txn)?.insert((state.into(), seq), ()).map_err(storage)?;
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, seq: Seq, bytes: &[u8]) -> Result<Reply, Error> {
+    pub(super) fn note(&mut self, seq: Seq, bytes: &[u8]) -> Result<Reply, Error> {
         let events = self.event.open(self.txn)?;
         let last =
             events.range((seq, 0)..=(seq, u32::MAX)).map_err(storage)?.next_back().transpose().map_err(storage)?;
@@ -350,8 +316,8 @@ fn indexed_names(job: &Job) -> impl Iterator<Item = (u8, &str)> {
 }
 
 fn another_job(row: &NewRow) -> Refusal {
-    let key = row.job.spec.idempotency_key.as_deref().unwrap_or_default();
-    let project = &row.job.spec.project;
+    let key = row.stored.job.spec.idempotency_key.as_deref().unwrap_or_default();
+    let project = &row.stored.job.spec.project;
     Refusal::Error(Error::Conflict(format!(
         "the idempotency key {key:?} of project \"{project}\" was used for a job with another spec"
     )))

@@ -12,7 +12,7 @@ use crate::secret::{Key, Keyring};
 pub(crate) fn fuzz_records(bytes: &[u8]) {
     let _ = (decode_id(7, bytes), decode_chain(7, bytes), decode_placement(bytes), live_rev(bytes));
     if let Ok(stored) = decode_job(7, bytes, Status::default()) {
-        let again = encode_spec(&stored.job, stored.options.clone(), stored.large_input);
+        let again = encode_spec(&stored.job, stored.options.as_ref(), stored.large_input);
         let again = again.and_then(|bytes| decode_job(7, &bytes, Status::default()));
         assert_eq!(again.map(|again| again.job).ok(), Some(stored.job));
     }

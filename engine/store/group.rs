@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::Stored;
 use crate::error::Error;
 use crate::job::{Job, JobEvent, JobFact, JobId, Seq, Timestamp};
 
@@ -37,7 +38,7 @@ pub(super) struct Submission {
 /// One new job, encoded.
 #[derive(Debug)]
 pub(super) struct NewRow {
-    pub(super) job: Job,
+    pub(super) stored: Stored,
     pub(super) spec: Vec<u8>,
     pub(super) live: Vec<u8>,
     /// Its idempotency key as a key of the table, and the digest of what was asked for.

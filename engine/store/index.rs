@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::recent::Recent;
 use super::records::Placement;
 use crate::job::{Job, Seq, State, Timestamp, effect::next_tick, event::waits_for, spec::DEFAULT_NAME};
 
@@ -21,6 +22,7 @@ pub(super) struct Index {
     /// Running and cancelling jobs.
     active: BTreeSet<Seq>,
     live: [u64; State::ALL.len()],
+    pub(super) recent: Recent,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +45,7 @@ pub(super) fn placement(job: &Job) -> Placement<'_> {
 }
 
 impl Index {
-    pub(super) fn new(ageing_ms: u64) -> Self {
+    pub(super) fn new(ageing_ms: u64, recent_bytes: usize) -> Self {
         Index {
             ageing_ms,
             queues: HashMap::new(),
@@ -51,6 +53,7 @@ impl Index {
             followers: HashMap::new(),
             active: BTreeSet::new(),
             live: [0; State::ALL.len()],
+            recent: Recent::new(recent_bytes),
         }
     }
 

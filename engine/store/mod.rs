@@ -5,6 +5,7 @@
 //! revisions, checks uniqueness and limits, and handles bytes. Reads use snapshots and never wait for it.
 
 mod backend;
+mod changes;
 mod commit;
 #[cfg(fuzzing)]
 mod fuzz;
@@ -15,6 +16,7 @@ mod list;
 mod open;
 mod prune;
 mod read;
+mod recent;
 mod records;
 mod tables;
 mod verbs;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableError};
 
-use super::backend::{Disk, Meter, Metered, OnDisk, clear_unfinished, open_file};
+use super::backend::{Disk, FILE_FILL_PIECE, FILL_BYTES, Meter, Metered, OnDisk, clear_unfinished, open_file};
 use super::commit::{Names, read_u64};
 use super::group::Listener;
 use super::index::Index;
@@ -36,6 +36,8 @@ pub(crate) struct StoreOptions {
     pub(crate) cache_bytes: usize,
     /// Head start of one level of priority.
     pub(crate) ageing_ms: u64,
+    /// Bytes of live jobs kept in memory.
+    pub(crate) recent_bytes: usize,
     /// Live jobs of one queue at most.
     pub(crate) queue_limit: u64,
     /// Whether groups are sealed so that the open after a crash is fast.
@@ -71,15 +73,15 @@ impl Store {
 
     fn open_trusting(options: StoreOptions, listener: Arc<dyn Listener>) -> Result<Store, Error> {
         let (db, meter) = match &options.disk {
-            Some(disk) => build(&options, Metered::new(OnDisk(disk.clone())))?,
-            None => build(&options, Metered::new(open_file(&options.path)?))?,
+            Some(disk) => build(&options, Metered::new(OnDisk(disk.clone()), FILL_BYTES))?,
+            None => build(&options, Metered::new(open_file(&options.path)?, FILE_FILL_PIECE))?,
         };
         prepare(&db)?;
         let keyring = load_keys(&db, &options)?;
         let digest_secret = keys::digest_secret(&db, &keyring, &options.entropy)?;
-        let (index, next, names) = load(&db, options.ageing_ms)?;
+        let (index, next, names) = load(&db, Index::new(options.ageing_ms, options.recent_bytes))?;
         let index = Arc::new(Mutex::new(index));
-        let writer = Arc::new(Writer::new(db, index.clone(), listener, names, options.quick_repair));
+        let writer = Arc::new(Writer::new(db, meter.clone(), index.clone(), listener, names, options.quick_repair));
         let thread = {
             let writer = writer.clone();
             let thread = std::thread::Builder::new().name("windlass-writer".into());
@@ -213,10 +215,9 @@ fn create(db: &Database) -> Result<(), Error> {
     txn.commit().map_err(storage)
 }
 
-/// Reads the placements of all live jobs, the names, and the next free sequence number.
-fn load(db: &Database, ageing_ms: u64) -> Result<(Index, NextJob, Names), Error> {
+/// Reads the placements of all live jobs into the index, the names, and the next free sequence number.
+fn load(db: &Database, mut index: Index) -> Result<(Index, NextJob, Names), Error> {
     let read = db.begin_read().map_err(storage)?;
-    let mut index = Index::new(ageing_ms);
     for row in read.open_table(LIVE).map_err(storage)?.iter().map_err(storage)? {
         let (seq, bytes) = row.map_err(storage)?;
         index.insert(seq.value(), &records::decode_placement(bytes.value())?);

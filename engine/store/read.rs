@@ -45,13 +45,25 @@ impl Store {
 
     /// The job with this sequence number.
     pub(crate) fn load(&self, seq: Seq) -> Result<Option<Stored>, Error> {
+        if let Some(stored) = lock(&self.index).recent.get(seq) {
+            return Ok(Some(stored.clone()));
+        }
         self.snapshot()?.job(seq)
     }
 
-    /// Several jobs from one snapshot, in the order asked for.
+    /// Several jobs, in the order asked for.
     pub(crate) fn load_many(&self, seqs: &[Seq]) -> Result<Vec<Option<Stored>>, Error> {
-        let snapshot = self.snapshot()?;
-        seqs.iter().map(|seq| snapshot.job(*seq)).collect()
+        let mut loaded: Vec<Option<Stored>> = {
+            let index = lock(&self.index);
+            seqs.iter().map(|seq| index.recent.get(*seq).cloned()).collect()
+        };
+        if loaded.iter().any(Option::is_none) {
+            let snapshot = self.snapshot()?;
+            for (seq, stored) in seqs.iter().zip(&mut loaded).filter(|(_, stored)| stored.is_none()) {
+                *stored = snapshot.job(*seq)?;
+            }
+        }
+        Ok(loaded)
     }
 
     /// The job with this id; `None` also for an id that was guessed.

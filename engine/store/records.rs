@@ -42,7 +42,7 @@ struct SpecRecord<'a> {
     priority: u8,
     task: Cow<'a, Task>,
     /// The run options, sealed; `None` when there are none.
-    options: Option<Sealed>,
+    options: Option<Cow<'a, Sealed>>,
     retry: Option<Cow<'a, RetryPolicy>>,
     deadlines: Option<Deadlines>,
     on_crash: OnCrash,
@@ -108,7 +108,7 @@ fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, Erro
 }
 
 /// Encodes what was asked for. `sealed` stands for the options.
-pub(super) fn encode_spec(job: &Job, sealed: Option<Sealed>, large_input: bool) -> Result<Vec<u8>, Error> {
+pub(super) fn encode_spec(job: &Job, sealed: Option<&Sealed>, large_input: bool) -> Result<Vec<u8>, Error> {
     let spec = &*job.spec;
     let head = Head {
         created_at: job.created_at,
@@ -122,7 +122,7 @@ pub(super) fn encode_spec(job: &Job, sealed: Option<Sealed>, large_input: bool) 
         config: spec.config.as_deref().map(Cow::Borrowed),
         priority: spec.priority,
         task: Cow::Borrowed(&spec.task),
-        options: sealed,
+        options: sealed.map(Cow::Borrowed),
         retry: (spec.retry != RetryPolicy::default()).then_some(Cow::Borrowed(&spec.retry)),
         deadlines: (spec.deadlines != Deadlines::default()).then_some(spec.deadlines),
         on_crash: spec.on_crash,
@@ -155,8 +155,8 @@ pub(super) fn reseal_spec(
     reseal: impl FnOnce(&Sealed) -> Result<Option<Sealed>, Error>,
 ) -> Result<Option<Vec<u8>>, Error> {
     let (head, mut record) = split_spec(bytes)?;
-    let Some(sealed) = record.options.as_ref().map(reseal).transpose()?.flatten() else { return Ok(None) };
-    record.options = Some(sealed);
+    let Some(sealed) = record.options.as_deref().map(reseal).transpose()?.flatten() else { return Ok(None) };
+    record.options = Some(Cow::Owned(sealed));
     let mut out = Vec::with_capacity(bytes.len() + 16);
     out.push(VERSION);
     encode(&mut out, &head)?;
@@ -188,7 +188,7 @@ pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored
         idempotency_key: record.idempotency_key.map(Cow::into_owned),
     };
     let job = Job { id, chain, created_at: head.created_at, spec: Arc::new(spec), status };
-    Ok(Stored { job, options: record.options, large_input: record.large_input })
+    Ok(Stored { job, options: record.options.map(Cow::into_owned), large_input: record.large_input })
 }
 
 /// The id of a job, read without decoding the rest.

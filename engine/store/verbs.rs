@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use tokio::sync::oneshot;
+
 use super::group::{Change, NewRow, Op, Refusal, Reply, Submission};
 use super::index::placement;
 use super::records::{encode_done, encode_event, encode_live, encode_spec};
@@ -40,6 +42,13 @@ pub(crate) enum Moved {
     Late(Job),
     /// It cannot happen to the job as it is.
     Illegal(Illegal, Job),
+}
+
+/// A change on its way to the disk.
+enum Sent {
+    /// To be waited for; and the job as it is then.
+    Sent(oneshot::Receiver<Result<Reply, Refusal>>, Box<Job>),
+    Settled(Box<Moved>),
 }
 
 /// A change that was decided and waits to be written.
@@ -91,11 +100,13 @@ impl Store {
             Ok::<_, Error>((key, digest))
         });
         let idempotency = idempotency.transpose()?;
-        let spec = encode_spec(&job, sealed, large_input.is_some())?;
+        let large_input = large_input.is_some();
+        let spec = encode_spec(&job, sealed.as_ref(), large_input)?;
         let live = encode_live(&job, &placement(&job))?;
         // From here on the options are only on disk.
         std::sync::Arc::make_mut(&mut job.spec).options = crate::job::RunOptions::new();
-        Ok(NewRow { job, spec, live, idempotency })
+        let stored = Stored { job, options: sealed, large_input };
+        Ok(NewRow { stored, spec, live, idempotency })
     }
 
     /// What an idempotency key stands for: everything that was asked for, with names and values of options, and
@@ -114,27 +125,45 @@ impl Store {
 
     /// Applies events to a job, one after the other, and writes the result once. `job` saves a read when the
     /// caller has the job in hand; a stale one is read again. `output` is stored when the job succeeds.
+    ///
+    /// Attempts wait in this by the thousand, so what is rare is boxed.
     pub(crate) async fn change(
         &self,
-        job: Job,
+        job: &Job,
         events: &[Event],
         output: Option<&[u8]>,
         now: Timestamp,
     ) -> Result<Moved, Error> {
-        let mut job = job;
-        loop {
-            let changes = match self.decide(&job, events, output, now)? {
-                Decided::Settled(moved) => return self.settle(*moved, events, now).await,
-                Decided::Write(changes) => changes,
-            };
-            let after = changes.first().map(|change| change.after.clone());
-            match (self.writer.send(Op::Change(changes), Urgency::Waited).await, after) {
-                (Ok(Ok(_)), Some(after)) => return Ok(Moved::Changed(after)),
-                (Ok(Err(Refusal::Error(error))), _) => return Err(error),
-                (Ok(Err(Refusal::Stale)), _) => job = self.reload(job.id)?.job,
-                (Ok(Ok(_)), None) | (Err(_), _) => return Err(Error::Closed),
-            }
+        let (answer, after) = match self.send_change(job, events, output, now)? {
+            Sent::Sent(answer, after) => (answer, after),
+            Sent::Settled(moved) => return Box::pin(self.settle(*moved, events, now)).await,
+        };
+        match answer.await {
+            Ok(Ok(_)) => Ok(Moved::Changed(*after)),
+            Ok(Err(Refusal::Error(error))) => Err(error),
+            Ok(Err(Refusal::Stale)) => Box::pin(self.change_anew(job.id, events, output, now)).await,
+            Err(_) => Err(Error::Closed),
         }
+    }
+
+    fn send_change(&self, job: &Job, events: &[Event], output: Option<&[u8]>, now: Timestamp) -> Result<Sent, Error> {
+        let changes = match self.decide(job, events, output, now)? {
+            Decided::Settled(moved) => return Ok(Sent::Settled(moved)),
+            Decided::Write(changes) => changes,
+        };
+        let after = changes.first().map(|change| Box::new(change.after.clone())).ok_or(Error::Closed)?;
+        Ok(Sent::Sent(self.writer.send(Op::Change(changes), Urgency::Waited), after))
+    }
+
+    async fn change_anew(
+        &self,
+        id: JobId,
+        events: &[Event],
+        output: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Result<Moved, Error> {
+        let job = self.reload(id)?.job;
+        self.change(&job, events, output, now).await
     }
 
     /// The same without waiting: the change rides in the next group. The job as it will be, or `None` when
@@ -223,7 +252,7 @@ impl Store {
     }
 }
 
-fn encode_change(before: &Job, after: Job, output: Option<&[u8]>, now: Timestamp) -> Result<Change, Error> {
+pub(super) fn encode_change(before: &Job, after: Job, output: Option<&[u8]>, now: Timestamp) -> Result<Change, Error> {
     let over = after.status.state.is_final();
     let bytes = if over { encode_done(&after.status)? } else { encode_live(&after, &placement(&after))? };
     let fact = fact_of(before, &after).map(|fact| (now, fact));

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use redb::{Database, ReadTransaction, ReadableDatabase};
 use tokio::sync::oneshot;
 
+use super::backend::Meter;
 use super::commit::{Group, Names};
 use super::group::{Committed, Envelope, Listener, Op, Refusal, Reply};
 use super::index::{Index, placement};
@@ -24,12 +25,20 @@ const GROUP_ROWS: usize = 4_096;
 /// How long an operation that nobody waits for may lie before it is written.
 const LAZY: Duration = Duration::from_millis(20);
 
-/// Groups of this many rows are sealed (quick-repair): it costs them little and bounds the open after a crash.
-const SEALED_ROWS: usize = 64;
+/// Groups of this many rows are sealed (quick-repair): it costs them little, and the open after a crash need not
+/// walk the whole file.
+const SEALED_ROWS: usize = 1_024;
+
+/// In a file of this many bytes, whose walk would be felt (about a third of a second), smaller groups are too.
+const LARGE_FILE: u64 = 256 << 20;
+const SEALED_ROWS_OF_LARGE_FILE: usize = 64;
 
 /// The answers of a group of this many operations are given by a task: waking so many tasks one by one from
 /// outside their runtime would cost more than the group itself.
 const ANSWERED_HERE: usize = 8;
+
+/// Groups of fewer rows fill the file ahead: their syncs are short, so that what a growing file adds is felt.
+const FILLING_ROWS: usize = 256;
 
 /// After this much quiet the last group is sealed by an empty one.
 const SEAL_AFTER: Duration = Duration::from_millis(50);
@@ -38,6 +47,7 @@ const SEAL_AFTER: Duration = Duration::from_millis(50);
 pub(super) struct Writer {
     /// `None` when the store is closed: its file is free for the next engine, whoever still holds this one.
     db: RwLock<Option<Database>>,
+    meter: Arc<Meter>,
     index: Arc<Mutex<Index>>,
     listener: Arc<dyn Listener>,
     pending: Mutex<Pending>,
@@ -81,6 +91,7 @@ pub(super) enum Urgency {
 impl Writer {
     pub(super) fn new(
         db: Database,
+        meter: Arc<Meter>,
         index: Arc<Mutex<Index>>,
         listener: Arc<dyn Listener>,
         names: Names,
@@ -88,6 +99,7 @@ impl Writer {
     ) -> Self {
         Writer {
             db: RwLock::new(Some(db)),
+            meter,
             index,
             listener,
             pending: Mutex::new(Pending::default()),
@@ -115,6 +127,7 @@ impl Writer {
     /// Closes the file, when a commit under way is through.
     pub(super) fn release(&self) {
         drop(self.db.write().unwrap_or_else(PoisonError::into_inner).take());
+        lock(&self.index).recent.clear();
     }
 
     /// Why the store acknowledges nothing any more, if so.
@@ -235,8 +248,8 @@ impl Writer {
     /// tried again on the same handle, since nobody knows what it has dropped.
     fn commit(&self, committer: &mut Committer, group: Vec<Envelope>) {
         let rows: usize = group.iter().map(|envelope| envelope.op.rows()).sum();
-        let seal = group.is_empty() || (self.quick_repair && rows >= SEALED_ROWS);
-        match self.write(committer, &group, seal) {
+        let seal = group.is_empty() || (self.quick_repair && rows >= self.sealed_rows());
+        match self.write(committer, &group, rows, seal) {
             Ok(results) => {
                 let told = self.enter(&group, &results);
                 {
@@ -253,22 +266,22 @@ impl Writer {
         }
     }
 
+    fn sealed_rows(&self) -> usize {
+        if self.meter.file_bytes() < LARGE_FILE { SEALED_ROWS } else { SEALED_ROWS_OF_LARGE_FILE }
+    }
+
     fn write(
         &self,
         committer: &mut Committer,
         group: &[Envelope],
+        rows: usize,
         seal: bool,
     ) -> Result<Vec<Result<Reply, Refusal>>, Error> {
+        self.meter.fill_ahead(rows < FILLING_ROWS);
         let db = self.db();
         let mut txn = db.as_ref().ok_or(Error::Closed)?.begin_write().map_err(storage)?;
         txn.set_quick_repair(seal);
-        let mut results = Vec::with_capacity(group.len());
-        {
-            let mut rows = Group::new(&txn, &mut committer.names, &self.index);
-            for envelope in group {
-                results.push(rows.write(envelope)?);
-            }
-        }
+        let results = Group::new(&txn, &mut committer.names, &self.index).write(group)?;
         let nothing = !group.is_empty() && results.iter().all(Result::is_err);
         if nothing {
             // Everything was refused: there is nothing to sync, and a refusal need not wait for a disk.
@@ -289,13 +302,15 @@ impl Writer {
             match (&envelope.op, result) {
                 (Op::Insert(submission), Ok(Reply::Ids(ids))) => {
                     for (row, id) in submission.rows.iter().zip(ids) {
-                        if row.job.id != *id {
+                        let job = &row.stored.job;
+                        if job.id != *id {
                             continue;
                         }
-                        index.insert(row.job.seq(), &placement(&row.job));
-                        told.ready |= row.job.status.state == State::Queued;
+                        index.insert(job.seq(), &placement(job));
+                        index.recent.insert(&row.stored, row.spec.len());
+                        told.ready |= job.status.state == State::Queued;
                         if wants_events {
-                            told.tell(&row.job, row.job.created_at, JobFact::Submitted);
+                            told.tell(job, job.created_at, JobFact::Submitted);
                         }
                     }
                 }
@@ -303,6 +318,7 @@ impl Writer {
                     for change in changes {
                         let seq = change.after.seq();
                         index.remove(seq, &placement(&change.before));
+                        index.recent.change(&change.after);
                         told.note_change(change, wants_events, &*self.listener);
                         if change.after.status.state.is_final() {
                             index.forget_followers(seq);
@@ -311,6 +327,7 @@ impl Writer {
                         }
                     }
                 }
+                (Op::Reseal(rows), Ok(_)) => rows.iter().for_each(|(seq, _)| index.recent.remove(*seq)),
                 (Op::Note { id, at, fact, .. }, Ok(_)) if wants_events => {
                     told.events.push(JobEvent { id: *id, at: *at, fact: fact.clone() });
                 }
