@@ -1,7 +1,7 @@
 //! What the engine does on this machine, beside what the disk and a bare log do in the same run.
 //!
 //! `cargo bench --bench core [NAME…]` runs all parts or those named: submit, bulk, drain, pipe, idle, open.
-//! `WINDLASS_BENCH_JOBS` sets the number of jobs of the open part (1,000,000 unless set) and scales the others.
+//! `WINDLASS_BENCH_CALLERS` takes one number of callers of submit and pipe out of all. `WINDLASS_BENCH_JOBS` sets the number of jobs of the open part (1,000,000 unless set) and scales the others.
 //! The directory is the system's for temporary files unless `WINDLASS_BENCH_DIR` names another: put it on the
 //! disk that is to be measured.
 

@@ -20,6 +20,13 @@ fn scale() -> f64 {
     jobs.map_or(1.0, |jobs| jobs / 1e6)
 }
 
+/// The numbers of callers at once that are wanted, with what each is to do.
+fn crowds<const N: usize>(all: [(usize, u32); N]) -> impl Iterator<Item = (usize, usize)> {
+    let wanted: Option<usize> = std::env::var("WINDLASS_BENCH_CALLERS").ok().and_then(|callers| callers.parse().ok());
+    let of_all = all.into_iter().filter(move |(callers, _)| wanted.is_none_or(|wanted| wanted == *callers));
+    of_all.map(|(callers, total)| (callers, ((f64::from(total) * scale()) as usize).max(callers * 4)))
+}
+
 fn spec() -> JobSpec {
     JobSpec::function("noop", format!("{:?}", "x".repeat(INPUT_BYTES)))
 }
@@ -57,8 +64,7 @@ async fn submit() {
         "syncs/job",
         "bytes/job"
     );
-    for (callers, total) in [(1, 4_000), (16, 30_000), (64, 100_000), (256, 200_000), (4_096, 400_000)] {
-        let total = ((f64::from(total) * scale()) as usize).max(callers * 4);
+    for (callers, total) in crowds([(1, 4_000), (16, 30_000), (64, 100_000), (256, 200_000), (4_096, 400_000)]) {
         let scratch = Scratch::new("submit");
         let probe = syncs_per_second(&scratch.0);
         let log = floor_rate(Floor::log(&scratch.0), callers, total).await;
@@ -178,8 +184,7 @@ async fn pipe() {
         "{:>9} {:>10} {:>9} {:>9} {:>10} {:>10}",
         "in flight", "jobs/s", "p50 us", "p99 us", "CPU us/job", "probe/s"
     );
-    for (callers, total) in [(1, 2_000), (16, 20_000), (256, 150_000), (4_096, 300_000)] {
-        let total = ((f64::from(total) * scale()) as usize).max(callers * 4);
+    for (callers, total) in crowds([(1, 2_000), (16, 20_000), (256, 150_000), (4_096, 300_000)]) {
         let scratch = Scratch::new("pipe");
         let (probe, engine) = (syncs_per_second(&scratch.0), engine(&scratch, 1_024).await);
         let usage = Usage::now();
