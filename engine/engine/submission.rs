@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Engine;
 use crate::error::{Error, Problem};
 use crate::files::write_payload;
-use crate::job::validate::check_submission;
+use crate::job::validate::{check_submission, field_of};
 use crate::job::{FunctionTask, Job, JobId, JobSpec, Task};
 use crate::store::NewJob;
 
@@ -55,8 +55,8 @@ impl Engine {
         let mut problems = Vec::new();
         let mut keys = std::collections::HashSet::new();
         for (position, spec) in specs.iter().enumerate() {
-            let prefix = if specs.len() == 1 { String::new() } else { format!("jobs[{position}].") };
-            let field = |name: &str| format!("{prefix}{name}");
+            let position = (specs.len() > 1).then_some(position);
+            let field = |name: &str| field_of(position, name);
             if let Some(key) = &spec.idempotency_key
                 && !keys.insert((&spec.project, key))
             {

@@ -128,6 +128,15 @@ impl Task {
             Task::Named(task) => &task.executor,
         }
     }
+
+    /// Bytes of what it hands to its executor as they are.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        match self {
+            Task::Process(_) => 0,
+            Task::Function(task) => task.input.len(),
+            Task::Named(task) => task.params.len(),
+        }
+    }
 }
 
 /// A program on this machine.

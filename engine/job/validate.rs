@@ -11,12 +11,13 @@ use crate::error::Problem;
 /// Collects problems under a path of fields.
 struct Check<'a> {
     problems: &'a mut Vec<Problem>,
-    prefix: &'a str,
+    /// Of which job of several.
+    position: Option<usize>,
 }
 
 impl Check<'_> {
     fn fail(&mut self, field: &str, problem: impl Into<String>, allowed: impl Into<String>) {
-        let field = format!("{}{field}", self.prefix);
+        let field = field_of(self.position, field);
         self.problems.push(Problem { field, problem: problem.into(), allowed: allowed.into() });
     }
 
@@ -48,6 +49,11 @@ impl Check<'_> {
     }
 }
 
+/// The name of a field, of one job of several where `position` says which.
+pub(crate) fn field_of(position: Option<usize>, field: &str) -> String {
+    position.map_or_else(|| field.to_owned(), |position| format!("jobs[{position}].{field}"))
+}
+
 /// A text as an error shows it: quoted, escaped, and cut when it is long.
 fn shown(text: &str) -> String {
     let mut cut: String = text.chars().take(40).collect();
@@ -64,14 +70,14 @@ fn shown(text: &str) -> String {
 /// Everything that is wrong with it.
 pub fn check_submission(specs: &[JobSpec], limits: &JobLimits) -> Result<Vec<Vec<usize>>, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut whole = Check { problems: &mut problems, prefix: "" };
+    let mut whole = Check { problems: &mut problems, position: None };
     let allowed = || format!("1 to {} jobs", limits.submission);
     whole.require(!specs.is_empty(), "jobs", || "there is none".into(), allowed);
     whole.require(specs.len() <= limits.submission, "jobs", || format!("there are {}", specs.len()), allowed);
     if specs.len() <= limits.submission {
         for (position, spec) in specs.iter().enumerate() {
-            let prefix = if specs.len() == 1 { String::new() } else { format!("jobs[{position}].") };
-            check_spec(spec, limits, &mut Check { problems: &mut problems, prefix: &prefix });
+            let position = (specs.len() > 1).then_some(position);
+            check_spec(spec, limits, &mut Check { problems: &mut problems, position });
         }
     }
     let edges = check_edges(specs, &mut problems);

@@ -126,23 +126,27 @@ impl<'t, 's> Group<'t, 's> {
         if let Some(refusal) = self.queues_are_full(submission, &known) {
             return Ok(Err(refusal));
         }
-        let mut ids = Vec::with_capacity(submission.rows.len());
-        for (row, known) in submission.rows.iter().zip(known.into_iter().chain(std::iter::repeat(None))) {
-            match known {
-                Some(id) => ids.push(id),
-                None => {
-                    self.insert_row(row)?;
-                    ids.push(row.stored.job.id);
-                }
-            }
+        let known_of = |at: usize| known.get(at).copied().flatten();
+        let rows = || submission.rows.iter().enumerate();
+        let new = || rows().filter(|(at, _)| known_of(*at).is_none()).map(|(_, row)| row);
+        // Table by table: what one row needs of a table is at hand for the next.
+        let specs = self.spec.open(self.txn)?;
+        for row in new() {
+            specs.insert(row.stored.job.seq(), row.spec.as_slice()).map_err(storage)?;
         }
-        Ok(Ok(Reply::Ids(ids)))
+        let live = self.live.open(self.txn)?;
+        for row in new() {
+            live.insert(row.stored.job.seq(), row.live.as_slice()).map_err(storage)?;
+        }
+        for row in new() {
+            self.insert_keys(row)?;
+        }
+        Ok(Ok(Reply::Ids(rows().map(|(at, row)| known_of(at).unwrap_or(row.stored.job.id)).collect())))
     }
 
-    fn insert_row(&mut self, row: &NewRow) -> Result<(), Error> {
+    /// What the job is found by, beside its number.
+    fn insert_keys(&mut self, row: &NewRow) -> Result<(), Error> {
         let seq = row.stored.job.seq();
-        self.spec.open(self.txn)?.insert(seq, row.spec.as_slice()).map_err(storage)?;
-        self.live.open(self.txn)?.insert(seq, row.live.as_slice()).map_err(storage)?;
         if let Some((key, digest)) = &row.idempotency {
             let table = self.idempotency.open(self.txn)?;
             table.insert(key.as_slice(), (seq, *digest)).map_err(storage)?;

@@ -134,7 +134,7 @@ pub(super) fn encode_spec(job: &Job, sealed: Option<&Sealed>, large_input: bool)
         idempotency_key: spec.idempotency_key.as_deref().map(Cow::Borrowed),
         large_input,
     };
-    let mut out = Vec::with_capacity(256);
+    let mut out = Vec::with_capacity(256 + spec.task.payload_bytes());
     out.push(VERSION);
     encode(&mut out, &head)?;
     encode(&mut out, &record)?;

@@ -62,6 +62,10 @@ struct Pending {
     ops: Vec<Envelope>,
     /// Somebody waits for one of them.
     urgent: bool,
+    /// How many callers the last group had.
+    callers: usize,
+    /// The thread sleeps.
+    asleep: bool,
     /// The last group was not sealed.
     unsealed: bool,
     /// When the last group was committed.
@@ -145,7 +149,7 @@ impl Writer {
             let _ = reply.send(Err(Refusal::Error(error)));
             return answer;
         }
-        let alone = !pending.urgent;
+        let alone = !pending.urgent && pending.callers <= 1;
         pending.ops.push(Envelope { op, reply: Some(reply) });
         pending.urgent = true;
         if urgency == Urgency::MayLead
@@ -159,8 +163,7 @@ impl Writer {
             self.wake_for_leftovers();
             return answer;
         }
-        drop(pending);
-        self.wake.notify_one();
+        self.wake_thread(pending);
         answer
     }
 
@@ -173,9 +176,16 @@ impl Writer {
         }
         let first = pending.ops.is_empty();
         pending.ops.push(Envelope { op, reply: None });
-        drop(pending);
         // The thread must know when to write it; it knows already when there is something before it.
         if first {
+            self.wake_thread(pending);
+        }
+    }
+
+    /// Tells the thread that there is something for it. Of many calls the first one pays for that.
+    fn wake_thread(&self, mut pending: MutexGuard<'_, Pending>) {
+        if std::mem::take(&mut pending.asleep) {
+            drop(pending);
             self.wake.notify_one();
         }
     }
@@ -186,8 +196,7 @@ impl Writer {
         pending.last_commit = Some(Instant::now());
         let unwatched = pending.unsealed && self.quick_repair && !pending.watched;
         if !pending.ops.is_empty() || unwatched {
-            drop(pending);
-            self.wake.notify_one();
+            self.wake_thread(pending);
         }
     }
 
@@ -237,11 +246,14 @@ impl Writer {
         }
     }
 
-    fn wait<'a>(&self, pending: MutexGuard<'a, Pending>, most: Option<Duration>) -> MutexGuard<'a, Pending> {
-        match most {
+    fn wait<'a>(&self, mut pending: MutexGuard<'a, Pending>, most: Option<Duration>) -> MutexGuard<'a, Pending> {
+        pending.asleep = true;
+        let mut pending = match most {
             None => self.wake.wait(pending).unwrap_or_else(PoisonError::into_inner),
             Some(most) => self.wake.wait_timeout(pending, most).unwrap_or_else(PoisonError::into_inner).0,
-        }
+        };
+        pending.asleep = false;
+        pending
     }
 
     /// Commits one group and answers it. An error of the disk ends all acknowledging: a failed sync is never
@@ -255,6 +267,7 @@ impl Writer {
                 {
                     let mut pending = lock(&self.pending);
                     pending.unsealed = !seal;
+                    pending.callers = group.iter().filter(|envelope| envelope.reply.is_some()).count();
                 }
                 self.listener.committed(told);
                 let alone = group.len() < ANSWERED_HERE;
