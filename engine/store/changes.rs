@@ -6,7 +6,7 @@ use super::commit::Group;
 use super::group::{Change, Refusal, Reply};
 use super::{records, storage};
 use crate::error::Error;
-use crate::job::{Seq, State};
+use crate::job::State;
 
 /// What an operation is answered with.
 pub(super) type Answer = Result<Reply, Refusal>;
@@ -34,7 +34,7 @@ impl<'s> Group<'_, 's> {
         Ok(Ok(Reply::Done))
     }
 
-    pub(super) fn write_held(&mut self, (position, change): Held<'_>, results: &mut Results) -> Result<(), Error> {
+    pub(super) fn write_held(&mut self, (position, change): Held<'s>, results: &mut Results) -> Result<(), Error> {
         if !self.change_row(change, change.before.status.rev)? {
             stale(results, position);
         }
@@ -43,7 +43,7 @@ impl<'s> Group<'_, 's> {
 
     /// One row: compared while it is written. What was held of the same job is part of it when it was decided on
     /// that: the row goes from the one before to the one after, as if both had been written.
-    pub(super) fn change_one(&mut self, change: &Change, results: &mut Results) -> Result<Answer, Error> {
+    pub(super) fn change_one(&mut self, change: &'s Change, results: &mut Results) -> Result<Answer, Error> {
         let rev = change.before.status.rev;
         let written = match self.held.remove(&change.after.seq()) {
             Some((_, held)) if held.after.status.rev == rev && self.change_row(change, held.before.status.rev)? => true,
@@ -57,7 +57,7 @@ impl<'s> Group<'_, 's> {
     }
 
     /// Several rows: compared first, so that none is written when one is stale.
-    pub(super) fn change_together(&mut self, changes: &[Change], results: &mut Results) -> Result<Answer, Error> {
+    pub(super) fn change_together(&mut self, changes: &'s [Change], results: &mut Results) -> Result<Answer, Error> {
         for change in changes {
             if let Some(held) = self.held.remove(&change.after.seq()) {
                 self.write_held(held, results)?;
@@ -77,7 +77,7 @@ impl<'s> Group<'_, 's> {
     }
 
     /// Whether the job is at revision `expected`; if not, nothing is written.
-    fn change_row(&mut self, change: &Change, expected: u32) -> Result<bool, Error> {
+    fn change_row(&mut self, change: &'s Change, expected: u32) -> Result<bool, Error> {
         let (seq, over) = (change.after.seq(), change.after.status.state.is_final());
         let live = self.live.open(self.txn)?;
         let old = if over { live.remove(seq) } else { live.insert(seq, change.bytes.as_slice()) }.map_err(storage)?;
@@ -92,7 +92,7 @@ impl<'s> Group<'_, 's> {
         }
         drop(old);
         if over {
-            self.finish_row(change, seq)?;
+            self.over.push(change);
         }
         if let Some(event) = &change.event {
             self.note(seq, event)?;
@@ -100,14 +100,22 @@ impl<'s> Group<'_, 's> {
         Ok(true)
     }
 
-    fn finish_row(&mut self, change: &Change, seq: Seq) -> Result<(), Error> {
-        self.done.open(self.txn)?.insert(seq, change.bytes.as_slice()).map_err(storage)?;
-        if let Some(output) = &change.output {
-            self.output.open(self.txn)?.insert(seq, output.as_slice()).map_err(storage)?;
+    /// Writes what remains of the jobs that this group has ended: nobody asks for it within the group.
+    pub(super) fn write_over(&mut self) -> Result<(), Error> {
+        self.over.sort_unstable_by_key(|change| change.after.seq());
+        let Some(_) = self.over.first() else { return Ok(()) };
+        let done = self.done.open(self.txn)?;
+        for change in &self.over {
+            done.insert(change.after.seq(), change.bytes.as_slice()).map_err(storage)?;
         }
-        let state = change.after.status.state;
-        if state != State::Succeeded {
-            self.by_state.open(self.txn)?.insert((state.into(), seq), ()).map_err(storage)?;
+        for change in std::mem::take(&mut self.over) {
+            let (seq, state) = (change.after.seq(), change.after.status.state);
+            if let Some(output) = &change.output {
+                self.output.open(self.txn)?.insert(seq, output.as_slice()).map_err(storage)?;
+            }
+            if state != State::Succeeded {
+                self.by_state.open(self.txn)?.insert((state.into(), seq), ()).map_err(storage)?;
+            }
         }
         Ok(())
     }
@@ -128,7 +136,7 @@ mod tests {
     use super::super::tables::{DONE, EVENT, LIVE};
     use super::super::verbs::encode_change;
     use super::*;
-    use crate::job::{Event, Job, JobId, JobSpec, Outcome, RetryPolicy, Timestamp, Verdict, apply};
+    use crate::job::{Event, Job, JobId, JobSpec, Outcome, RetryPolicy, Seq, Timestamp, Verdict, apply};
     use crate::secret::Entropy;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use redb::{Key, ReadableTable, Table, TableDefinition, Value, WriteTransaction};
 
 use super::changes::{Answer, Held, Results};
-use super::group::{Envelope, NewRow, Op, Pruned, Refusal, Reply, Submission};
+use super::group::{Change, Envelope, NewRow, Op, Pruned, Refusal, Reply, Submission};
 use super::index::Index;
 use super::tables::{
     BY_NAME, BY_STATE, DONE, EVENT, IDEMPOTENCY, KIND_CONFIG, KIND_PROJECT, LIVE, META, NAME, OUTPUT, SPEC, meta,
@@ -59,6 +59,10 @@ pub(super) struct Group<'t, 's> {
     added: HashMap<String, u64>,
     /// Changes that nobody waits for, with their places in the group: the next change of the same job says more.
     pub(super) held: HashMap<Seq, Held<'s>>,
+    /// New jobs that are not written yet.
+    new: Vec<&'s NewRow>,
+    /// Ends of jobs that are not written yet.
+    pub(super) over: Vec<&'s Change>,
 }
 
 impl<'t, 's> Group<'t, 's> {
@@ -79,6 +83,8 @@ impl<'t, 's> Group<'t, 's> {
             meta: Lazy::new(META),
             added: HashMap::new(),
             held: HashMap::new(),
+            new: Vec::new(),
+            over: Vec::new(),
         }
     }
 
@@ -90,12 +96,14 @@ impl<'t, 's> Group<'t, 's> {
             let result = self.write_op(position, envelope, &mut results)?;
             results.push(result);
         }
-        // In the order of their keys, as rows are written fastest.
+        // Table by table and in the order of the keys, as rows are written fastest.
+        self.write_new()?;
         let mut held: Vec<_> = self.held.drain().map(|(_, held)| held).collect();
         held.sort_unstable_by_key(|(_, change)| change.after.seq());
         for held in held {
             self.write_held(held, &mut results)?;
         }
+        self.write_over()?;
         Ok(results)
     }
 
@@ -118,7 +126,7 @@ impl<'t, 's> Group<'t, 's> {
         }
     }
 
-    fn insert(&mut self, submission: &Submission) -> Result<Answer, Error> {
+    fn insert(&mut self, submission: &'s Submission) -> Result<Answer, Error> {
         let known = match self.known(submission)? {
             Ok(known) => known,
             Err(refusal) => return Ok(Err(refusal)),
@@ -129,19 +137,28 @@ impl<'t, 's> Group<'t, 's> {
         let known_of = |at: usize| known.get(at).copied().flatten();
         let rows = || submission.rows.iter().enumerate();
         let new = || rows().filter(|(at, _)| known_of(*at).is_none()).map(|(_, row)| row);
-        // Table by table: what one row needs of a table is at hand for the next.
-        let specs = self.spec.open(self.txn)?;
-        for row in new() {
-            specs.insert(row.stored.job.seq(), row.spec.as_slice()).map_err(storage)?;
-        }
-        let live = self.live.open(self.txn)?;
-        for row in new() {
-            live.insert(row.stored.job.seq(), row.live.as_slice()).map_err(storage)?;
-        }
+        self.new.extend(new());
         for row in new() {
             self.insert_keys(row)?;
         }
         Ok(Ok(Reply::Ids(rows().map(|(at, row)| known_of(at).unwrap_or(row.stored.job.id)).collect())))
+    }
+
+    fn write_new(&mut self) -> Result<(), Error> {
+        let mut new = std::mem::take(&mut self.new);
+        if new.is_empty() {
+            return Ok(());
+        }
+        new.sort_unstable_by_key(|row| row.stored.job.seq());
+        let specs = self.spec.open(self.txn)?;
+        for row in &new {
+            specs.insert(row.stored.job.seq(), row.spec.as_slice()).map_err(storage)?;
+        }
+        let live = self.live.open(self.txn)?;
+        for row in &new {
+            live.insert(row.stored.job.seq(), row.live.as_slice()).map_err(storage)?;
+        }
+        Ok(())
     }
 
     /// What the job is found by, beside its number.
@@ -218,6 +235,8 @@ impl<'t, 's> Group<'t, 's> {
     }
 
     fn id_of(&mut self, seq: Seq) -> Result<JobId, Error> {
+        // It may have come in this very group.
+        self.write_new()?;
         let spec = self.spec.open(self.txn)?.get(seq).map_err(storage)?;
         let spec = spec.ok_or_else(|| Error::Storage(format!("the spec record {seq} is missing")))?;
         records::decode_id(seq, spec.value())
