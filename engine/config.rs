@@ -41,6 +41,9 @@ pub struct EngineConfig {
     pub quick_repair: bool,
     /// What becomes of the work trees of attempts.
     pub keep_work: KeepWork,
+    /// What WebAssembly programs may take.
+    #[cfg(feature = "wasm")]
+    pub wasm: WasmConfig,
     /// When finished jobs are forgotten.
     pub retention: Retention,
 }
@@ -65,6 +68,8 @@ impl Default for EngineConfig {
             recent_bytes: 8 << 20,
             quick_repair: true,
             keep_work: KeepWork::default(),
+            #[cfg(feature = "wasm")]
+            wasm: WasmConfig::default(),
             retention: Retention::default(),
         }
     }
@@ -87,6 +92,43 @@ pub enum KeepWork {
     All,
     /// Always removed.
     Nothing,
+}
+
+/// What WebAssembly programs may take, one by one and together.
+#[cfg(feature = "wasm")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WasmConfig {
+    /// Programs that run at once; others wait for a place, whatever their queues allow.
+    pub instances: u32,
+    /// Bytes of memory of a program that asks for no other limit.
+    pub memory_bytes: u64,
+    /// Bytes of memory of all programs that run at once together. A program that finds none left fails as one that has
+    /// reached its own limit.
+    pub all_memory_bytes: u64,
+    /// Files, directories and streams that one program may have open at once. All programs that run at once together
+    /// should stay well below the open files that the system lets this process have.
+    pub handles: usize,
+    /// Bytes of the file of a program.
+    pub module_bytes: u64,
+    /// Compiled programs that stay in memory; the one that was not used for longest goes first.
+    pub programs: usize,
+    /// Bytes of compiled programs beside the store, in the directory `compiled`; the oldest go first.
+    pub cache_bytes: u64,
+}
+
+#[cfg(feature = "wasm")]
+impl Default for WasmConfig {
+    fn default() -> Self {
+        WasmConfig {
+            instances: 128,
+            memory_bytes: 256 << 20,
+            all_memory_bytes: 2 << 30,
+            handles: 64,
+            module_bytes: 64 << 20,
+            programs: 64,
+            cache_bytes: 1 << 30,
+        }
+    }
 }
 
 /// When finished jobs are forgotten, oldest submission first. What is `None` sets no limit.

@@ -11,12 +11,16 @@ pub mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod job;
+#[cfg(feature = "wasm")]
+pub mod plugin;
 mod runtime;
 pub mod secret;
 pub mod store;
 pub mod testing;
 
 pub use clock::Clock;
+#[cfg(feature = "wasm")]
+pub use config::WasmConfig;
 pub use config::{EngineConfig, KeepWork, Retention};
 pub use engine::{Builder, ChainView, Engine, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
 pub use error::{Error, Problem};

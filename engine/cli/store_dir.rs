@@ -110,7 +110,10 @@ fn in_use(dir: &Path) -> Failure {
 }
 
 fn builder(dir: &Path) -> Builder {
-    Engine::builder(dir).keys_text(std::env::var(KEY_VARIABLE).ok())
+    let builder = Engine::builder(dir).keys_text(std::env::var(KEY_VARIABLE).ok());
+    #[cfg(feature = "wasm")]
+    let builder = builder.wasm();
+    builder
 }
 
 /// An engine that starts nothing new: it has no slots. What runs is found and watched all the same.

@@ -129,6 +129,9 @@ impl From<&JobView> for JobWire {
                 (Some(words), None)
             }
             Task::Function(task) => (None, Some(task.name.clone())),
+            #[cfg(feature = "wasm")]
+            Task::Named(_) => (crate::plugin::wasm::command_line(&spec.task), None),
+            #[cfg(not(feature = "wasm"))]
             Task::Named(_) => (None, None),
         };
         let duration_ms = match (status.started_at, status.finished_at) {

@@ -17,6 +17,8 @@ use crate::executors::Executor;
 use crate::executors::function::{Function, FunctionContext, FunctionError, Functions};
 use crate::executors::process::{ProcessExecutor, Supervisor};
 use crate::files::Layout;
+#[cfg(feature = "wasm")]
+use crate::plugin::wasm::{WasmExecutor, WasmSetting};
 use crate::runtime::{Hub, Parts, Runtime};
 use crate::secret::Entropy;
 use crate::store::{Disk, Store, StoreOptions};
@@ -31,6 +33,8 @@ pub struct Builder {
     key_text: Option<String>,
     disk: Option<Arc<dyn Disk>>,
     supervisor: Option<Supervisor>,
+    #[cfg(feature = "wasm")]
+    wasm: bool,
     functions: Functions,
     executors: HashMap<String, Arc<dyn Executor>>,
 }
@@ -45,6 +49,8 @@ impl Builder {
             key_text: None,
             disk: None,
             supervisor: None,
+            #[cfg(feature = "wasm")]
+            wasm: false,
             functions: Functions::default(),
             executors: HashMap::new(),
         }
@@ -87,6 +93,14 @@ impl Builder {
     /// [`Supervisor::current_exe`].
     pub fn process(mut self, supervisor: Supervisor) -> Self {
         self.supervisor = Some(supervisor);
+        self
+    }
+
+    /// Enables jobs that are WebAssembly programs, see [`WasmTask`](crate::plugin::wasm::WasmTask). They run in this
+    /// process, confined, on threads of their own.
+    #[cfg(feature = "wasm")]
+    pub fn wasm(mut self) -> Self {
+        self.wasm = true;
         self
     }
 
@@ -190,10 +204,27 @@ impl Builder {
             entropy: entropy.clone(),
         };
         let store = Store::open(options, hub.clone())?;
+        // It clears what earlier lives left, so nobody else may hold the store.
+        #[cfg(feature = "wasm")]
+        if self.wasm {
+            executors.insert(crate::plugin::wasm::EXECUTOR.into(), wasm_executor(&layout, &config, &clock));
+        }
         let parts = Parts { store, clock, entropy, config, layout, functions, executors, hub };
         let runtime = Runtime::start(parts).await?;
         Ok(Engine::new(runtime, may_lead()))
     }
+}
+
+#[cfg(feature = "wasm")]
+fn wasm_executor(layout: &Layout, config: &EngineConfig, clock: &Clock) -> Arc<dyn Executor> {
+    let setting = WasmSetting {
+        config: config.wasm,
+        layout: layout.clone(),
+        log_limits: config.log_limits,
+        keep_work: config.keep_work,
+        clock: clock.clone(),
+    };
+    Arc::new(WasmExecutor::new(setting))
 }
 
 /// A caller may commit on its own thread where another thread goes on running tasks meanwhile.

@@ -51,6 +51,10 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Removes what is left of an attempt that is over. `succeeded` is what the core made of it.
     fn remove(&self, attempt: AttemptName, succeeded: bool) -> BoxFuture<'_, Result<(), ContactError>>;
+
+    /// The engine goes away, by a shutdown or a crash. What cannot go on without it ends now; the next life of the engine
+    /// does not find it. Nothing, unless the executor runs attempts in this very process.
+    fn release(&self) {}
 }
 
 /// The name of an attempt: the fencing pair.

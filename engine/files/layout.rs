@@ -18,6 +18,8 @@ const JOBS_OF_A_SHARD: u64 = 4_096;
 /// work/SHARD/JOB/N/work   the work tree of attempt N, the job's /work
 /// work/SHARD/JOB/chain    the directory that the jobs of a chain share, under the first of them
 /// payloads/SHARD/JOB.in   an input that is too large for the store, JOB.out an output
+/// compiled/NAME           a WebAssembly program as it was compiled, made again when it is gone
+/// scratch/N               the work tree of a WebAssembly program while it runs
 /// runs/NAME               a run of the command whose end nobody has seen yet
 /// control.sock            where the process that holds the store listens
 /// ```
@@ -50,6 +52,18 @@ impl Layout {
     /// The socket of the process that holds the store.
     pub fn control_socket(&self) -> PathBuf {
         self.root.join("control.sock")
+    }
+
+    /// Where compiled programs are kept.
+    #[cfg(feature = "wasm")]
+    pub fn compiled(&self) -> PathBuf {
+        self.root.join("compiled")
+    }
+
+    /// Where WebAssembly programs work while they run.
+    #[cfg(feature = "wasm")]
+    pub fn scratch(&self) -> PathBuf {
+        self.root.join("scratch")
     }
 
     /// The log of an attempt.

@@ -115,6 +115,7 @@ impl Runtime {
                 self.hub.attempts.all_over().await;
             }
         }
+        self.executors.values().for_each(|executor| executor.release());
         self.store.close();
         self.hub.close();
     }
@@ -123,6 +124,7 @@ impl Runtime {
     pub(crate) fn abandon(&self) {
         drop(self.stop_loops());
         self.hub.attempts.abort_all();
+        self.executors.values().for_each(|executor| executor.release());
         self.store.abandon();
         self.hub.close();
     }

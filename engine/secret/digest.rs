@@ -1,5 +1,7 @@
 //! A keyed digest, for comparing values without keeping them.
 
+#[cfg(feature = "wasm")]
+use ring::digest;
 use ring::hmac;
 
 /// The first 16 bytes of HMAC-SHA-256 under `secret` over `parts`.
@@ -17,6 +19,17 @@ pub fn keyed_digest(secret: &[u8; 32], parts: &[&[u8]]) -> [u8; 16] {
         *to = *from;
     }
     digest
+}
+
+/// SHA-256: what a content is known by.
+#[cfg(feature = "wasm")]
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut whole = [0; 32];
+    for (to, from) in whole.iter_mut().zip(digest::digest(&digest::SHA256, bytes).as_ref()) {
+        *to = *from;
+    }
+    whole
 }
 
 #[cfg(test)]

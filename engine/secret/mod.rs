@@ -13,6 +13,8 @@ mod keyring;
 mod sealed;
 
 pub use digest::keyed_digest;
+#[cfg(feature = "wasm")]
+pub use digest::sha256;
 pub use entropy::Entropy;
 pub use error::SecretError;
 pub use key::{Key, KeyId};

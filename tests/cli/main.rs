@@ -5,6 +5,8 @@ mod manage;
 mod resume;
 mod run;
 mod store;
+#[cfg(feature = "wasm")]
+mod wasm;
 mod windlass;
 
 use std::path::Path;

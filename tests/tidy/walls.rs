@@ -20,8 +20,8 @@ const WALLS: &[(&str, &str)] = &[
     ("store", "clock config error job secret"),
     // A process writes its log and has a work tree.
     ("executors", "clock config error files job"),
-    // Plugins are executors, and their endpoints hold credentials.
-    ("plugin", "clock config error executors job secret"),
+    // Plugins are executors, what they run writes logs and has work trees, and their endpoints hold credentials.
+    ("plugin", "clock config error executors files job secret"),
     ("runtime", "clock config error executors files job plugin secret store"),
     ("engine", "clock config error executors files job plugin runtime secret store"),
     // The HTTP edge goes through the public door and sees plain data.

@@ -11,10 +11,11 @@ use super::settings::Settings;
 use super::task::read_task;
 
 /// All fields of a job.
-pub(super) const JOB_FIELDS: [&str; 20] = [
+pub(super) const JOB_FIELDS: [&str; 21] = [
     "name",
     "command",
     "shell",
+    "wasm",
     "function",
     "input",
     "options",

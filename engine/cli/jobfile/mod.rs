@@ -15,6 +15,7 @@ mod node;
 mod options;
 mod settings;
 mod task;
+mod wasm;
 mod words;
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ fn read_file(root: &Node, source: &mut Source<'_>, mistakes: &mut Mistakes) -> O
     });
     let defaults = read_defaults(&fields, source, mistakes);
     let Some(list) = fields.get("jobs") else {
-        let allowed = "a map with jobs, or a single job with command, shell or function";
+        let allowed = "a map with jobs, or a single job with command, shell, wasm or function";
         mistakes.add(root.at, "jobs", "there is none", allowed);
         return None;
     };
@@ -111,7 +112,7 @@ fn is_single_job(root: &Node) -> bool {
     let Value::Map(pairs) = &root.value else {
         return false;
     };
-    let runs = ["command", "shell", "function"];
+    let runs = task::RUNS;
     let of_a_file = |(key, _): &(Key, Node)| matches!(key.text.as_str(), "jobs" | "defaults");
     let of_a_job = |(key, _): &(Key, Node)| mistake::closest(&key.text, &runs).is_some();
     !pairs.iter().any(of_a_file) && pairs.iter().any(of_a_job)

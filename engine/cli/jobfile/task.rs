@@ -1,4 +1,4 @@
-//! What a job of a file runs: `command`, `shell` or `function`.
+//! What a job of a file runs: `command`, `shell`, `wasm` or `function`.
 
 use crate::job::{FunctionTask, JobSpec, Task};
 
@@ -6,9 +6,13 @@ use super::fields::{Field, Fields, Places};
 use super::json::to_json;
 use super::mistake::Mistakes;
 use super::node::{Position, Value};
+use super::wasm;
 use super::words::split_words;
 
 const COMMAND_ALLOWED: &str = "a list of words, or one text that is split as a shell does";
+
+/// The fields that say what runs.
+pub(super) const RUNS: [&str; 4] = ["command", "shell", "wasm", "function"];
 
 /// Reads the task of a job. `None` when it has none or a wrong one.
 pub(super) fn read_task(
@@ -18,15 +22,14 @@ pub(super) fn read_task(
     places: &mut Places,
     mistakes: &mut Mistakes,
 ) -> Option<Task> {
-    let given: Vec<&str> =
-        ["command", "shell", "function"].into_iter().filter(|name| fields.get(name).is_some()).collect();
+    let given: Vec<&str> = RUNS.into_iter().filter(|name| fields.get(name).is_some()).collect();
     match given.as_slice() {
-        [] => mistakes.add(at, path, "there is nothing to run", "one of command, shell and function"),
+        [] => mistakes.add(at, path, "there is nothing to run", "one of command, shell, wasm and function"),
         [_] => {}
         [first, second, ..] => {
             let at = fields.key_at(second).unwrap_or(at);
             let problem = format!("there are both {first} and {second}");
-            mistakes.add(at, path, problem, "one of command, shell and function");
+            mistakes.add(at, path, problem, "one of command, shell, wasm and function");
         }
     }
     let function = fields.get("function");
@@ -39,6 +42,9 @@ pub(super) fn read_task(
     if let Some(field) = fields.get_as("shell", "command", places) {
         let script = field.text(mistakes, "a text with shell commands")?;
         return process(["sh", "-ec", script].map(str::to_owned).to_vec());
+    }
+    if let Some(field) = fields.get_as("wasm", "module", places) {
+        return wasm::read_wasm(&field, places, mistakes);
     }
     let field = fields.get_as("function", "function", places)?;
     let name = field.text(mistakes, "the name of a function")?.to_owned();
@@ -55,8 +61,9 @@ fn process(words: Vec<String>) -> Option<Task> {
     Some(JobSpec::process(program, words).task)
 }
 
-fn command_words(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
-    let words = match &field.node.value {
+/// A list of words, or a text that is split into some.
+pub(super) fn words_of(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
+    Some(match &field.node.value {
         Value::List(_) => {
             let words = field.texts(mistakes, COMMAND_ALLOWED)?;
             words.into_iter().map(str::to_owned).collect()
@@ -69,7 +76,11 @@ fn command_words(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<Strin
                 return None;
             }
         },
-    };
+    })
+}
+
+fn command_words(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
+    let words = words_of(field, mistakes)?;
     if words.is_empty() {
         field.fail(mistakes, "is empty", "at least the program");
         return None;

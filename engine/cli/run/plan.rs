@@ -67,6 +67,10 @@ fn read_file(path: &Path, pairs: &[String]) -> Result<Planned, Vec<String>> {
             spec.options.set(DIR_OPTION, dir);
         }
         spec.config.get_or_insert_with(|| config.clone());
+        #[cfg(feature = "wasm")]
+        if let Err(problems) = crate::plugin::wasm::resolve_module(&mut spec.task, Path::new(dir)) {
+            return Err(problems.iter().map(|problem| format!("{name}: {problem}")).collect());
+        }
     }
     Ok(Planned { path: path.to_owned(), config, file })
 }

@@ -1,0 +1,3 @@
+//! Work that is not part of this program and runs in a sandbox.
+
+pub mod wasm;

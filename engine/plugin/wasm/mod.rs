@@ -1,0 +1,21 @@
+//! WebAssembly: jobs that are `wasi:cli` programs. The only module that names wasmtime.
+//!
+//! *Architecture invariant:* one engine, one state type of a guest, a fresh instance for every run. Guests run on threads
+//! of their own, so that one that computes all day takes time from other guests, never from the engine's loops. What a
+//! guest does (a trap, a limit, a flood) is the outcome of its attempt and nothing else.
+
+mod code;
+mod command;
+mod executor;
+mod guest;
+mod log;
+mod sandbox;
+mod scratch;
+mod task;
+mod ticker;
+
+pub(crate) use executor::{WasmExecutor, WasmSetting};
+pub(crate) use task::EXECUTOR;
+pub use task::WasmTask;
+#[cfg(feature = "cli")]
+pub(crate) use task::{command_line, resolve_module};

@@ -1,0 +1,14 @@
+//! What runs in a sandbox, as real WebAssembly that the toolchain of this repository makes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic, and its rig with it"
+)]
+
+mod hostile;
+mod programs;
+mod stage;
+mod wasm_jobs;
