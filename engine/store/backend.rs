@@ -89,13 +89,11 @@ pub(super) struct Metered<B> {
 impl<B: StorageBackend> Metered<B> {
     pub(super) fn new(inner: B, fill_piece: u64) -> (Self, Arc<Meter>) {
         let meter = Arc::new(Meter::default());
-        // A file that does not tell its length will not be opened either.
-        let len = inner.len().unwrap_or(0);
-        meter.file_bytes.store(len, Ordering::Relaxed);
-        (
-            Metered { inner, meter: meter.clone(), failure: OnceLock::new(), fill_piece, untouched: Mutex::new(len) },
-            meter,
-        )
+        // Of a file that does not tell its length all may have been written.
+        let len = inner.len().ok();
+        meter.file_bytes.store(len.unwrap_or(0), Ordering::Relaxed);
+        let untouched = Mutex::new(len.unwrap_or(u64::MAX));
+        (Metered { inner, meter: meter.clone(), failure: OnceLock::new(), fill_piece, untouched }, meter)
     }
 
     /// Fills with zeros what lies before the end of a write that goes beyond everything written before, and a piece
@@ -115,6 +113,7 @@ impl<B: StorageBackend> Metered<B> {
             self.write_through(*untouched, ZEROS.get(..piece as usize).unwrap_or(&ZEROS))?;
             *untouched += piece;
         }
+        *untouched = end.max(*untouched);
         Ok(())
     }
 

@@ -85,12 +85,7 @@ impl Store {
         let thread = {
             let writer = writer.clone();
             let thread = std::thread::Builder::new().name("windlass-writer".into());
-            let run = move || {
-                if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
-                    writer.fail(Vec::new(), &Error::Storage("the store is damaged".into()));
-                }
-            };
-            thread.spawn(run).map_err(|error| Error::io("the writer thread", &error))?
+            thread.spawn(move || writer.run()).map_err(|error| Error::io("the writer thread", &error))?
         };
         let key_source = match &options.key_text {
             Some(_) => KeySource::Text,

@@ -51,9 +51,11 @@ impl Recent {
         }
     }
 
-    /// The job has changed.
+    /// The job has changed. One that carries a reason or a handle takes more than was counted, and is read when it is
+    /// asked for.
     pub(super) fn change(&mut self, job: &Job) {
-        if job.status.state.is_final() {
+        let status = &job.status;
+        if status.state.is_final() || status.reason.is_some() || status.handle.is_some() {
             self.remove(job.seq());
         } else if let Some(entry) = self.jobs.get_mut(&job.seq()) {
             entry.stored.job.status = job.status.clone();
@@ -72,8 +74,7 @@ impl Recent {
         self.jobs.get(&seq).map(|entry| &entry.stored)
     }
 
-    /// Forgets all.
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.jobs.clear();
         (self.bytes, self.turned_away) = (0, 0);
     }
@@ -84,7 +85,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::job::{Event, JobId, JobSpec, Timestamp, Verdict, apply};
+    use crate::job::{Event, JobId, JobSpec, Outcome, Step, Timestamp, Verdict, apply};
 
     fn stored(seq: Seq) -> Stored {
         let now = Timestamp::from_millis(1);
@@ -97,14 +98,14 @@ mod tests {
         let mut recent = Recent::new(10_000);
         let mut job = stored(1);
         recent.insert(&job, 100);
-        for (event, over) in [(Event::Claim, false), (Event::Cancel { by: "me".into() }, false)] {
+        for event in [Event::Claim, Event::Step { attempt: 1, step: Step::Executing }] {
             let Ok(Verdict::Changed(next)) = apply(&job.job, &event, Timestamp::from_millis(2)) else { panic!() };
             job.job = next;
             recent.change(&job.job);
-            assert_eq!(recent.get(1).map(|stored| &stored.job), (!over).then_some(&job.job));
+            assert_eq!(recent.get(1).map(|stored| &stored.job), Some(&job.job));
         }
-        let stopped = Event::Ended { attempt: 1, outcome: crate::job::Outcome::Stopped, roll: 0 };
-        let Ok(Verdict::Changed(over)) = apply(&job.job, &stopped, Timestamp::from_millis(3)) else { panic!() };
+        let ended = Event::Ended { attempt: 1, outcome: Outcome::Succeeded, roll: 0 };
+        let Ok(Verdict::Changed(over)) = apply(&job.job, &ended, Timestamp::from_millis(3)) else { panic!() };
         recent.change(&over);
         assert!(recent.get(1).is_none());
         assert_eq!(recent.bytes, 0);

@@ -4,6 +4,7 @@
 //! hand-off to that thread and back; as soon as operations queue up the thread takes over. Lazy operations
 //! (claims that nobody waits for) ride in the next group, or make one after [`LAZY`].
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use super::backend::Meter;
 use super::commit::{Group, Names};
 use super::group::{Committed, Envelope, Listener, Op, Refusal, Reply};
 use super::index::{Index, placement};
+use super::recent::Recent;
 use super::{lock, storage};
 use crate::error::Error;
 use crate::job::{JobEvent, JobFact, State};
@@ -131,7 +133,8 @@ impl Writer {
     /// Closes the file, when a commit under way is through.
     pub(super) fn release(&self) {
         drop(self.db.write().unwrap_or_else(PoisonError::into_inner).take());
-        lock(&self.index).recent.clear();
+        // A caller that commits for itself may still be entering what it wrote: that finds no room.
+        lock(&self.index).recent = Recent::new(0);
     }
 
     /// Why the store acknowledges nothing any more, if so.
@@ -158,7 +161,7 @@ impl Writer {
         {
             let group = pending.take();
             drop(pending);
-            self.commit(&mut committer, group);
+            self.guarded(|| self.commit(&mut committer, group));
             drop(committer);
             self.wake_for_leftovers();
             return answer;
@@ -200,14 +203,29 @@ impl Writer {
         }
     }
 
+    /// redb panics where a page of a damaged file holds something else: that is a failure like any other.
+    fn guarded(&self, commit: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(commit)).is_err() {
+            self.fail(Vec::new(), &Error::Storage("the store is damaged".into()));
+        }
+    }
+
     /// The writer thread: commits group after group until the store is closed.
     pub(super) fn run(&self) {
-        while let Some(group) = self.next_group() {
+        self.guarded(|| self.run_trusting());
+    }
+
+    fn run_trusting(&self) {
+        while let Some(next) = self.next_group() {
             let mut committer = lock(&self.committer);
-            let group = match group {
+            let group = match next {
                 Next::Group => lock(&self.pending).take(),
                 Next::Seal => Vec::new(),
             };
+            // A caller may have taken it along meanwhile.
+            if group.is_empty() && next == Next::Group {
+                continue;
+            }
             self.commit(&mut committer, group);
         }
     }
@@ -266,7 +284,10 @@ impl Writer {
                 let told = self.enter(&group, &results);
                 {
                     let mut pending = lock(&self.pending);
-                    pending.unsealed = !seal;
+                    // A group that was refused as a whole has changed nothing.
+                    if group.is_empty() || results.iter().any(Result::is_ok) {
+                        pending.unsealed = !seal;
+                    }
                     pending.callers = group.iter().filter(|envelope| envelope.reply.is_some()).count();
                 }
                 self.listener.committed(told);
@@ -388,6 +409,7 @@ impl Writer {
 }
 
 /// What the writer thread does next.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Group,
     Seal,
