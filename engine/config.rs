@@ -98,7 +98,7 @@ pub enum KeepWork {
 #[cfg(feature = "wasm")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WasmConfig {
-    /// Programs that run at once; others wait for a place, whatever their queues allow.
+    /// Programs that run at once, at least 1; others wait for a place, whatever their queues allow.
     pub instances: u32,
     /// Bytes of memory of a program that asks for no other limit.
     pub memory_bytes: u64,
@@ -127,6 +127,17 @@ impl Default for WasmConfig {
             module_bytes: 64 << 20,
             programs: 64,
             cache_bytes: 1 << 30,
+        }
+    }
+}
+
+impl KeepWork {
+    /// Whether the work tree of an attempt stays.
+    pub fn keeps(self, succeeded: bool) -> bool {
+        match self {
+            KeepWork::All => true,
+            KeepWork::Failed => !succeeded,
+            KeepWork::Nothing => false,
         }
     }
 }

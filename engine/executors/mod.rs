@@ -87,6 +87,28 @@ pub struct AttemptOrder {
     pub stop_grace_ms: u64,
 }
 
+impl AttemptOrder {
+    /// The whole environment of what runs in a work tree: the documented minimum (`minimum` and what every tree has), its
+    /// options over that, the system's own on top. The directories are named as the work sees them.
+    pub(crate) fn environment(
+        &self,
+        mut minimum: RunOptions,
+        work: &str,
+        chain: Option<&str>,
+    ) -> Vec<(String, String)> {
+        minimum.set("LANG", "C.UTF-8").set("HOME", work).set("TMPDIR", format!("{work}/tmp"));
+        let mut system = RunOptions::new();
+        system.set("WINDLASS_JOB_ID", self.name.job.to_string());
+        system.set("WINDLASS_ATTEMPT", self.name.attempt.to_string());
+        system.set("WINDLASS_WORK", work);
+        if let Some(chain) = chain {
+            system.set("WINDLASS_CHAIN_DIR", chain);
+        }
+        let merged = minimum.overlaid(self.options.clone()).overlaid(system);
+        merged.iter().map(|(name, value)| (name.to_owned(), value.value.clone())).collect()
+    }
+}
+
 /// An attempt could not be started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use windlass::files::LogLimits;
 use windlass::job::Reason;
 use windlass::plugin::wasm::WasmTask;
-use windlass::{EngineConfig, JobSpec, State, WasmConfig};
+use windlass::{EngineConfig, JobSpec, KeepWork, State, WasmConfig};
 
 use crate::stage::{Stage, tool};
 
@@ -99,6 +99,32 @@ async fn none_gets_out_of_its_directory_or_into_the_network() {
     assert_eq!(stage.prints(tool(&["escape"])).await, "out: []\n");
     assert_eq!(stage.prints(tool(&["network"])).await, "open: []\n");
     assert!(!stage.dir.path().join("escaped").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn none_finds_what_another_has_left() {
+    let config = EngineConfig { default_slots: 1, keep_work: KeepWork::Nothing, ..EngineConfig::default() };
+    let stage = Stage::with(config).await;
+    let fresh = "[]\n";
+    for leaves in [tool(&["append", "tmp/left", "x"]), tool(&["append", "/work/left", "x"]), tool(&["say"])] {
+        assert_eq!(stage.run(leaves).await.state(), State::Succeeded);
+        assert_eq!(stage.prints(tool(&["list", "/work/tmp"])).await, fresh);
+    }
+    let id = stage.submit(tool(&["say-and-spin", "here"])).await;
+    while stage.log(id) != "here" {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let stopped = std::fs::read_dir(stage.dir.path().join("scratch")).unwrap().next().unwrap().unwrap().path();
+    stage.engine.cancel(id, "test").await.unwrap();
+    stage.engine.wait(id).await.unwrap();
+    // The next one works elsewhere, however fresh the tree of a stopped one may look.
+    assert_eq!(stage.prints(tool(&["list", "/work/tmp"])).await, fresh);
+    let gone = async {
+        while stopped.exists() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

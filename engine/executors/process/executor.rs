@@ -127,21 +127,11 @@ enum Found {
     Nothing,
 }
 
-/// The whole environment of a job: the documented minimum, its options over that, the system's own on top.
+/// The whole environment of a job.
 fn environment(order: &AttemptOrder, work_dir: &Path, chain_dir: Option<&Path>) -> Vec<(String, String)> {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut minimum = RunOptions::new();
-    minimum.set("PATH", DEFAULT_PATH).set("LANG", "C.UTF-8");
-    minimum.set("HOME", text(work_dir)).set("TMPDIR", text(&work_dir.join("tmp")));
-    let mut system = RunOptions::new();
-    system.set("WINDLASS_JOB_ID", order.name.job.to_string());
-    system.set("WINDLASS_ATTEMPT", order.name.attempt.to_string());
-    system.set("WINDLASS_WORK", text(work_dir));
-    if let Some(dir) = chain_dir {
-        system.set("WINDLASS_CHAIN_DIR", text(dir));
-    }
-    let merged = minimum.overlaid(order.options.clone()).overlaid(system);
-    merged.iter().map(|(name, value)| (name.to_owned(), value.value.clone())).collect()
+    minimum.set("PATH", DEFAULT_PATH);
+    order.environment(minimum, &work_dir.to_string_lossy(), chain_dir.map(Path::to_string_lossy).as_deref())
 }
 
 impl Executor for ProcessExecutor {
@@ -227,12 +217,7 @@ impl Executor for ProcessExecutor {
 
     fn remove(&self, attempt: AttemptName, succeeded: bool) -> BoxFuture<'_, Result<(), ContactError>> {
         Box::pin(async move {
-            let keep = match self.keep_work {
-                KeepWork::All => true,
-                KeepWork::Failed => !succeeded,
-                KeepWork::Nothing => false,
-            };
-            if keep {
+            if self.keep_work.keeps(succeeded) {
                 return Ok(());
             }
             let run_dir = self.run_dir(attempt);

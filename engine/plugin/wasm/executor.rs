@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
@@ -64,7 +63,7 @@ struct Run {
 #[derive(Clone)]
 struct Ended {
     outcome: Outcome,
-    /// It has left its work tree as it was.
+    /// It ended by itself and has left its work tree as it was.
     left_fresh: bool,
 }
 
@@ -91,8 +90,9 @@ impl Ready {
             };
             // What a stopped run had printed is kept to its last byte too.
             log.finish();
-            // A tree that cannot be looked at is one that cannot be used again.
-            let left_fresh = tree.is_fresh().unwrap_or(false);
+            // A call of a guest that was stopped may still be on its way to the disk: nobody else may find what it makes.
+            // And a tree that cannot be looked at is one that cannot be used again.
+            let left_fresh = outcome != Outcome::Stopped && tree.is_fresh().unwrap_or(false);
             tell.send_replace(Some(Ended { outcome, left_fresh }));
         });
         run.abort_handle()
@@ -146,7 +146,7 @@ impl WasmExecutor {
         let name = task.module.file_stem().map(|name| name.to_string_lossy().into_owned());
         Ok(Command {
             args: [name.unwrap_or_default()].into_iter().chain(task.args).collect(),
-            env: environment(order, chain_dir.as_deref()),
+            env: order.environment(RunOptions::new(), WORK, chain_dir.is_some().then_some(CHAIN)),
             work_dir: tree.path.clone(),
             chain_dir,
             memory_bytes: task.memory_bytes.unwrap_or(self.setting.config.memory_bytes),
@@ -167,31 +167,22 @@ impl WasmExecutor {
         let program = self.programs.get(&sandbox, &task.module, task.sha256.as_deref()).await;
         let program =
             program.map_err(|error| StartError { message: error.to_string(), permanent: error.is_permanent() })?;
-        let tree = self.scratch.take().map_err(no_work_tree)?;
-        let command = self.command(order, task, &tree)?;
         let threads = sandbox.threads().map_err(|error| StartError { message: error.to_string(), permanent: false })?;
         let threads = threads.handle().clone();
+        let tree = self.scratch.take().map_err(no_work_tree)?;
+        let command = match self.command(order, task, &tree) {
+            Ok(command) => command,
+            Err(error) => {
+                self.scratch.give_back(tree);
+                return Err(error);
+            }
+        };
         let (tell, ended) = watch::channel(None);
         let stop = Arc::new(Notify::new());
         let ready = Ready { command, program, sandbox, threads, tell, stop: stop.clone() };
         self.runs().insert(order.name, Run { ended, tree, stop, ready: Some(Box::new(ready)), task: None });
         Ok(())
     }
-}
-
-/// The whole environment of a guest: the documented minimum, its options over that, the system's own on top.
-fn environment(order: &AttemptOrder, chain_dir: Option<&Path>) -> Vec<(String, String)> {
-    let mut minimum = RunOptions::new();
-    minimum.set("LANG", "C.UTF-8").set("HOME", WORK).set("TMPDIR", format!("{WORK}/tmp"));
-    let mut system = RunOptions::new();
-    system.set("WINDLASS_JOB_ID", order.name.job.to_string());
-    system.set("WINDLASS_ATTEMPT", order.name.attempt.to_string());
-    system.set("WINDLASS_WORK", WORK);
-    if chain_dir.is_some() {
-        system.set("WINDLASS_CHAIN_DIR", CHAIN);
-    }
-    let merged = minimum.overlaid(order.options.clone()).overlaid(system);
-    merged.iter().map(|(name, value)| (name.to_owned(), value.value.clone())).collect()
 }
 
 fn no_work_tree(error: io::Error) -> StartError {
@@ -248,11 +239,7 @@ impl Executor for WasmExecutor {
 
     fn remove(&self, attempt: AttemptName, succeeded: bool) -> BoxFuture<'_, Result<(), ContactError>> {
         let run = self.runs().remove(&attempt);
-        let keep = match self.setting.keep_work {
-            KeepWork::All => true,
-            KeepWork::Failed => !succeeded,
-            KeepWork::Nothing => false,
-        };
+        let keep = self.setting.keep_work.keeps(succeeded);
         Box::pin(async move {
             let Some(Run { tree, ended, .. }) = run else { return Ok(()) };
             if keep {

@@ -51,7 +51,7 @@ impl Sandbox {
             engine,
             components,
             modules,
-            instances: Arc::new(Semaphore::new(config.instances as usize)),
+            instances: Arc::new(Semaphore::new(config.instances.max(1) as usize)),
             budget: Budget::new(config.all_memory_bytes),
             threads: OnceLock::new(),
         })
@@ -110,11 +110,12 @@ fn common() -> Config {
 fn pool(config: &WasmConfig) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     // A component is some core instances: the program and the adapters around it.
-    let core = config.instances.saturating_mul(CORE_INSTANCES);
+    let instances = config.instances.max(1);
+    let core = instances.saturating_mul(CORE_INSTANCES);
     pool.max_core_instances_per_component(CORE_INSTANCES).max_memories_per_component(2);
     pool.max_tables_per_component(CORE_INSTANCES);
-    pool.total_component_instances(config.instances).total_core_instances(core);
-    pool.total_memories(config.instances.saturating_mul(2)).total_tables(core).total_stacks(config.instances);
+    pool.total_component_instances(instances).total_core_instances(core);
+    pool.total_memories(instances.saturating_mul(2)).total_tables(core).total_stacks(instances);
     pool.table_elements(1 << 16).max_memories_per_module(1).max_memory_size(4 << 30);
     pool.linear_memory_keep_resident(64 << 10).table_keep_resident(0);
     pool
