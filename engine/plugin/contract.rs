@@ -216,7 +216,8 @@ pub(crate) trait ExecutorPlugin: Send + Sync + 'static {
         wait_ms: u64,
         sink: Arc<dyn LogSink>,
     ) -> BoxFuture<'_, Answer<bool>>;
-    fn stop(&self, run: Run, grace_ms: u64) -> BoxFuture<'_, Answer<()>>;
+    /// What it returns replaces the stored handle.
+    fn stop(&self, run: Run, grace_ms: u64) -> BoxFuture<'_, Answer<Option<Handle>>>;
     fn collect(&self, run: Run) -> BoxFuture<'_, Answer<()>>;
     fn remove(&self, run: Run) -> BoxFuture<'_, Answer<()>>;
     fn owned(&self, cursor: Option<String>) -> BoxFuture<'_, Answer<Page<Run>>>;
