@@ -1,5 +1,10 @@
 //! Every limit of the engine, in one place.
 
+#[cfg(any(feature = "cli", feature = "wasm"))]
+pub(crate) mod quantity;
+#[cfg(any(feature = "cli", feature = "wasm"))]
+pub(crate) mod spelling;
+
 use std::collections::BTreeMap;
 
 use crate::files::LogLimits;
