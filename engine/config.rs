@@ -49,6 +49,9 @@ pub struct EngineConfig {
     /// What WebAssembly programs may take.
     #[cfg(feature = "wasm")]
     pub wasm: WasmConfig,
+    /// What plugins may take.
+    #[cfg(feature = "wasm")]
+    pub plugins: PluginBounds,
     /// When finished jobs are forgotten.
     pub retention: Retention,
 }
@@ -75,6 +78,8 @@ impl Default for EngineConfig {
             keep_work: KeepWork::default(),
             #[cfg(feature = "wasm")]
             wasm: WasmConfig::default(),
+            #[cfg(feature = "wasm")]
+            plugins: PluginBounds::default(),
             retention: Retention::default(),
         }
     }
@@ -134,6 +139,64 @@ impl Default for WasmConfig {
             cache_bytes: 1 << 30,
         }
     }
+}
+
+/// What plugins may take, whatever they ask for and are granted.
+#[cfg(feature = "wasm")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PluginBounds {
+    /// What a plugin gets where its operator says nothing else.
+    pub usual: PluginLimits,
+    /// What no grant goes over.
+    pub most: PluginLimits,
+    /// Bytes of a component.
+    pub component_bytes: u64,
+    /// Plugins in the directory of the store.
+    pub plugins: usize,
+}
+
+#[cfg(feature = "wasm")]
+impl Default for PluginBounds {
+    fn default() -> Self {
+        PluginBounds {
+            usual: PluginLimits {
+                memory_bytes: 64 << 20,
+                call_ms: 30_000,
+                transfer_ms: 3_600_000,
+                parallel_calls: 16,
+                response_bytes: 64 << 20,
+                messages: 1_000,
+            },
+            most: PluginLimits {
+                memory_bytes: 1 << 30,
+                call_ms: 600_000,
+                transfer_ms: 86_400_000,
+                parallel_calls: 1_024,
+                response_bytes: 64 << 30,
+                messages: 100_000,
+            },
+            component_bytes: 64 << 20,
+            plugins: 256,
+        }
+    }
+}
+
+/// What one plugin may take.
+#[cfg(feature = "wasm")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Bytes of memory of one call.
+    pub memory_bytes: u64,
+    /// How long a call may take beyond what it was told to wait, in milliseconds.
+    pub call_ms: u64,
+    /// How long a call may take that moves inputs or outputs, in milliseconds.
+    pub transfer_ms: u64,
+    /// Calls that are under way at once; others wait.
+    pub parallel_calls: u32,
+    /// Bytes of the body of one response.
+    pub response_bytes: u64,
+    /// Messages for the operator in one call; others are left out.
+    pub messages: u32,
 }
 
 impl KeepWork {

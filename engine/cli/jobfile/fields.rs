@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::load::shown_key;
 use super::mistake::Mistakes;
 use super::node::{Key, Kind, Node, Position, Value};
+use crate::config::quantity::{DURATION_ALLOWED, SIZE_ALLOWED, parse_duration_ms, parse_size_bytes};
 use crate::config::spelling::closest;
 pub(super) use crate::job::validate::shown;
-use crate::config::quantity::{DURATION_ALLOWED, SIZE_ALLOWED, parse_duration_ms, parse_size_bytes};
 
 /// Where the fields of a job are and what the file calls them, by the path that
 /// [`check_submission`](crate::job::validate::check_submission) uses.
