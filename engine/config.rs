@@ -1,8 +1,8 @@
 //! Every limit of the engine, in one place.
 
-#[cfg(any(feature = "cli", feature = "wasm"))]
+#[cfg(any(feature = "cli", feature = "plugin"))]
 pub(crate) mod quantity;
-#[cfg(any(feature = "cli", feature = "wasm"))]
+#[cfg(any(feature = "cli", feature = "plugin"))]
 pub(crate) mod spelling;
 
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ pub struct EngineConfig {
     #[cfg(feature = "wasm")]
     pub wasm: WasmConfig,
     /// What plugins may take.
-    #[cfg(feature = "wasm")]
+    #[cfg(feature = "plugin")]
     pub plugins: PluginBounds,
     /// When finished jobs are forgotten.
     pub retention: Retention,
@@ -78,7 +78,7 @@ impl Default for EngineConfig {
             keep_work: KeepWork::default(),
             #[cfg(feature = "wasm")]
             wasm: WasmConfig::default(),
-            #[cfg(feature = "wasm")]
+            #[cfg(feature = "plugin")]
             plugins: PluginBounds::default(),
             retention: Retention::default(),
         }
@@ -142,7 +142,7 @@ impl Default for WasmConfig {
 }
 
 /// What plugins may take, whatever they ask for and are granted.
-#[cfg(feature = "wasm")]
+#[cfg(feature = "plugin")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PluginBounds {
     /// What a plugin gets where its operator says nothing else.
@@ -155,7 +155,7 @@ pub struct PluginBounds {
     pub plugins: usize,
 }
 
-#[cfg(feature = "wasm")]
+#[cfg(feature = "plugin")]
 impl Default for PluginBounds {
     fn default() -> Self {
         PluginBounds {
@@ -182,7 +182,7 @@ impl Default for PluginBounds {
 }
 
 /// What one plugin may take.
-#[cfg(feature = "wasm")]
+#[cfg(feature = "plugin")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PluginLimits {
     /// Bytes of memory of one call.

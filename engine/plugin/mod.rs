@@ -1,13 +1,17 @@
 //! Work that is not part of this program and runs in a sandbox.
 
+#[cfg(feature = "wasm")]
 mod component;
 mod contract;
+pub mod endpoint;
 mod fields;
 mod limits;
 mod manifest;
 mod pattern;
+#[cfg(feature = "wasm")]
 pub mod wasm;
 
+#[cfg(feature = "wasm")]
 pub use component::{ComponentError, ComponentInfo, Interface, read_component};
 pub use limits::SomeLimits;
 pub use manifest::{EndpointRequest, Manifest, PluginKind, WorkAccess, parse_manifest};
