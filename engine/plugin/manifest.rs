@@ -21,12 +21,11 @@
 //! call_time = "10s"
 //! ```
 
-use std::collections::BTreeSet;
 use std::fmt;
 
+use super::endpoint::Rights;
 use super::fields::{Field, Fields, Problems, read_document};
 use super::limits::SomeLimits;
-use super::pattern::PathPattern;
 use crate::error::Problem;
 use crate::job::validate::shown;
 
@@ -104,9 +103,9 @@ pub struct EndpointRequest {
     /// What it is for, for people.
     pub purpose: String,
     /// The methods of its requests.
-    pub methods: BTreeSet<String>,
-    /// The paths of its requests.
-    pub paths: Vec<PathPattern>,
+    pub methods: Vec<String>,
+    /// The paths of its requests, as patterns: `*` stands for anything within a segment, `/**` at the end for any rest.
+    pub paths: Vec<String>,
 }
 
 /// What a plugin may do with the work tree of an attempt; each includes those before it.
@@ -257,51 +256,34 @@ fn read_endpoint(field: &Field<'_>, problems: &mut Problems) -> Option<EndpointR
     let fields = field.fields(&["name", "purpose", "methods", "paths"], problems)?;
     let name = fields.needed("name", NAME_ALLOWED, problems).and_then(|field| read_name(&field, problems));
     let purpose = fields.get("purpose").and_then(|field| field.line(problems, MOST_SUMMARY)).unwrap_or_default();
-    let methods = fields.needed("methods", METHODS_ALLOWED, problems);
-    let methods = methods.and_then(|field| read_methods(&field, problems));
-    let paths = fields.needed("paths", PATHS_ALLOWED, problems).and_then(|field| read_paths(&field, problems));
+    let mut list = |key: &str, allowed: &str, most: usize| {
+        let field = fields.needed(key, allowed, problems)?;
+        let texts = read_texts(&field, allowed, most, problems)?;
+        if texts.is_empty() {
+            field.fail(problems, "is empty", allowed);
+        }
+        Some(texts)
+    };
+    let methods = list("methods", "a list of methods, such as [\"GET\", \"POST\"]", MOST_METHODS);
+    let paths = list("paths", "a list of patterns, such as [\"/jobs/*\", \"/v1/**\"]", MOST_PATHS);
+    check_rights(&field.path, methods.as_deref(), paths.as_deref(), problems);
     Some(EndpointRequest { name: name?, purpose: purpose.to_owned(), methods: methods?, paths: paths? })
 }
 
-const METHODS_ALLOWED: &str = "a list of methods in capitals, such as [\"GET\", \"POST\"]";
-const PATHS_ALLOWED: &str = "a list of patterns, such as [\"/jobs/*\", \"/v1/**\"]";
-
-/// A list of methods.
-pub(super) fn read_methods(field: &Field<'_>, problems: &mut Problems) -> Option<BTreeSet<String>> {
-    let elements = field.list(problems, MOST_METHODS, METHODS_ALLOWED)?;
-    if elements.is_empty() {
-        field.fail(problems, "is empty", METHODS_ALLOWED);
-    }
-    let mut methods = BTreeSet::new();
-    for element in &elements {
-        let Some(text) = element.text(problems, METHODS_ALLOWED) else { continue };
-        let valid =
-            (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
-        if !valid {
-            element.fail(problems, format!("{} is not a method", shown(text)), METHODS_ALLOWED);
-        } else if text == "CONNECT" {
-            element.fail(problems, "a plugin has no tunnels", METHODS_ALLOWED);
-        }
-        methods.insert(text.to_owned());
-    }
-    Some(methods)
+/// The texts of a list.
+fn read_texts(field: &Field<'_>, allowed: &str, most: usize, problems: &mut Problems) -> Option<Vec<String>> {
+    let elements = field.list(problems, most, allowed)?;
+    let texts = elements.iter().map(|element| Some(element.text(problems, allowed)?.to_owned()));
+    // All of them are looked at before one that is missing ends it.
+    let texts: Vec<Option<String>> = texts.collect();
+    texts.into_iter().collect()
 }
 
-/// A list of patterns of paths.
-pub(super) fn read_paths(field: &Field<'_>, problems: &mut Problems) -> Option<Vec<PathPattern>> {
-    let elements = field.list(problems, MOST_PATHS, PATHS_ALLOWED)?;
-    if elements.is_empty() {
-        field.fail(problems, "is empty", PATHS_ALLOWED);
+/// Tells which of these are no methods and no paths of the endpoint at `path`.
+pub(super) fn check_rights(path: &str, methods: Option<&[String]>, paths: Option<&[String]>, problems: &mut Problems) {
+    for problem in Rights::new(methods, paths).err().unwrap_or_default() {
+        problems.add(format!("{path}.{}", problem.field), problem.problem, problem.allowed);
     }
-    let mut paths = Vec::with_capacity(elements.len());
-    for element in &elements {
-        let Some(text) = element.text(problems, PathPattern::ALLOWED) else { continue };
-        match PathPattern::new(text) {
-            Ok(pattern) => paths.push(pattern),
-            Err(problem) => element.fail(problems, format!("{} {problem}", shown(text)), PathPattern::ALLOWED),
-        }
-    }
-    Some(paths)
 }
 
 #[cfg(test)]
@@ -345,8 +327,10 @@ messages = 10
         let manifest = parse_manifest(WHOLE.as_bytes()).unwrap();
         assert_eq!((manifest.name.as_str(), manifest.kind), ("shell", PluginKind::Executor));
         let [endpoint] = manifest.endpoints.as_slice() else { panic!("{manifest:?}") };
-        assert_eq!(endpoint.methods, BTreeSet::from(["GET".to_owned(), "POST".to_owned()]));
-        assert_eq!(endpoint.paths.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/jobs", "/jobs/**"]);
+        assert_eq!(
+            (endpoint.methods.as_slice(), endpoint.paths.as_slice()),
+            (["GET".to_owned(), "POST".to_owned()].as_slice(), ["/jobs".to_owned(), "/jobs/**".to_owned()].as_slice(),)
+        );
         assert_eq!(manifest.work, WorkAccess::Write);
         let expected = SomeLimits {
             memory_bytes: Some(32 << 20),
@@ -378,8 +362,12 @@ api = "windlass:plugin@2.0"
 sumary = "x"
 [[endpoint]]
 name = "jobs"
-methods = ["get", "CONNECT", 5]
+methods = ["get", "CONNECT"]
 paths = ["jobs", "/a/../b"]
+[[endpoint]]
+name = "b"
+methods = [5]
+paths = "/"
 [[endpoint]]
 paths = []
 [work]
@@ -396,14 +384,15 @@ parallel_calls = 0
             "kind: \"executer\" is not known, did you mean \"executor\"?",
             "api: \"windlass:plugin@2.0\" is a version of the contract that this engine does not speak",
             "sumary: unknown field, did you mean \"summary\"?",
-            "endpoint[0].methods[0]: \"get\" is not a method",
-            "endpoint[0].methods[1]: a plugin has no tunnels",
-            "endpoint[0].methods[2]: is a number",
-            "endpoint[0].paths[0]: \"jobs\" does not begin with '/'",
-            "endpoint[0].paths[1]: \"/a/../b\" has a '.' or '..' segment",
-            "endpoint[1].name: it is missing",
-            "endpoint[1].methods: it is missing",
-            "endpoint[1].paths: is empty",
+            "endpoint[0].methods[0]: it is no method",
+            "endpoint[0].methods[1]: it is no method; allowed: methods in capitals",
+            "endpoint[0].paths[0]: it does not begin with a slash",
+            "endpoint[0].paths[1]: it holds",
+            "endpoint[1].methods[0]: is a number",
+            "endpoint[1].paths: is a text",
+            "endpoint[2].name: it is missing",
+            "endpoint[2].methods: it is missing",
+            "endpoint[2].paths: is empty",
             "work.access: \"all\" is not known",
             "limits.memory: 1024 is too little; allowed: 1 MiB or more",
             "limits.call_time: \"soon\" is not a duration",

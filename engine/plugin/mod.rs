@@ -5,14 +5,16 @@ mod component;
 mod contract;
 pub mod endpoint;
 mod fields;
+mod grants;
 mod limits;
 mod manifest;
-mod pattern;
+mod rights;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 
 #[cfg(feature = "wasm")]
 pub use component::{ComponentError, ComponentInfo, Interface, read_component};
+pub use grants::{Grants, PluginConfig, parse_config};
 pub use limits::SomeLimits;
 pub use manifest::{EndpointRequest, Manifest, PluginKind, WorkAccess, parse_manifest};
-pub use pattern::PathPattern;
+pub use rights::{Difference, EndpointRight, PluginRights};
