@@ -7,6 +7,8 @@ mod log;
 mod log_reader;
 mod mask;
 mod payload;
+#[cfg(feature = "plugin")]
+mod private;
 
 pub use beneath::{create_work_tree, remove_tree};
 pub use frame::{LogChunk, LogStream, decode_frames};
@@ -15,3 +17,5 @@ pub use log::{LogLimits, LogTotals, LogWriter};
 pub use log_reader::{LogPage, read_log};
 pub use mask::Masker;
 pub use payload::{read_payload, write_payload};
+#[cfg(feature = "plugin")]
+pub use private::{PrivateDir, read_file};
