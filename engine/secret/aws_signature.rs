@@ -3,9 +3,16 @@
 //! The canonical form is the one of the AWS documentation, "Create a signed AWS API request". S3 takes the path as it is;
 //! every other service encodes it once more.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use ring::{digest, hmac};
+
+/// What is encoded in a name or a value of a query.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What is encoded in a path.
+const PATH: &AsciiSet = &NAME.remove(b'/');
 
 /// What is signed of a request.
 pub(crate) struct ToSign<'a> {
@@ -124,40 +131,13 @@ fn canonical_query(query: &str) -> String {
 
 /// Everything but letters, digits and `-._~` as `%XX`; a slash as the caller says.
 fn encode(bytes: &[u8], keeps_slash: bool) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for byte in bytes {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(*byte)),
-            b'/' if keeps_slash => text.push('/'),
-            _ => {
-                let _ = write!(text, "%{byte:02X}");
-            }
-        }
-    }
-    text
+    percent_encode(bytes, if keeps_slash { PATH } else { NAME }).to_string()
 }
 
 /// Takes `%XX` back; what is no such triple stays. In a query a plus sign is a blank.
 fn decode(text: &str, plus_is_blank: bool) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let (byte, after) = match (first, after) {
-            (b'%', [high, low, after @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, after),
-                _ => (b'%', rest.get(1..).unwrap_or_default()),
-            },
-            (b'+', after) if plus_is_blank => (b' ', after),
-            (byte, after) => (*byte, after),
-        };
-        decoded.push(byte);
-        rest = after;
-    }
-    decoded
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    let text = if plus_is_blank { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
+    percent_decode_str(&text).collect()
 }
 
 #[cfg(test)]
@@ -192,14 +172,7 @@ mod tests {
                 put,
                 "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
             ),
-            (
-                "GET",
-                "/",
-                "lifecycle",
-                &[],
-                EMPTY,
-                "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543",
-            ),
+            ("GET", "/", "lifecycle", &[], EMPTY, "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"),
             (
                 "GET",
                 "/",
@@ -229,11 +202,8 @@ mod tests {
     fn what_the_library_of_aws_signs() {
         let token = ("x-amz-security-token", "tok/en==");
         let plain = ("content-type", "text/plain");
-        let typed = [
-            ("x-amz-target", " T.List "),
-            ("x-amz-security-token", "T"),
-            ("content-type", "application/json; a  b"),
-        ];
+        let typed =
+            [("x-amz-target", " T.List "), ("x-amz-security-token", "T"), ("content-type", "application/json; a  b")];
         let json = sha256_hex(b"{\"a\":1}");
         let s3 = ("s3", "GET", "bucket.s3.amazonaws.com");
         type Case<'a> = ((&'a str, &'a str, &'a str), &'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
