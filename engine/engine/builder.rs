@@ -1,6 +1,5 @@
 //! How an engine is put together.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,12 +12,12 @@ use super::Engine;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::error::Error;
-use crate::executors::Executor;
 use crate::executors::function::{Function, FunctionContext, FunctionError, Functions};
 use crate::executors::process::{ProcessExecutor, Supervisor};
+use crate::executors::{Executor, Executors, Platform, Registered};
 use crate::files::Layout;
 #[cfg(feature = "wasm")]
-use crate::plugin::wasm::{WasmExecutor, WasmSetting};
+use crate::plugin::wasm::{Machine, WasmExecutor, WasmSetting};
 use crate::runtime::{Hub, Parts, Runtime};
 use crate::secret::Entropy;
 use crate::store::{Disk, Store, StoreOptions};
@@ -36,7 +35,7 @@ pub struct Builder {
     #[cfg(feature = "wasm")]
     wasm: bool,
     functions: Functions,
-    executors: HashMap<String, Arc<dyn Executor>>,
+    executors: Executors,
 }
 
 impl Builder {
@@ -52,7 +51,7 @@ impl Builder {
             #[cfg(feature = "wasm")]
             wasm: false,
             functions: Functions::default(),
-            executors: HashMap::new(),
+            executors: Executors::default(),
         }
     }
 
@@ -169,8 +168,14 @@ impl Builder {
     }
 
     /// Registers an executor under the name that [`NamedTask::executor`](crate::job::NamedTask) refers to.
-    pub fn executor(mut self, name: impl Into<String>, executor: Arc<dyn Executor>) -> Self {
-        self.executors.insert(name.into(), executor);
+    pub fn executor(self, name: impl Into<String>, executor: Arc<dyn Executor>) -> Self {
+        self.executors.insert(name, Registered::Local(executor));
+        self
+    }
+
+    /// Registers a platform under the name that [`NamedTask::executor`](crate::job::NamedTask) refers to.
+    pub fn platform(self, name: impl Into<String>, platform: Arc<dyn Platform>) -> Self {
+        self.executors.insert(name, Registered::Platform(platform));
         self
     }
 
@@ -179,7 +184,7 @@ impl Builder {
     /// # Errors
     /// [`Error::InUse`], [`Error::Unusable`], [`Error::Key`], [`Error::Storage`].
     pub async fn open(self) -> Result<Engine, Error> {
-        let Builder { layout, config, clock, disk, supervisor, functions, mut executors, key_text, .. } = self;
+        let Builder { layout, config, clock, disk, supervisor, functions, executors, key_text, .. } = self;
         let entropy = match self.entropy {
             Some(entropy) => entropy,
             None => Entropy::system().map_err(|error| Error::Key(error.to_string()))?,
@@ -188,7 +193,7 @@ impl Builder {
         if let Some(supervisor) = supervisor {
             let (layout, log_limits, keep_work) = (layout.clone(), config.log_limits, config.keep_work);
             let process = ProcessExecutor::new(supervisor, layout, log_limits, keep_work);
-            executors.insert("process".into(), Arc::new(process));
+            executors.insert("process", Registered::Local(Arc::new(process)));
         }
         let hub = Arc::new(Hub::new(Handle::current()));
         let options = StoreOptions {
@@ -207,7 +212,7 @@ impl Builder {
         // It clears what earlier lives left, so nobody else may hold the store.
         #[cfg(feature = "wasm")]
         if self.wasm {
-            executors.insert(crate::plugin::wasm::EXECUTOR.into(), wasm_executor(&layout, &config, &clock));
+            executors.insert(crate::plugin::wasm::EXECUTOR, Registered::Local(wasm_executor(&layout, &config, &clock)));
         }
         let parts = Parts { store, clock, entropy, config, layout, functions, executors, hub };
         let runtime = Runtime::start(parts).await?;
@@ -218,7 +223,7 @@ impl Builder {
 #[cfg(feature = "wasm")]
 fn wasm_executor(layout: &Layout, config: &EngineConfig, clock: &Clock) -> Arc<dyn Executor> {
     let setting = WasmSetting {
-        config: config.wasm,
+        machine: Machine::new(layout, config.wasm),
         layout: layout.clone(),
         log_limits: config.log_limits,
         keep_work: config.keep_work,

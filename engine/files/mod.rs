@@ -1,5 +1,6 @@
 //! What the engine keeps on disk beside the store: the logs of attempts and their work trees.
 
+mod attempt_log;
 mod beneath;
 mod frame;
 mod layout;
@@ -8,7 +9,8 @@ mod log_reader;
 mod mask;
 mod payload;
 
-pub use beneath::{create_work_tree, remove_tree};
+pub use attempt_log::AttemptLog;
+pub use beneath::{create_file_beneath, create_work_tree, remove_tree};
 pub use frame::{LogChunk, LogStream, decode_frames};
 pub use layout::Layout;
 pub use log::{LogLimits, LogTotals, LogWriter};
