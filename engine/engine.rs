@@ -10,6 +10,7 @@ pub use builder::Builder;
 pub use view::{ChainView, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
 
 use crate::error::Error;
+use crate::executors::{DefinitionPage, Registered};
 use crate::files::{LogPage, read_log, read_payload};
 use crate::job::chain::summarize;
 use crate::job::options::request_options_for;
@@ -383,6 +384,40 @@ impl Engine {
     pub async fn rotate_key(&self) -> Result<KeyRotation, Error> {
         let rotation = self.runtime().store.rotate_key().await?;
         Ok(KeyRotation { resealed: rotation.resealed, active: rotation.active.to_string() })
+    }
+
+    /// What a platform can run, a page from the cursor on. Empty for executors that list nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an executor that there is not, [`Error::Unavailable`] when the platform cannot be reached.
+    pub async fn definitions(&self, executor: &str, cursor: Option<String>) -> Result<DefinitionPage, Error> {
+        match self.executor(executor)? {
+            Registered::Local(_) => Ok(DefinitionPage::default()),
+            Registered::Platform(platform) => {
+                platform.definitions(cursor).await.map_err(|error| Error::Unavailable(error.to_string()))
+            }
+        }
+    }
+
+    /// Whether an executor can be used now: a platform is reached and lets this engine in.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an executor that there is not, [`Error::Unavailable`] with the reason.
+    pub async fn check_executor(&self, executor: &str) -> Result<(), Error> {
+        match self.executor(executor)? {
+            Registered::Local(_) => Ok(()),
+            Registered::Platform(platform) => {
+                platform.check().await.map_err(|error| Error::Unavailable(error.to_string()))
+            }
+        }
+    }
+
+    fn executor(&self, name: &str) -> Result<Registered, Error> {
+        let executors = &self.runtime().executors;
+        executors.get(name).ok_or_else(|| {
+            let names: Vec<String> = executors.all().into_iter().map(|(name, _)| name).collect();
+            Error::invalid("executor", format!("{name:?} is not enabled here"), names.join(", "))
+        })
     }
 
     /// Figures of this engine.

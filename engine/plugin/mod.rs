@@ -7,6 +7,8 @@ pub mod endpoint;
 mod fields;
 mod grants;
 mod limits;
+#[cfg(feature = "wasm")]
+mod load;
 mod manifest;
 mod platform;
 mod rights;

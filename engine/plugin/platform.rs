@@ -12,14 +12,16 @@ use super::contract::{
 use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::executors::{
-    AttemptName, AttemptOrder, BoxFuture, ContactError, Journal, OwnedRuns, Platform, Run, Seen, Sighting, StartError,
-    SubmitError,
+    AttemptName, AttemptOrder, BoxFuture, ContactError, Definition, DefinitionPage, Journal, OwnedRuns, Platform, Run,
+    Seen, Sighting, StartError, SubmitError,
 };
 use crate::files::{AttemptLog, Layout, LogStream, create_work_tree, remove_tree};
 use crate::job::{JobId, Outcome, RunHandle, Task};
 
 /// What a fresh work tree holds.
 const FRESH: [&str; 3] = ["input", "output", "tmp"];
+/// The word of a plugin that lists what it can run.
+const DEFINITIONS: &str = "definitions";
 /// The word of a plugin that has logs.
 const LOGS: &str = "logs";
 /// The word of a plugin that brings outputs in.
@@ -204,6 +206,27 @@ impl LogSink for ToLog {
 }
 
 impl Platform for PluginPlatform {
+    fn check(&self) -> BoxFuture<'_, Result<(), ContactError>> {
+        Box::pin(async move { self.loaded().plugin.check().await.map_err(contact) })
+    }
+
+    fn definitions(&self, cursor: Option<String>) -> BoxFuture<'_, Result<DefinitionPage, ContactError>> {
+        Box::pin(async move {
+            let loaded = self.loaded();
+            if !loaded.has(DEFINITIONS).await.map_err(contact)? {
+                return Ok(DefinitionPage::default());
+            }
+            let page = loaded.plugin.definitions(cursor).await.map_err(contact)?;
+            let definition = |it: super::contract::Definition| Definition {
+                name: it.name,
+                version: it.version,
+                summary: it.summary,
+                options: it.options,
+            };
+            Ok(DefinitionPage { definitions: page.entries.into_iter().map(definition).collect(), next: page.next })
+        })
+    }
+
     fn validate<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<(), Vec<Problem>>> {
         Box::pin(async move {
             let problem = |field: &str, problem: String, allowed: &str| {
