@@ -15,6 +15,8 @@ use crate::files::{LogPage, read_log, read_payload};
 use crate::job::chain::summarize;
 use crate::job::options::request_options_for;
 use crate::job::{ChainId, Cursor, Event, Filter, Job, JobEvent, JobId, JobSpec, Order, RunOptions, State, Task};
+#[cfg(feature = "wasm")]
+use crate::plugin::{Changes as PluginChanges, Fleet, Grants};
 use crate::runtime::Runtime;
 use crate::store::{Moved, Stored};
 
@@ -52,6 +54,9 @@ struct Inner {
     runtime: Arc<Runtime>,
     /// Whether the calling thread may commit: not where it is the only one that runs tasks.
     may_lead: bool,
+    /// Plugins, where they are enabled.
+    #[cfg(feature = "wasm")]
+    fleet: Option<Fleet>,
 }
 
 impl Drop for Inner {
@@ -67,8 +72,14 @@ impl Engine {
         Builder::new(dir.into())
     }
 
-    pub(crate) fn new(runtime: Arc<Runtime>, may_lead: bool) -> Engine {
-        Engine { inner: Arc::new(Inner { runtime, may_lead }) }
+    pub(crate) fn new(runtime: Arc<Runtime>, may_lead: bool, #[cfg(feature = "wasm")] fleet: Option<Fleet>) -> Engine {
+        let inner = Inner {
+            runtime,
+            may_lead,
+            #[cfg(feature = "wasm")]
+            fleet,
+        };
+        Engine { inner: Arc::new(inner) }
     }
 
     pub(crate) fn runtime(&self) -> &Arc<Runtime> {
@@ -410,6 +421,20 @@ impl Engine {
                 platform.check().await.map_err(|error| Error::Unavailable(error.to_string()))
             }
         }
+    }
+
+    /// Looks for plugins again, with other grants where there are some: new ones become executors, those with another
+    /// content are replaced from the next call on, runs and all. One that is refused goes on as it was. Blocks while it
+    /// reads them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where plugins are not enabled, [`Error::Storage`].
+    #[cfg(feature = "wasm")]
+    pub fn refresh_plugins(&self, grants: Option<Grants>) -> Result<PluginChanges, Error> {
+        let Some(fleet) = &self.inner.fleet else {
+            return Err(Error::invalid("plugins", "they are not enabled", "an engine that was built with `plugins`"));
+        };
+        fleet.refresh(grants, &self.runtime().executors)
     }
 
     fn executor(&self, name: &str) -> Result<Registered, Error> {

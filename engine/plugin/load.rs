@@ -57,13 +57,22 @@ impl Package {
     /// # Errors
     /// As [`Package::plugin`].
     pub(crate) fn platform(&self, host: &Host) -> Result<PluginPlatform, Vec<Problem>> {
-        let setting = PlatformSetting {
-            name: self.name.clone(),
-            layout: host.layout.clone(),
-            keep_work: host.keep_work,
-            has_work: self.rights.work > WorkAccess::None,
-        };
-        Ok(PluginPlatform::new(setting, self.plugin(host)?))
+        let setting =
+            PlatformSetting { name: self.name.clone(), layout: host.layout.clone(), keep_work: host.keep_work };
+        Ok(PluginPlatform::new(setting, self.plugin(host)?, self.has_work()))
+    }
+
+    /// Has this plugin answer for a platform from the next call on.
+    ///
+    /// # Errors
+    /// As [`Package::plugin`].
+    pub(crate) fn replace(&self, host: &Host, platform: &PluginPlatform) -> Result<(), Vec<Problem>> {
+        platform.replace(self.plugin(host)?, self.has_work());
+        Ok(())
+    }
+
+    fn has_work(&self) -> bool {
+        self.rights.work > WorkAccess::None
     }
 
     fn endpoints(&self) -> Result<Endpoints, Vec<Problem>> {
