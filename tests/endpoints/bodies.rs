@@ -27,10 +27,7 @@ impl HttpBody for Pieces {
     type Data = Bytes;
     type Error = EndpointError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, EndpointError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EndpointError>>> {
         self.1 = !self.1;
         if self.1 {
             cx.waker().wake_by_ref();
@@ -74,10 +71,8 @@ async fn a_body_arrives_whole_with_its_length_where_it_is_known() {
     *unknown.body_mut() = pieces(&["un", "known"]);
     send(&endpoint, unknown).await.unwrap();
     let seen = server.seen();
-    let facts: Vec<_> = seen
-        .iter()
-        .map(|it| (it.body.as_ref(), it.header("content-length"), it.header("transfer-encoding")))
-        .collect();
+    let facts: Vec<_> =
+        seen.iter().map(|it| (it.body.as_ref(), it.header("content-length"), it.header("transfer-encoding"))).collect();
     let expected: [(&[u8], _, _); 3] =
         [(b"known", Some("5"), None), (b"announced", Some("9"), None), (b"unknown", None, Some("chunked"))];
     assert_eq!(facts, expected);

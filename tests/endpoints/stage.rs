@@ -117,7 +117,12 @@ impl Authority {
     }
 
     /// A server with a certificate of this authority; `clients` signs the certificates that it wants to see.
-    pub(crate) fn server(&self, identity: &Identity, clients: Option<&Authority>, alpn: &[&[u8]]) -> rustls::ServerConfig {
+    pub(crate) fn server(
+        &self,
+        identity: &Identity,
+        clients: Option<&Authority>,
+        alpn: &[&[u8]],
+    ) -> rustls::ServerConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
