@@ -52,6 +52,11 @@ impl Journal {
         Journal(Arc::new(Mutex::new(notes)))
     }
 
+    /// The request begins only now: what it needed before took time of its own.
+    pub(super) fn begin(&self) {
+        self.notes().moved = Instant::now();
+    }
+
     /// When a piece was last taken.
     pub(super) fn moved(&self) -> Instant {
         self.notes().moved

@@ -154,7 +154,8 @@ impl Endpoint {
         let (mut was_stale, mut was_refused) = (false, false);
         loop {
             let mut signed = parts.clone();
-            let used = self.credential.apply(&mut signed, self.address.host_header(), known.as_deref(), call).await?;
+            let used =
+                self.credential.apply(&mut signed, self.address.authority.as_str(), known.as_deref(), call).await?;
             let journal = body.journal();
             let may_be_sent_again = || journal.whole().or_else(|| known.clone());
             match self.wire.request(Request::from_parts(signed, body), limit).await {
