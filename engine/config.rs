@@ -46,6 +46,8 @@ pub struct EngineConfig {
     pub quick_repair: bool,
     /// What becomes of the work trees of attempts.
     pub keep_work: KeepWork,
+    /// How runs on platforms are followed.
+    pub platforms: PlatformConfig,
     /// What WebAssembly programs may take.
     #[cfg(feature = "wasm")]
     pub wasm: WasmConfig,
@@ -76,6 +78,7 @@ impl Default for EngineConfig {
             recent_bytes: 8 << 20,
             quick_repair: true,
             keep_work: KeepWork::default(),
+            platforms: PlatformConfig::default(),
             #[cfg(feature = "wasm")]
             wasm: WasmConfig::default(),
             #[cfg(feature = "plugin")]
@@ -104,7 +107,26 @@ pub enum KeepWork {
     Nothing,
 }
 
-/// What WebAssembly programs may take, one by one and together.
+/// How runs on platforms are followed, see [`Platform`](crate::executors::Platform).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlatformConfig {
+    /// Runs whose logs are read at the same moment; all others wait their turn.
+    pub log_followers: usize,
+    /// How long a platform is asked to wait for more of a log, in milliseconds.
+    pub log_wait_ms: u64,
+    /// How long the end of the log of a run is waited for when the run is over, in milliseconds.
+    pub last_lines_ms: u64,
+    /// How often runs that no job owns are looked for, in milliseconds. Also done at open.
+    pub sweep_interval_ms: u64,
+}
+
+impl Default for PlatformConfig {
+    fn default() -> Self {
+        PlatformConfig { log_followers: 16, log_wait_ms: 2_000, last_lines_ms: 30_000, sweep_interval_ms: 3_600_000 }
+    }
+}
+
+/// What WebAssembly programs and plugins may take, one by one and together.
 #[cfg(feature = "wasm")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WasmConfig {
@@ -118,6 +140,12 @@ pub struct WasmConfig {
     /// Files, directories and streams that one program may have open at once. All programs that run at once together
     /// should stay well below the open files that the system lets this process have.
     pub handles: usize,
+    /// Calls of plugins that are under way at once, at least 2; others wait for a place.
+    pub calls: u32,
+    /// Bytes of memory of all calls of plugins that are under way at once together.
+    pub all_call_memory_bytes: u64,
+    /// Bytes that a plugin may bring into the work tree of one attempt.
+    pub unpack_bytes: u64,
     /// Bytes of the file of a program.
     pub module_bytes: u64,
     /// Compiled programs that stay in memory; the one that was not used for longest goes first.
@@ -134,6 +162,9 @@ impl Default for WasmConfig {
             memory_bytes: 256 << 20,
             all_memory_bytes: 2 << 30,
             handles: 64,
+            calls: 64,
+            all_call_memory_bytes: 1 << 30,
+            unpack_bytes: 64 << 30,
             module_bytes: 64 << 20,
             programs: 64,
             cache_bytes: 1 << 30,

@@ -1,6 +1,5 @@
 //! How an engine is put together.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,12 +12,14 @@ use super::Engine;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::error::Error;
-use crate::executors::Executor;
 use crate::executors::function::{Function, FunctionContext, FunctionError, Functions};
 use crate::executors::process::{ProcessExecutor, Supervisor};
+use crate::executors::{Executor, Executors, Platform, Registered};
 use crate::files::Layout;
 #[cfg(feature = "wasm")]
-use crate::plugin::wasm::{WasmExecutor, WasmSetting};
+use crate::plugin::wasm::{Machine, WasmExecutor, WasmSetting};
+#[cfg(feature = "wasm")]
+use crate::plugin::{Fleet, Grants, Host};
 use crate::runtime::{Hub, Parts, Runtime};
 use crate::secret::Entropy;
 use crate::store::{Disk, Store, StoreOptions};
@@ -35,8 +36,10 @@ pub struct Builder {
     supervisor: Option<Supervisor>,
     #[cfg(feature = "wasm")]
     wasm: bool,
+    #[cfg(feature = "wasm")]
+    grants: Option<Grants>,
     functions: Functions,
-    executors: HashMap<String, Arc<dyn Executor>>,
+    executors: Executors,
 }
 
 impl Builder {
@@ -51,8 +54,10 @@ impl Builder {
             supervisor: None,
             #[cfg(feature = "wasm")]
             wasm: false,
+            #[cfg(feature = "wasm")]
+            grants: None,
             functions: Functions::default(),
-            executors: HashMap::new(),
+            executors: Executors::default(),
         }
     }
 
@@ -101,6 +106,15 @@ impl Builder {
     #[cfg(feature = "wasm")]
     pub fn wasm(mut self) -> Self {
         self.wasm = true;
+        self
+    }
+
+    /// Enables plugins: those that the grants name become executors of that name, and may do what their manifest asks for
+    /// and the grants allow. They are part of this program, lie in `plugins/NAME/` of the store directory, or in the file
+    /// that the grants name.
+    #[cfg(feature = "wasm")]
+    pub fn plugins(mut self, grants: Grants) -> Self {
+        self.grants = Some(grants);
         self
     }
 
@@ -169,8 +183,14 @@ impl Builder {
     }
 
     /// Registers an executor under the name that [`NamedTask::executor`](crate::job::NamedTask) refers to.
-    pub fn executor(mut self, name: impl Into<String>, executor: Arc<dyn Executor>) -> Self {
-        self.executors.insert(name.into(), executor);
+    pub fn executor(self, name: impl Into<String>, executor: Arc<dyn Executor>) -> Self {
+        self.executors.insert(name, Registered::Local(executor));
+        self
+    }
+
+    /// Registers a platform under the name that [`NamedTask::executor`](crate::job::NamedTask) refers to.
+    pub fn platform(self, name: impl Into<String>, platform: Arc<dyn Platform>) -> Self {
+        self.executors.insert(name, Registered::Platform(platform));
         self
     }
 
@@ -179,7 +199,7 @@ impl Builder {
     /// # Errors
     /// [`Error::InUse`], [`Error::Unusable`], [`Error::Key`], [`Error::Storage`].
     pub async fn open(self) -> Result<Engine, Error> {
-        let Builder { layout, config, clock, disk, supervisor, functions, mut executors, key_text, .. } = self;
+        let Builder { layout, config, clock, disk, supervisor, functions, executors, key_text, .. } = self;
         let entropy = match self.entropy {
             Some(entropy) => entropy,
             None => Entropy::system().map_err(|error| Error::Key(error.to_string()))?,
@@ -188,7 +208,7 @@ impl Builder {
         if let Some(supervisor) = supervisor {
             let (layout, log_limits, keep_work) = (layout.clone(), config.log_limits, config.keep_work);
             let process = ProcessExecutor::new(supervisor, layout, log_limits, keep_work);
-            executors.insert("process".into(), Arc::new(process));
+            executors.insert("process", Registered::Local(Arc::new(process)));
         }
         let hub = Arc::new(Hub::new(Handle::current()));
         let options = StoreOptions {
@@ -204,21 +224,38 @@ impl Builder {
             entropy: entropy.clone(),
         };
         let store = Store::open(options, hub.clone())?;
+        #[cfg(feature = "wasm")]
+        let machine = Machine::new(&layout, config.wasm);
         // It clears what earlier lives left, so nobody else may hold the store.
         #[cfg(feature = "wasm")]
         if self.wasm {
-            executors.insert(crate::plugin::wasm::EXECUTOR.into(), wasm_executor(&layout, &config, &clock));
+            let executor = wasm_executor(machine.clone(), &layout, &config, &clock);
+            executors.insert(crate::plugin::wasm::EXECUTOR, Registered::Local(executor));
         }
+        #[cfg(feature = "wasm")]
+        let fleet = match self.grants {
+            Some(grants) => {
+                let engine_id = store.engine_id();
+                let host = Host { engine_id, layout: layout.clone(), keep_work: config.keep_work, machine };
+                Some(Fleet::open(host, grants, config.plugins, &executors)?)
+            }
+            None => None,
+        };
         let parts = Parts { store, clock, entropy, config, layout, functions, executors, hub };
         let runtime = Runtime::start(parts).await?;
-        Ok(Engine::new(runtime, may_lead()))
+        Ok(Engine::new(
+            runtime,
+            may_lead(),
+            #[cfg(feature = "wasm")]
+            fleet,
+        ))
     }
 }
 
 #[cfg(feature = "wasm")]
-fn wasm_executor(layout: &Layout, config: &EngineConfig, clock: &Clock) -> Arc<dyn Executor> {
+fn wasm_executor(machine: Arc<Machine>, layout: &Layout, config: &EngineConfig, clock: &Clock) -> Arc<dyn Executor> {
     let setting = WasmSetting {
-        config: config.wasm,
+        machine,
         layout: layout.clone(),
         log_limits: config.log_limits,
         keep_work: config.keep_work,

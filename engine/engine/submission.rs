@@ -13,7 +13,7 @@ impl Engine {
     pub(super) async fn accept(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<JobId>, Error> {
         let runtime = self.runtime();
         let edges = check_submission(&specs, &runtime.config.job_limits).map_err(Error::Invalid)?;
-        self.check_runnable(&specs)?;
+        self.check_runnable(&specs).await?;
         let now = runtime.clock.now();
         let (first, created_at) = runtime.store.reserve(specs.len() as u64, now)?;
         let mut jobs = Vec::with_capacity(specs.len());
@@ -51,7 +51,7 @@ impl Engine {
     }
 
     /// Refuses what no executor here can run, and keys that are given twice.
-    fn check_runnable(&self, specs: &[JobSpec]) -> Result<(), Error> {
+    async fn check_runnable(&self, specs: &[JobSpec]) -> Result<(), Error> {
         let mut problems = Vec::new();
         let mut keys = std::collections::HashSet::new();
         for (position, spec) in specs.iter().enumerate() {
@@ -64,16 +64,13 @@ impl Engine {
                 let allowed = "a key of its own for each job of a project".into();
                 problems.push(Problem { field: field("idempotency_key"), problem, allowed });
             }
-            problems.extend(
-                self.task_problems(&spec.task)
-                    .into_iter()
-                    .map(|problem| Problem { field: field(&problem.field), ..problem }),
-            );
+            let of_task = self.task_problems(&spec.task).await;
+            problems.extend(of_task.into_iter().map(|problem| Problem { field: field(&problem.field), ..problem }));
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
     }
 
-    fn task_problems(&self, task: &Task) -> Vec<Problem> {
+    async fn task_problems(&self, task: &Task) -> Vec<Problem> {
         let runtime = self.runtime();
         if let Task::Function(task) = task {
             if runtime.functions.get(&task.name).is_some() {
@@ -85,10 +82,9 @@ impl Engine {
             return vec![Problem { field: "function".into(), problem, allowed }];
         }
         match runtime.executors.get(task.executor()) {
-            Some(executor) => executor.validate(task).err().unwrap_or_default(),
+            Some(executor) => executor.validate(task).await.err().unwrap_or_default(),
             None => {
-                let mut names: Vec<&str> = runtime.executors.keys().map(String::as_str).collect();
-                names.sort_unstable();
+                let names: Vec<String> = runtime.executors.all().into_iter().map(|(name, _)| name).collect();
                 let allowed = if names.is_empty() { "none is enabled".into() } else { names.join(", ") };
                 let problem = format!("the executor {:?} is not enabled here", task.executor());
                 vec![Problem { field: "executor".into(), problem, allowed }]

@@ -7,10 +7,15 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::error::Problem;
-use crate::job::{ChainId, JobId, Outcome, RunHandle, RunOptions, Task};
+use crate::job::{ChainId, JobId, Outcome, RunHandle, RunOptions, Task, Timestamp};
 
 pub mod function;
+mod platform;
 pub mod process;
+mod registry;
+
+pub use platform::{Definition, DefinitionPage, Journal, OwnedRuns, Platform, Run, Seen, Sighting, SubmitError};
+pub(crate) use registry::{Executors, Registered};
 
 /// A boxed future, as the methods of object-safe traits return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -77,6 +82,8 @@ impl std::fmt::Display for AttemptName {
 pub struct AttemptOrder {
     /// Its name.
     pub name: AttemptName,
+    /// What the user calls the job.
+    pub job_name: Option<String>,
     /// The chain the job belongs to.
     pub chain: Option<ChainId>,
     /// What runs.
@@ -85,6 +92,8 @@ pub struct AttemptOrder {
     pub options: RunOptions,
     /// Milliseconds between the polite stop and the forced one.
     pub stop_grace_ms: u64,
+    /// When the attempt is to be stopped at the latest; the engine sees to that.
+    pub deadline: Option<Timestamp>,
 }
 
 impl AttemptOrder {

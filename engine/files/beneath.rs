@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -23,6 +23,21 @@ pub fn create_work_tree(root: &Path, paths: &[&str]) -> io::Result<()> {
         create_dir_beneath(&root, path)?;
     }
     Ok(())
+}
+
+/// Creates the file named by `path` beneath `root`, which exists, with the directories on the way, under the same rules. A
+/// file or a link that is there is replaced, never written through.
+pub fn create_file_beneath(root: &Path, path: &str) -> io::Result<fs::File> {
+    let (parents, name) = path.rsplit_once('/').map_or((None, path), |(parents, name)| (Some(parents), name));
+    components(name)?;
+    let root = openat(CWD, root, DIRECTORY, Mode::empty())?;
+    let parent = parents.map_or_else(|| root.try_clone(), |parents| create_dir_beneath(&root, parents))?;
+    match unlinkat(&parent, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(&parent, name, new, Mode::from_raw_mode(0o666))?.into())
 }
 
 /// Removes `root` and all in it, following no link. Directories which the job made unreadable are opened up first.
@@ -39,7 +54,8 @@ pub fn remove_tree(root: &Path) -> io::Result<()> {
     }
 }
 
-fn create_dir_beneath(root: &OwnedFd, path: &str) -> io::Result<()> {
+/// The last directory of the path.
+fn create_dir_beneath(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
     let mut parent = root.try_clone()?;
     for component in components(path)? {
         match mkdirat(&parent, component, Mode::from_raw_mode(0o777)) {
@@ -48,7 +64,7 @@ fn create_dir_beneath(root: &OwnedFd, path: &str) -> io::Result<()> {
         }
         parent = openat(&parent, component, DIRECTORY, Mode::empty())?;
     }
-    Ok(())
+    Ok(parent)
 }
 
 /// The components of an untrusted relative path.

@@ -226,6 +226,22 @@ pub(super) fn segment_bases(dir: &Path) -> io::Result<Vec<u64>> {
     Ok(bases)
 }
 
+/// Cuts the log in `dir` off at the logical offset `end`, which is between two frames. A log whose ring has gone on past it
+/// is left as it is. No writer may have it open.
+pub(super) fn cut_back(dir: &Path, end: u64) -> io::Result<()> {
+    let segments = segment_bases(dir)?;
+    let Some(last) = segments.iter().rev().find(|base| **base <= end) else { return Ok(()) };
+    for base in segments.iter().filter(|base| *base > last) {
+        fs::remove_file(segment_path(dir, *base))?;
+    }
+    let file = OpenOptions::new().write(true).open(segment_path(dir, *last))?;
+    let len = end - last;
+    if file.metadata()?.len() > len {
+        file.set_len(len)?;
+    }
+    Ok(())
+}
+
 /// The length of the whole frames at the start of `file`.
 fn whole_frames_len(file: &File) -> io::Result<u64> {
     let mut buffer = vec![0; 4 * (HEADER_BYTES + MAX_PAYLOAD_BYTES)];

@@ -91,6 +91,11 @@ impl Masker {
         shown
     }
 
+    /// Whether bytes are held back that may be the start of a secret.
+    pub fn holds_back(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Ends the stream: returns what was held back, which is no whole secret.
     pub fn flush(&mut self) -> Vec<u8> {
         let mut shown = Vec::new();

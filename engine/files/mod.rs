@@ -1,5 +1,6 @@
 //! What the engine keeps on disk beside the store: the logs of attempts and their work trees.
 
+mod attempt_log;
 mod beneath;
 mod frame;
 mod layout;
@@ -10,7 +11,8 @@ mod payload;
 #[cfg(feature = "plugin")]
 mod private;
 
-pub use beneath::{create_work_tree, remove_tree};
+pub use attempt_log::AttemptLog;
+pub use beneath::{create_file_beneath, create_work_tree, remove_tree};
 pub use frame::{LogChunk, LogStream, decode_frames};
 pub use layout::Layout;
 pub use log::{LogLimits, LogTotals, LogWriter};

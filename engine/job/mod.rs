@@ -31,7 +31,7 @@ mod laws;
 mod stories;
 
 pub use chain::{ChainState, ChainSummary, GraphError};
-pub use effect::{Effect, pending_effects};
+pub use effect::{Effect, deadline_at, pending_effects};
 pub use event::{Event, EventKind, JobEvent, JobFact};
 pub use id::{ChainId, JobId, Seq};
 pub use items::ItemCounts;

@@ -103,7 +103,10 @@ pub fn read_component(bytes: &[u8]) -> Result<ComponentInfo, ComponentError> {
                     push(&mut info.exports, export.map_err(malformed)?.name.name)?;
                 }
             }
-            Payload::CustomSection(section) if depth == 0 && section.name() == MANIFEST_SECTION => {
+            // Linkers leave it in the core module that it was compiled into.
+            Payload::CustomSection(section)
+                if section.name() == MANIFEST_SECTION && (depth == 0 || depth == 1 && info.manifest.is_none()) =>
+            {
                 // One byte more than a manifest may have, so that its reader refuses it.
                 info.manifest = Some(section.data().iter().copied().take(MOST_BYTES + 1).collect());
             }

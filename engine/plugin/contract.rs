@@ -1,6 +1,7 @@
 //! The contract between the engine and a plugin that runs jobs, whatever the plugin is made of. The words and their meaning
 //! are those of `wit/executor.wit`; this is the same for Rust.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -206,7 +207,13 @@ pub(crate) trait ExecutorPlugin: Send + Sync + 'static {
     fn check(&self) -> BoxFuture<'_, Answer<()>>;
     fn definitions(&self, cursor: Option<String>) -> BoxFuture<'_, Answer<Page<Definition>>>;
     fn validate(&self, options: String) -> BoxFuture<'_, Answer<Vec<Problem>>>;
-    fn submit(&self, task: PluginTask, checkpoints: Arc<dyn Checkpoints>) -> BoxFuture<'_, Answer<Handle>>;
+    /// `work` is the work tree of the attempt.
+    fn submit(
+        &self,
+        task: PluginTask,
+        work: Option<PathBuf>,
+        checkpoints: Arc<dyn Checkpoints>,
+    ) -> BoxFuture<'_, Answer<Handle>>;
     /// As many answers as there are runs, in their order.
     fn observe(&self, runs: Vec<Run>, wait_ms: u64) -> BoxFuture<'_, Answer<Vec<Observation>>>;
     fn logs(
@@ -218,7 +225,7 @@ pub(crate) trait ExecutorPlugin: Send + Sync + 'static {
     ) -> BoxFuture<'_, Answer<bool>>;
     /// What it returns replaces the stored handle.
     fn stop(&self, run: Run, grace_ms: u64) -> BoxFuture<'_, Answer<Option<Handle>>>;
-    fn collect(&self, run: Run) -> BoxFuture<'_, Answer<()>>;
+    fn collect(&self, run: Run, work: Option<PathBuf>) -> BoxFuture<'_, Answer<()>>;
     fn remove(&self, run: Run) -> BoxFuture<'_, Answer<()>>;
     fn owned(&self, cursor: Option<String>) -> BoxFuture<'_, Answer<Page<Run>>>;
 }

@@ -9,9 +9,14 @@ mod contract;
 mod embedded;
 pub mod endpoint;
 mod fields;
+#[cfg(feature = "wasm")]
+mod fleet;
 mod grants;
 mod limits;
+#[cfg(feature = "wasm")]
+mod load;
 mod manifest;
+mod platform;
 #[cfg(feature = "wasm")]
 mod registered;
 #[cfg(feature = "wasm")]
@@ -26,9 +31,23 @@ pub use candidate::{Candidate, Refusal};
 pub use component::{ComponentError, ComponentInfo, Interface, read_component};
 #[cfg(feature = "wasm")]
 pub use embedded::{EMBEDDED, Embedded};
+#[cfg(feature = "wasm")]
+pub(crate) use fleet::Fleet;
 pub use grants::{Grants, PluginConfig, parse_config};
 pub use limits::SomeLimits;
+#[cfg(feature = "wasm")]
+pub(crate) use load::Host;
 pub use manifest::{EndpointRequest, Manifest, PluginKind, WorkAccess, parse_manifest};
 #[cfg(feature = "wasm")]
 pub use registry::{Addition, Changes, Found, Origin, Plugin, Registry};
 pub use rights::{Difference, EndpointRight, PluginRights};
+
+/// Cuts a text that came from a plugin; at most `most` bytes are kept.
+fn bounded(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let cut = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
+}

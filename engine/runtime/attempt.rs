@@ -7,14 +7,15 @@ use tokio::sync::watch;
 use super::attempts::Control;
 use super::call::call;
 use super::slots::Slot;
-use super::{Runtime, lock};
+use super::{Runtime, external, lock};
 use crate::error::Error;
 use crate::executors::function::Input;
-use crate::executors::{AttemptName, AttemptOrder, Executor};
+use crate::executors::{AttemptName, AttemptOrder, Executor, Registered};
 use crate::files::{read_payload, write_payload};
 use crate::job::options::JOB_ID;
 use crate::job::{
-    Effect, Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task, Timestamp, pending_effects,
+    Deadline, Effect, Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task, Timestamp, deadline_at,
+    pending_effects,
 };
 use crate::store::{Moved, Stored};
 
@@ -95,11 +96,16 @@ async fn elsewhere(
     begin: Begin,
     executor: &str,
 ) -> Result<(), Error> {
-    let Some(executor) = runtime.executors.get(executor).cloned() else {
-        tracing::warn!(job = %stored.job.id, executor, "the executor of a job is not registered");
-        return Ok(());
-    };
-    external(runtime, stored, control, slot, begin, &*executor).await
+    match runtime.executors.get(executor) {
+        Some(Registered::Local(local)) => supervised(runtime, stored, control, slot, begin, &*local).await,
+        Some(Registered::Platform(platform)) => {
+            external::run(runtime, stored, control, slot, begin, executor, platform).await
+        }
+        None => {
+            tracing::warn!(job = %stored.job.id, executor, "the executor of a job is not registered");
+            Ok(())
+        }
+    }
 }
 
 /// In-process work dies with the engine, so the claim of an at-least-once job need not be on disk before it
@@ -115,7 +121,7 @@ async fn claim_in_process(runtime: &Runtime, job: &Job) -> Result<Option<Job>, E
 }
 
 /// The job when the claim went through. A job that was cancelled or timed out meanwhile is left alone.
-fn claimed(moved: Moved) -> Option<Job> {
+pub(super) fn claimed(moved: Moved) -> Option<Job> {
     match moved {
         Moved::Changed(job) => Some(job),
         Moved::Unchanged(_) | Moved::Late(_) | Moved::Illegal(..) => None,
@@ -136,11 +142,11 @@ fn with_system_options(job: &Job, options: RunOptions) -> RunOptions {
     options.overlaid(system)
 }
 
-fn not_started(error: &Error) -> Outcome {
+pub(super) fn not_started(error: &Error) -> Outcome {
     Outcome::NotStarted { message: error.to_string(), permanent: false }
 }
 
-async fn external(
+async fn supervised(
     runtime: &Arc<Runtime>,
     mut stored: Box<Stored>,
     control: &Control,
@@ -185,8 +191,22 @@ async fn external(
     Ok(())
 }
 
-fn name_of(job: &Job) -> AttemptName {
+pub(super) fn name_of(job: &Job) -> AttemptName {
     AttemptName { job: job.id, attempt: job.status.attempt }
+}
+
+/// What an executor is told of an attempt.
+pub(super) fn order_of(job: &Job, options: RunOptions) -> AttemptOrder {
+    let deadlines = [Deadline::Attempt, Deadline::Total].map(|deadline| deadline_at(job, deadline));
+    AttemptOrder {
+        name: name_of(job),
+        job_name: job.spec.name.clone(),
+        chain: job.chain,
+        task: job.spec.task.clone(),
+        options: with_system_options(job, options),
+        stop_grace_ms: job.spec.stop_grace_ms,
+        deadline: deadlines.into_iter().flatten().min(),
+    }
 }
 
 /// Starts the attempt, or says how it ended without a start.
@@ -204,16 +224,10 @@ async fn start(
         _ => return Ok(Err(Outcome::Stopped)),
     }
     let options = match runtime.store.open_options(job.seq(), stored.options.as_ref()) {
-        Ok(options) => with_system_options(job, options),
+        Ok(options) => options,
         Err(error) => return Ok(Err(not_started(&error))),
     };
-    let order = AttemptOrder {
-        name: name_of(job),
-        chain: job.chain,
-        task: job.spec.task.clone(),
-        options,
-        stop_grace_ms: job.spec.stop_grace_ms,
-    };
+    let order = order_of(job, options);
     let handle = match executor.start(&order).await {
         Ok(handle) => handle,
         Err(error) => {
@@ -299,13 +313,13 @@ async fn lose_contact(runtime: &Runtime, job: &Job, error: &crate::executors::Co
 }
 
 /// Decided on the job as it is now: what the attempt has in hand may not know of the last loss.
-async fn note_contact(runtime: &Runtime, job: &Job, contact: Event) -> Result<(), Error> {
+pub(super) async fn note_contact(runtime: &Runtime, job: &Job, contact: Event) -> Result<(), Error> {
     let Some(stored) = runtime.store.find(job.id)? else { return Ok(()) };
     runtime.store.change(&stored.job, &[contact], None, runtime.clock.now()).await.map(drop)
 }
 
 /// Returns when external attempts are to be left to the next life of the engine.
-async fn detached(detach: &mut watch::Receiver<bool>) {
+pub(super) async fn detached(detach: &mut watch::Receiver<bool>) {
     // The sender lives as long as the runtime, which this task holds.
     let _ = detach.wait_for(|detach| *detach).await;
 }
@@ -369,7 +383,12 @@ async fn observe(
 }
 
 /// Writes how the attempt ended; the core decides what that makes of the job. The job as it is then.
-async fn finish(runtime: &Runtime, job: &Job, outcome: Outcome, output: Option<Vec<u8>>) -> Result<Job, Error> {
+pub(super) async fn finish(
+    runtime: &Runtime,
+    job: &Job,
+    outcome: Outcome,
+    output: Option<Vec<u8>>,
+) -> Result<Job, Error> {
     let attempt = job.status.attempt;
     let record = output.map(|output| store_output(runtime, job, output)).transpose()?;
     let roll = runtime.entropy.next_u64() as u32;

@@ -7,17 +7,21 @@ mod attempt;
 mod attempts;
 mod call;
 mod dispatcher;
+mod external;
+mod follow;
 mod hub;
+mod observer;
 mod recover;
 mod retention;
 mod scheduler;
 mod slots;
+mod sweep;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 pub(crate) use hub::Hub;
@@ -26,11 +30,12 @@ use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::error::Error;
 use crate::executors::function::{Functions, Reporter, StopSignal};
-use crate::executors::{AttemptName, BoxFuture, Executor};
+use crate::executors::{AttemptName, BoxFuture, Executors, Platform, Registered};
 use crate::files::{Layout, LogLimits};
 use crate::job::{Event, JobEvent, JobId};
 use crate::secret::Entropy;
 use crate::store::{Moved, Store};
+use observer::Observer;
 use slots::Slots;
 
 /// Everything the loops work with.
@@ -41,7 +46,7 @@ pub(crate) struct Runtime {
     pub(crate) config: EngineConfig,
     pub(crate) layout: Layout,
     pub(crate) functions: Functions,
-    pub(crate) executors: HashMap<String, Arc<dyn Executor>>,
+    pub(crate) executors: Executors,
     pub(crate) hub: Arc<Hub>,
     pub(crate) slots: Mutex<Slots>,
     /// Turns true when external attempts are to be left to the next life of the engine.
@@ -49,6 +54,10 @@ pub(crate) struct Runtime {
     /// Raised when functions that still run are to be put back into their queue.
     hand_back: StopSignal,
     loops: Mutex<Vec<JoinHandle<()>>>,
+    /// The observers of platforms, by the name of the platform.
+    observers: Mutex<HashMap<String, Arc<Observer>>>,
+    /// Logs that are followed at once.
+    followers: Semaphore,
 }
 
 /// The parts of a [`Runtime`] that its builder decides.
@@ -59,7 +68,7 @@ pub(crate) struct Parts {
     pub(crate) config: EngineConfig,
     pub(crate) layout: Layout,
     pub(crate) functions: Functions,
-    pub(crate) executors: HashMap<String, Arc<dyn Executor>>,
+    pub(crate) executors: Executors,
     pub(crate) hub: Arc<Hub>,
 }
 
@@ -75,6 +84,7 @@ impl Runtime {
     /// [`Error::Storage`].
     pub(crate) async fn start(parts: Parts) -> Result<Arc<Runtime>, Error> {
         let Parts { store, clock, entropy, config, layout, functions, executors, hub } = parts;
+        let followers = Semaphore::new(config.platforms.log_followers.max(1));
         let runtime = Arc::new(Runtime {
             store,
             clock,
@@ -88,6 +98,8 @@ impl Runtime {
             detach: watch::Sender::new(false),
             hand_back: StopSignal::default(),
             loops: Mutex::new(Vec::new()),
+            observers: Mutex::default(),
+            followers,
         });
         let first_new = runtime.store.next_seq();
         recover::run(&runtime).await?;
@@ -96,7 +108,24 @@ impl Runtime {
             tokio::spawn(scheduler::run(runtime.clone())),
             tokio::spawn(retention::run(runtime.clone(), first_new)),
         ]);
+        for (name, executor) in runtime.executors.all() {
+            if let Registered::Platform(platform) = executor {
+                let sweep = tokio::spawn(sweep::run(runtime.clone(), name, platform));
+                lock(&runtime.loops).push(sweep);
+            }
+        }
         Ok(runtime)
+    }
+
+    /// The observer of a platform; its loop begins with the first run.
+    fn observer(self: &Arc<Self>, name: &str, platform: &Arc<dyn Platform>) -> Arc<Observer> {
+        let mut observers = lock(&self.observers);
+        if let Some(observer) = observers.get(name) {
+            return observer.clone();
+        }
+        let observer = Observer::start(self, platform.clone());
+        observers.insert(name.to_owned(), observer.clone());
+        observer
     }
 
     /// Stops claiming, lets functions finish within the grace time, hands back those that do not, detaches
@@ -115,7 +144,7 @@ impl Runtime {
                 self.hub.attempts.all_over().await;
             }
         }
-        self.executors.values().for_each(|executor| executor.release());
+        self.executors.release();
         self.store.close();
         self.hub.close();
     }
@@ -124,7 +153,7 @@ impl Runtime {
     pub(crate) fn abandon(&self) {
         drop(self.stop_loops());
         self.hub.attempts.abort_all();
-        self.executors.values().for_each(|executor| executor.release());
+        self.executors.release();
         self.store.abandon();
         self.hub.close();
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Runtime;
 use crate::error::Error;
-use crate::executors::AttemptName;
+use crate::executors::{AttemptName, Registered, Run};
 use crate::job::{Job, Seq, State};
 use crate::store::Finished;
 
@@ -56,7 +56,12 @@ async fn clean_up(runtime: &Arc<Runtime>, first_new: Seq) -> Result<(), Error> {
         let over = job.status.state.is_final() || attempt < job.status.attempt;
         let Some(executor) = runtime.executors.get(job.spec.task.executor()).filter(|_| over) else { continue };
         let succeeded = job.status.state == State::Succeeded && attempt == job.status.attempt;
-        if let Err(error) = executor.remove(AttemptName { job: job.id, attempt }, succeeded).await {
+        let name = AttemptName { job: job.id, attempt };
+        let removed = match executor {
+            Registered::Local(executor) => executor.remove(name, succeeded).await,
+            Registered::Platform(platform) => platform.remove(&Run { name, handle: None }, succeeded).await,
+        };
+        if let Err(error) = removed {
             tracing::warn!(%error, job = %job.id, attempt, "what is left of an attempt could not be removed");
         }
     }

@@ -35,7 +35,7 @@ pub(crate) use verbs::{Moved, NewJob};
 
 use crate::error::Error;
 use crate::job::JobSpec;
-use crate::secret::Keyring;
+use crate::secret::{Keyring, keyed_digest};
 use index::Index;
 use writer::Writer;
 
@@ -58,6 +58,15 @@ pub(crate) struct Store {
 /// The data behind these locks is valid after every step, so a panic elsewhere does not poison it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store {
+    /// What this engine is known by elsewhere: 16 hexadecimal digits that stay the same as long as the store does, in a
+    /// restored backup too. Says nothing about the keys.
+    pub(crate) fn engine_id(&self) -> String {
+        let digest = keyed_digest(&self.digest_secret, &[b"engine id"]);
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 fn storage(error: impl Into<redb::Error>) -> Error {

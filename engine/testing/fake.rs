@@ -1,4 +1,5 @@
-//! An executor that the test steers. Its platform goes on while the engine is down, as a real one does.
+//! An executor that the test steers. Its platform goes on while the engine is down, as a real one does. It can be registered
+//! as an executor that tells when a run ends, or as a platform that is asked.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,26 +7,54 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::error::Problem;
-use crate::executors::{AttemptName, AttemptOrder, BoxFuture, ContactError, Executor, StartError};
+use crate::executors::{
+    AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Executor, Journal, OwnedRuns, Platform, Run,
+    Seen, Sighting, StartError, SubmitError,
+};
+use crate::files::{AttemptLog, LogStream};
 use crate::job::{Outcome, RunHandle, Task};
 
 /// The executor and its platform. Clones are the same platform; register one under a name with
-/// [`Builder::executor`](crate::Builder::executor).
+/// [`Builder::executor`](crate::Builder::executor) or [`Builder::platform`](crate::Builder::platform).
 #[derive(Clone, Default)]
-pub struct FakeExecutor(Arc<Mutex<Platform>>);
+pub struct FakeExecutor(Arc<Mutex<State>>);
 
 #[derive(Default)]
-struct Platform {
-    runs: HashMap<AttemptName, Run>,
+struct State {
+    runs: HashMap<AttemptName, FakeRun>,
     starts: Vec<AttemptName>,
     refuse_starts: Option<StartError>,
     unreachable: bool,
     ignore_stops: bool,
+    collected: Vec<AttemptName>,
+    refuse_collect: Option<SubmitError>,
+    questions: u64,
 }
 
-struct Run {
+struct FakeRun {
     order: AttemptOrder,
+    /// What it has printed.
+    printed: Vec<u8>,
     end: watch::Sender<Option<Outcome>>,
+}
+
+impl State {
+    fn start(&mut self, order: &AttemptOrder) -> Result<RunHandle, StartError> {
+        if let Some(error) = &self.refuse_starts {
+            return Err(error.clone());
+        }
+        if !self.runs.contains_key(&order.name) {
+            self.starts.push(order.name);
+            let run = FakeRun { order: order.clone(), printed: Vec::new(), end: watch::Sender::new(None) };
+            self.runs.insert(order.name, run);
+        }
+        Ok(RunHandle(order.name.to_string().into_bytes()))
+    }
+
+    fn seen(&self, name: AttemptName) -> Seen {
+        let Some(run) = self.runs.get(&name) else { return Seen::Gone };
+        run.end.borrow().clone().map_or(Seen::Running, Seen::Ended)
+    }
 }
 
 impl FakeExecutor {
@@ -34,7 +63,7 @@ impl FakeExecutor {
         FakeExecutor::default()
     }
 
-    fn platform(&self) -> MutexGuard<'_, Platform> {
+    fn platform(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -93,7 +122,34 @@ impl FakeExecutor {
         self.platform().ignore_stops = ignore;
     }
 
-    fn reach(&self) -> Result<MutexGuard<'_, Platform>, ContactError> {
+    /// Has a run print something; only a platform has logs.
+    pub fn print(&self, attempt: AttemptName, bytes: &[u8]) {
+        if let Some(run) = self.platform().runs.get_mut(&attempt) {
+            run.printed.extend_from_slice(bytes);
+        }
+    }
+
+    /// The attempts whose outputs were brought in, each time they were.
+    pub fn collected(&self) -> Vec<AttemptName> {
+        self.platform().collected.clone()
+    }
+
+    /// Answers every wish for outputs with this error from now on, or no longer.
+    pub fn refuse_collect(&self, error: Option<SubmitError>) {
+        self.platform().refuse_collect = error;
+    }
+
+    /// Puts a run on the platform that the engine knows nothing of.
+    pub fn plant(&self, order: AttemptOrder) {
+        let _ = self.platform().start(&order);
+    }
+
+    /// How often the platform was asked after runs, however many each time.
+    pub fn questions(&self) -> u64 {
+        self.platform().questions
+    }
+
+    fn reach(&self) -> Result<MutexGuard<'_, State>, ContactError> {
         let platform = self.platform();
         if platform.unreachable {
             return Err(ContactError { message: "the test has cut the line".into() });
@@ -108,18 +164,7 @@ impl Executor for FakeExecutor {
     }
 
     fn start<'a>(&'a self, order: &'a AttemptOrder) -> BoxFuture<'a, Result<RunHandle, StartError>> {
-        Box::pin(async move {
-            let mut platform = self.platform();
-            if let Some(error) = &platform.refuse_starts {
-                return Err(error.clone());
-            }
-            if !platform.runs.contains_key(&order.name) {
-                platform.starts.push(order.name);
-                let run = Run { order: order.clone(), end: watch::Sender::new(None) };
-                platform.runs.insert(order.name, run);
-            }
-            Ok(RunHandle(order.name.to_string().into_bytes()))
-        })
+        Box::pin(async move { self.platform().start(order) })
     }
 
     fn find<'a>(
@@ -166,6 +211,99 @@ impl Executor for FakeExecutor {
         Box::pin(async move {
             self.reach()?.runs.remove(&attempt);
             Ok(())
+        })
+    }
+}
+
+impl Platform for FakeExecutor {
+    fn check(&self) -> BoxFuture<'_, Result<(), ContactError>> {
+        Box::pin(async { self.reach().map(drop) })
+    }
+
+    fn definitions(&self, _cursor: Option<String>) -> BoxFuture<'_, Result<DefinitionPage, ContactError>> {
+        Box::pin(async { self.reach().map(|_| DefinitionPage::default()) })
+    }
+
+    fn validate<'a>(&'a self, _task: &'a Task) -> BoxFuture<'a, Result<(), Vec<Problem>>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn submit<'a>(
+        &'a self,
+        order: &'a AttemptOrder,
+        journal: Arc<dyn Journal>,
+    ) -> BoxFuture<'a, Result<RunHandle, SubmitError>> {
+        Box::pin(async move {
+            let begun = self.reach().map_err(|error| SubmitError::OutOfContact(error, None))?.start(order);
+            let handle = begun.map_err(SubmitError::Refused)?;
+            let stored = journal.checkpoint(handle.clone()).await;
+            stored.map_err(|message| SubmitError::Refused(StartError { message, permanent: false }))?;
+            Ok(handle)
+        })
+    }
+
+    fn observe<'a>(&'a self, runs: &'a [Run]) -> BoxFuture<'a, Result<Vec<Sighting>, ContactError>> {
+        Box::pin(async move {
+            let mut platform = self.reach()?;
+            platform.questions += 1;
+            let sighting = |run: &Run| Sighting { seen: platform.seen(run.name), handle: None, ask_after_ms: None };
+            Ok(runs.iter().map(sighting).collect())
+        })
+    }
+
+    fn follow<'a>(
+        &'a self,
+        run: &'a Run,
+        log: &'a Arc<AttemptLog>,
+        _wait_ms: u64,
+    ) -> BoxFuture<'a, Result<bool, ContactError>> {
+        Box::pin(async move {
+            let platform = self.reach()?;
+            let Some(known) = platform.runs.get(&run.name) else { return Ok(true) };
+            let from = log.cursor().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+            if let Some(news) = known.printed.get(from..).filter(|news| !news.is_empty()) {
+                log.write(LogStream::Stdout, news);
+                log.mark(&known.printed.len().to_string());
+                log.save_mark();
+            }
+            let over = known.end.borrow().is_some();
+            Ok(over)
+        })
+    }
+
+    fn stop<'a>(&'a self, run: &'a Run, _grace_ms: u64) -> BoxFuture<'a, Result<Option<RunHandle>, ContactError>> {
+        Box::pin(async move {
+            let ignored = self.reach()?.ignore_stops;
+            if !ignored {
+                self.end(run.name, Outcome::Stopped);
+            }
+            Ok(None)
+        })
+    }
+
+    fn collect<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), SubmitError>> {
+        Box::pin(async move {
+            let mut platform = self.reach().map_err(|error| SubmitError::OutOfContact(error, None))?;
+            if let Some(error) = &platform.refuse_collect {
+                return Err(error.clone());
+            }
+            platform.collected.push(run.name);
+            Ok(())
+        })
+    }
+
+    fn remove<'a>(&'a self, run: &'a Run, _succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {
+        Box::pin(async move {
+            self.reach()?.runs.remove(&run.name);
+            Ok(())
+        })
+    }
+
+    fn owned(&self, _cursor: Option<String>) -> BoxFuture<'_, Result<OwnedRuns, ContactError>> {
+        Box::pin(async move {
+            let platform = self.reach()?;
+            let runs = platform.runs.keys().map(|name| Run { name: *name, handle: None }).collect();
+            Ok(OwnedRuns { runs, next: None })
         })
     }
 }

@@ -7,6 +7,7 @@ mod idle;
 mod keeping;
 mod lives;
 mod model;
+mod platforms;
 mod processes;
 mod queues;
 mod random;

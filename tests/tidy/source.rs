@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::tokens::{Tokens, tokenize};
 
-/// The folders that hold Rust files of this package.
-const FOLDERS: [&str; 4] = ["engine", "tests", "benches", "examples"];
+/// The folders that hold Rust files of this project.
+const FOLDERS: [&str; 5] = ["engine", "tests", "benches", "examples", "plugins"];
 /// Folders that tools fill.
-const MADE_BY_TOOLS: [&str; 3] = ["target", "corpus", "artifacts"];
+const MADE_BY_TOOLS: [&str; 4] = ["target", "corpus", "artifacts", "bindings"];
 
 /// One Rust file.
 pub(crate) struct Source {

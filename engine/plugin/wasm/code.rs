@@ -1,7 +1,7 @@
 //! Programs: compiled once per content, kept in memory while they are used and beside the store for the next start.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -15,6 +15,7 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, InstancePre, Module};
 use wasmtime_wasi::p2::bindings::CommandPre;
 
+use super::bindings::ExecutorPluginPre;
 use super::guest::Guest;
 use super::sandbox::Sandbox;
 use crate::secret::sha256;
@@ -34,6 +35,23 @@ pub(super) enum Program {
     Component(CommandPre<Guest>),
     /// A module that exports `_start`.
     Module(InstancePre<Guest>),
+    /// A component that exports `windlass:plugin/executor`.
+    Executor(ExecutorPluginPre<Guest>),
+}
+
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It is run as a job.
+    Job,
+    /// It is called as a plugin.
+    Plugin,
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Purpose::Job { "WebAssembly program" } else { "plugin" })
+    }
 }
 
 /// Why there is no program.
@@ -45,8 +63,8 @@ pub(super) enum CodeError {
     TooLarge { path: PathBuf, bytes: u64, most: u64 },
     #[error("{} has the SHA-256 {found}, not {wanted}", path.display())]
     AnotherContent { path: PathBuf, found: String, wanted: String },
-    #[error("{} is no WebAssembly program: {reason}", path.display())]
-    Unusable { path: PathBuf, reason: String },
+    #[error("{} is no {purpose}: {reason}", path.display())]
+    Unusable { path: PathBuf, purpose: Purpose, reason: String },
 }
 
 impl CodeError {
@@ -156,11 +174,29 @@ impl Programs {
                 };
                 let (programs, sandbox, path) = (self.clone(), sandbox.clone(), path.to_owned());
                 let threads = sandbox.threads().map_err(|error| unreadable(&path, error))?.handle().clone();
-                let made = threads.spawn_blocking(move || programs.load(&sandbox, &path, &bytes, &digest)).await;
+                let load = move || programs.load(&sandbox, &path, &bytes, &digest, Purpose::Job);
+                let made = threads.spawn_blocking(load).await;
                 made.unwrap_or_else(|error| Err(unreadable(Path::new("the compiler"), io::Error::other(error))))
             })
             .await?;
         Ok(program.clone())
+    }
+
+    /// The plugin whose content this is, called `label` in errors, compiled unless it was before. The caller keeps it.
+    ///
+    /// # Errors
+    /// See [`CodeError`].
+    pub(super) async fn plugin(
+        self: &Arc<Self>,
+        sandbox: &Arc<Sandbox>,
+        label: PathBuf,
+        bytes: Arc<[u8]>,
+    ) -> Result<Arc<Program>, CodeError> {
+        let (programs, used, path) = (self.clone(), sandbox.clone(), label.clone());
+        let threads = sandbox.threads().map_err(|error| unreadable(&label, error))?.handle().clone();
+        let load = move || programs.load(&used, &path, &bytes, &sha256(&bytes), Purpose::Plugin);
+        let made = threads.spawn_blocking(load).await;
+        made.unwrap_or_else(|error| Err(unreadable(Path::new("the compiler"), io::Error::other(error))))
     }
 
     /// Reads a file and what it is known by, off the threads of the engine: it may be large.
@@ -206,14 +242,25 @@ impl Programs {
         loaded.program.clone()
     }
 
-    fn load(&self, sandbox: &Sandbox, path: &Path, bytes: &[u8], digest: &Digest) -> Result<Arc<Program>, CodeError> {
-        let unusable = |reason: String| CodeError::Unusable { path: path.to_owned(), reason };
+    fn load(
+        &self,
+        sandbox: &Sandbox,
+        path: &Path,
+        bytes: &[u8],
+        digest: &Digest,
+        purpose: Purpose,
+    ) -> Result<Arc<Program>, CodeError> {
+        let unusable = |reason: String| CodeError::Unusable { path: path.to_owned(), purpose, reason };
         let kind = Kind::of(bytes).ok_or_else(|| unusable("it begins otherwise than one".into()))?;
+        if purpose == Purpose::Plugin && kind == Kind::Module {
+            return Err(unusable("it is a plain module; a plugin is a component".into()));
+        }
         let cached = self.dir.join(format!("{}-{:016x}.{ENDING}", hex(digest), engine_hash(&sandbox.engine)));
-        let program = match read_cached(&cached).and_then(|code| kind.revive(sandbox, &code)) {
+        let program = match read_cached(&cached).and_then(|code| kind.revive(sandbox, &code, purpose)) {
             Some(program) => program,
             None => {
-                let (program, code) = kind.compile(sandbox, bytes).map_err(|error| unusable(format!("{error:#}")))?;
+                let (program, code) =
+                    kind.compile(sandbox, bytes, purpose).map_err(|error| unusable(format!("{error:#}")))?;
                 // Without a cache the next start compiles again.
                 if let Err(error) = self.keep(&cached, &code) {
                     tracing::warn!(%error, path = %cached.display(), "a compiled program is not kept");
@@ -298,7 +345,7 @@ impl Kind {
         }
     }
 
-    fn compile(self, sandbox: &Sandbox, bytes: &[u8]) -> wasmtime::Result<(Program, Vec<u8>)> {
+    fn compile(self, sandbox: &Sandbox, bytes: &[u8], purpose: Purpose) -> wasmtime::Result<(Program, Vec<u8>)> {
         Ok(match self {
             Kind::Module => {
                 let module = Module::from_binary(&sandbox.engine, bytes)?;
@@ -308,7 +355,7 @@ impl Kind {
             Kind::Component => {
                 let component = Component::from_binary(&sandbox.engine, bytes)?;
                 let code = component.serialize()?;
-                (Program::of_component(sandbox, &component)?, code)
+                (Program::of_component(sandbox, &component, purpose)?, code)
             }
         })
     }
@@ -319,7 +366,7 @@ impl Kind {
         reason = "compiled code is run as it is: it was written by this program into a directory of its \
         owner's, and its digest shows that it is whole"
     )]
-    fn revive(self, sandbox: &Sandbox, code: &[u8]) -> Option<Program> {
+    fn revive(self, sandbox: &Sandbox, code: &[u8], purpose: Purpose) -> Option<Program> {
         match self {
             Kind::Module => {
                 // SAFETY: see the reason above.
@@ -329,7 +376,7 @@ impl Kind {
             Kind::Component => {
                 // SAFETY: see the reason above.
                 let component = unsafe { Component::deserialize(&sandbox.engine, code) }.ok()?;
-                Program::of_component(sandbox, &component).ok()
+                Program::of_component(sandbox, &component, purpose).ok()
             }
         }
     }
@@ -343,7 +390,11 @@ impl Program {
         Ok(Program::Module(sandbox.modules.instantiate_pre(module)?))
     }
 
-    fn of_component(sandbox: &Sandbox, component: &Component) -> wasmtime::Result<Program> {
+    fn of_component(sandbox: &Sandbox, component: &Component, purpose: Purpose) -> wasmtime::Result<Program> {
+        if purpose == Purpose::Plugin {
+            let plugin = sandbox.plugins.instantiate_pre(component)?;
+            return Ok(Program::Executor(ExecutorPluginPre::new(plugin)?));
+        }
         Ok(Program::Component(CommandPre::new(sandbox.components.instantiate_pre(component)?)?))
     }
 }

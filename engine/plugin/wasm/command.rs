@@ -6,11 +6,12 @@ use std::sync::Arc;
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, I32Exit, ResourceTableError, WasiCtxBuilder, WasiView};
 
+use super::call::Call;
 use super::code::Program;
 use super::guest::{Guest, Memory};
-use super::log::AttemptLog;
+use super::log::Printed;
 use super::sandbox::Sandbox;
-use crate::files::LogStream;
+use crate::files::{AttemptLog, LogStream};
 use crate::job::Outcome;
 
 /// Where a guest finds its work tree, and where it starts.
@@ -51,7 +52,8 @@ impl Command {
     fn store(self, sandbox: &Sandbox) -> wasmtime::Result<Store<Guest>> {
         let mut wasi = WasiCtxBuilder::new();
         wasi.args(&self.args).envs(&self.env).initial_cwd(WORK);
-        wasi.stdout(self.log.stream(LogStream::Stdout)).stderr(self.log.stream(LogStream::Stderr));
+        wasi.stdout(Printed::to(self.log.clone(), LogStream::Stdout));
+        wasi.stderr(Printed::to(self.log.clone(), LogStream::Stderr));
         wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
         wasi.preopened_dir(&self.work_dir, WORK, FsPerms::ReadWrite)?;
         // Programs of WASI 0.1 resolve relative paths against this one.
@@ -61,7 +63,8 @@ impl Command {
         }
         let mut wasi = wasi.build_p1();
         WasiView::ctx(&mut wasi).table.set_max_capacity(self.handles);
-        let guest = Guest { wasi, memory: Memory::new(sandbox.budget.clone(), self.memory_bytes) };
+        let memory = Memory::new(sandbox.budget.clone(), self.memory_bytes);
+        let guest = Guest { wasi, memory, call: Call::default() };
         let mut store = Store::new(&sandbox.engine, guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_epoch_deadline(1);
@@ -77,6 +80,7 @@ async fn run(program: &Program, mut store: Store<Guest>) -> Outcome {
             Err(error) => Err(error),
         },
         Program::Module(program) => start(program, &mut store).await.map(Ok),
+        Program::Executor(_) => Err(wasmtime::Error::msg("a plugin is no program")),
     };
     match ended {
         Ok(Ok(())) => Outcome::Succeeded,

@@ -13,22 +13,22 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
-use super::code::{Program, Programs};
+use super::code::Program;
 use super::command::{CHAIN, Command, WORK};
-use super::log::AttemptLog;
+use super::machine::Machine;
 use super::sandbox::Sandbox;
 use super::scratch::{Scratch, Tree};
 use super::task::WasmTask;
 use crate::clock::Clock;
-use crate::config::{KeepWork, WasmConfig};
+use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::executors::{AttemptName, AttemptOrder, BoxFuture, ContactError, Executor, StartError};
-use crate::files::{Layout, LogLimits, LogWriter};
+use crate::files::{AttemptLog, Layout, LogLimits};
 use crate::job::{Outcome, RunHandle, RunOptions, Task};
 
 /// What the executor is told of the engine.
 pub(crate) struct WasmSetting {
-    pub(crate) config: WasmConfig,
+    pub(crate) machine: Arc<Machine>,
     pub(crate) layout: Layout,
     pub(crate) log_limits: LogLimits,
     pub(crate) keep_work: KeepWork,
@@ -37,9 +37,6 @@ pub(crate) struct WasmSetting {
 
 /// Runs jobs as WebAssembly programs in this process.
 pub(crate) struct WasmExecutor {
-    /// Made when the first job comes: an engine that runs none pays nothing.
-    sandbox: Mutex<Option<Arc<Sandbox>>>,
-    programs: Arc<Programs>,
     scratch: Scratch,
     setting: WasmSetting,
     runs: Mutex<HashMap<AttemptName, Run>>,
@@ -111,21 +108,8 @@ impl Run {
 
 impl WasmExecutor {
     pub(crate) fn new(setting: WasmSetting) -> WasmExecutor {
-        let programs = Arc::new(Programs::new(setting.layout.compiled(), &setting.config));
         let scratch = Scratch::new(setting.layout.scratch());
-        WasmExecutor { sandbox: Mutex::default(), programs, scratch, setting, runs: Mutex::default() }
-    }
-
-    fn sandbox(&self) -> Result<Arc<Sandbox>, StartError> {
-        let mut sandbox = self.sandbox.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sandbox) = &*sandbox {
-            return Ok(sandbox.clone());
-        }
-        let made = Sandbox::new(&self.setting.config).map_err(|error| StartError {
-            message: format!("this machine runs no WebAssembly: {error:#}"),
-            permanent: false,
-        })?;
-        Ok(sandbox.insert(Arc::new(made)).clone())
+        WasmExecutor { scratch, setting, runs: Mutex::default() }
     }
 
     /// The data is valid after every step, so a panic elsewhere does not poison it.
@@ -137,21 +121,22 @@ impl WasmExecutor {
         let AttemptName { job, attempt } = order.name;
         let layout = &self.setting.layout;
         let chain_dir = order.chain.map(|chain| layout.chain(chain));
+        let secrets: Vec<String> = order.options.secrets().map(str::to_owned).collect();
+        let (limits, clock) = (self.setting.log_limits, self.setting.clock.clone());
         let made = chain_dir
             .as_deref()
             .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| LogWriter::open(layout.log(job, attempt), self.setting.log_limits));
+            .and_then(|()| AttemptLog::open(layout.log(job, attempt), limits, &secrets, clock));
         let log = made.map_err(no_work_tree)?;
-        let secrets: Vec<String> = order.options.secrets().map(str::to_owned).collect();
         let name = task.module.file_stem().map(|name| name.to_string_lossy().into_owned());
         Ok(Command {
             args: [name.unwrap_or_default()].into_iter().chain(task.args).collect(),
             env: order.environment(RunOptions::new(), WORK, chain_dir.is_some().then_some(CHAIN)),
             work_dir: tree.path.clone(),
             chain_dir,
-            memory_bytes: task.memory_bytes.unwrap_or(self.setting.config.memory_bytes),
-            handles: self.setting.config.handles,
-            log: AttemptLog::new(log, &secrets, self.setting.clock.clone()),
+            memory_bytes: task.memory_bytes.unwrap_or(self.setting.machine.config.memory_bytes),
+            handles: self.setting.machine.config.handles,
+            log,
         })
     }
 
@@ -163,8 +148,9 @@ impl WasmExecutor {
             message: problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             permanent: true,
         })?;
-        let sandbox = self.sandbox()?;
-        let program = self.programs.get(&sandbox, &task.module, task.sha256.as_deref()).await;
+        let machine = &self.setting.machine;
+        let sandbox = machine.sandbox().map_err(|message| StartError { message, permanent: false })?;
+        let program = machine.programs.get(&sandbox, &task.module, task.sha256.as_deref()).await;
         let program =
             program.map_err(|error| StartError { message: error.to_string(), permanent: error.is_permanent() })?;
         let threads = sandbox.threads().map_err(|error| StartError { message: error.to_string(), permanent: false })?;

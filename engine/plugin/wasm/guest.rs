@@ -6,12 +6,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
+
+use super::call::Call;
 
 /// The state of a store; the only type of it, since WASI is compiled anew for each.
 pub(super) struct Guest {
     /// Serves components as well as plain modules.
     pub(super) wasi: WasiP1Ctx,
     pub(super) memory: Memory,
+    pub(super) call: Call,
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.call.hooks, table: self.wasi.ctx().table, ctx: &mut self.call.http }
+    }
 }
 
 impl WasiView for Guest {

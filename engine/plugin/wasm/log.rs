@@ -1,7 +1,7 @@
-//! What a guest prints goes to the log of its attempt as it is printed, with the secrets masked.
+//! What a guest prints: a program's goes to the log of its attempt as it is printed, a plugin's last words into its errors.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -9,100 +9,64 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::clock::Clock;
-use crate::files::{LogStream, LogWriter, Masker};
+use super::call::LastWords;
+use crate::files::{AttemptLog, LogStream};
 
 /// The most that a guest may hand over at once.
 const PIECE: usize = 64 << 10;
 
-/// The log of one attempt.
-pub(super) struct AttemptLog {
-    inner: Mutex<Inner>,
-    clock: Clock,
+/// What takes the output of a guest, a piece at a time.
+pub(super) trait Listener: Clone + Send + Sync + Unpin + 'static {
+    fn hear(&self, bytes: &[u8]);
 }
 
-struct Inner {
-    writer: LogWriter,
-    out: Masker,
-    err: Masker,
-    /// The log could not be written; said once.
-    failed: bool,
-}
-
-impl AttemptLog {
-    pub(super) fn new(writer: LogWriter, secrets: &[String], clock: Clock) -> Arc<AttemptLog> {
-        let (out, err) = (Masker::new(secrets), Masker::new(secrets));
-        Arc::new(AttemptLog { inner: Mutex::new(Inner { writer, out, err, failed: false }), clock })
-    }
-
-    pub(super) fn stream(self: &Arc<Self>, stream: LogStream) -> Printed {
-        Printed { log: self.clone(), stream }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A log that cannot be written stops no guest: it says less, and the engine's own log says why.
-    fn write(&self, stream: LogStream, bytes: &[u8]) {
-        let mut inner = self.lock();
-        let masker = if stream == LogStream::Stdout { &mut inner.out } else { &mut inner.err };
-        let masked = masker.push(bytes);
-        self.append(&mut inner, stream, &masked);
-    }
-
-    /// Writes what was held back because a secret might have begun in it.
-    pub(super) fn finish(&self) {
-        let mut inner = self.lock();
-        let (out, err) = (inner.out.flush(), inner.err.flush());
-        self.append(&mut inner, LogStream::Stdout, &out);
-        self.append(&mut inner, LogStream::Stderr, &err);
-    }
-
-    fn append(&self, inner: &mut Inner, stream: LogStream, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        let now = self.clock.now().as_millis();
-        if let Err(error) = inner.writer.write(stream, now, bytes)
-            && !std::mem::replace(&mut inner.failed, true)
-        {
-            tracing::warn!(%error, "the log of a WebAssembly job cannot be written");
-        }
-    }
-}
-
-/// Standard output or error of a guest.
+/// Standard output or error of a program.
+#[derive(Clone)]
 pub(super) struct Printed {
     log: Arc<AttemptLog>,
     stream: LogStream,
 }
 
 impl Printed {
-    fn again(&self) -> Printed {
-        Printed { log: self.log.clone(), stream: self.stream }
+    pub(super) fn to(log: Arc<AttemptLog>, stream: LogStream) -> Output<Printed> {
+        Output(Printed { log, stream })
     }
 }
 
-impl IsTerminal for Printed {
+impl Listener for Printed {
+    fn hear(&self, bytes: &[u8]) {
+        self.log.write(self.stream, bytes);
+    }
+}
+
+impl Listener for LastWords {
+    fn hear(&self, bytes: &[u8]) {
+        self.push(bytes);
+    }
+}
+
+/// An output stream of a guest. It never waits.
+pub(super) struct Output<L>(pub(super) L);
+
+impl<L: Listener> IsTerminal for Output<L> {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Printed {
+impl<L: Listener> StdoutStream for Output<L> {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.again())
+        Box::new(Output(self.0.clone()))
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.again())
+        Box::new(Output(self.0.clone()))
     }
 }
 
-impl OutputStream for Printed {
+impl<L: Listener> OutputStream for Output<L> {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.log.write(self.stream, &bytes);
+        self.0.hear(&bytes);
         Ok(())
     }
 
@@ -116,14 +80,14 @@ impl OutputStream for Printed {
 }
 
 #[wasmtime_wasi::async_trait]
-impl Pollable for Printed {
+impl<L: Listener> Pollable for Output<L> {
     async fn ready(&mut self) {}
 }
 
-impl AsyncWrite for Printed {
+impl<L: Listener> AsyncWrite for Output<L> {
     fn poll_write(self: Pin<&mut Self>, _context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         let piece = bytes.get(..PIECE).unwrap_or(bytes);
-        self.log.write(self.stream, piece);
+        self.0.hear(piece);
         Poll::Ready(Ok(piece.len()))
     }
 

@@ -4,17 +4,29 @@
 //! of their own, so that one that computes all day takes time from other guests, never from the engine's loops. What a
 //! guest does (a trap, a limit, a flood) is the outcome of its attempt and nothing else.
 
+mod bindings;
+mod call;
 mod code;
 mod command;
+mod convert;
 mod executor;
 mod guest;
+mod host;
+mod http;
 mod log;
+mod machine;
+mod plugin;
 mod sandbox;
 mod scratch;
+mod sink;
 mod task;
 mod ticker;
+mod work;
 
 pub(crate) use executor::{WasmExecutor, WasmSetting};
+pub(crate) use http::{Endpoints, Granted};
+pub(crate) use machine::Machine;
+pub(crate) use plugin::{WasmPlugin, WasmPluginSetting};
 pub(crate) use task::EXECUTOR;
 pub use task::WasmTask;
 #[cfg(feature = "cli")]

@@ -31,9 +31,14 @@ pub(super) struct Sandbox {
     pub(super) engine: Engine,
     pub(super) components: ComponentLinker<Guest>,
     pub(super) modules: Linker<Guest>,
+    /// What plugins are given; jobs get nothing of it.
+    pub(super) plugins: ComponentLinker<Guest>,
     pub(super) ticker: Ticker,
     pub(super) instances: Arc<Semaphore>,
     pub(super) budget: Arc<Budget>,
+    /// Places and memory of plugins: jobs that fill theirs keep no plugin waiting.
+    pub(super) calls: Arc<Semaphore>,
+    pub(super) call_budget: Arc<Budget>,
     threads: OnceLock<Runtime>,
 }
 
@@ -46,13 +51,20 @@ impl Sandbox {
         wasmtime_wasi::p2::add_to_linker_async(&mut components)?;
         let mut modules = Linker::new(&engine);
         wasmtime_wasi::p1::add_to_linker_async(&mut modules, |guest: &mut Guest| &mut guest.wasi)?;
+        let mut plugins = ComponentLinker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut plugins)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut plugins)?;
+        super::host::add_to_linker(&mut plugins)?;
         Ok(Sandbox {
             ticker: Ticker::start(&engine)?,
             engine,
             components,
             modules,
+            plugins,
             instances: Arc::new(Semaphore::new(config.instances.max(1) as usize)),
             budget: Budget::new(config.all_memory_bytes),
+            calls: Arc::new(Semaphore::new(config.calls.max(2) as usize)),
+            call_budget: Budget::new(config.all_call_memory_bytes),
             threads: OnceLock::new(),
         })
     }
@@ -110,7 +122,7 @@ fn common() -> Config {
 fn pool(config: &WasmConfig) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     // A component is some core instances: the program and the adapters around it.
-    let instances = config.instances.max(1);
+    let instances = config.instances.max(1).saturating_add(config.calls.max(2));
     let core = instances.saturating_mul(CORE_INSTANCES);
     pool.max_core_instances_per_component(CORE_INSTANCES).max_memories_per_component(2);
     pool.max_tables_per_component(CORE_INSTANCES);

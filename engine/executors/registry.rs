@@ -1,0 +1,58 @@
+//! The executors of an engine by name.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{Executor, Platform};
+use crate::error::Problem;
+use crate::job::Task;
+
+/// An executor that is registered.
+#[derive(Clone)]
+pub(crate) enum Registered {
+    /// Its runs are on this machine, and it tells when they end.
+    Local(Arc<dyn Executor>),
+    /// Its runs are somewhere else, and it is asked after them.
+    Platform(Arc<dyn Platform>),
+}
+
+impl Registered {
+    /// Checks a task before its job is accepted.
+    ///
+    /// # Errors
+    /// Every mistake.
+    pub(crate) async fn validate(&self, task: &Task) -> Result<(), Vec<Problem>> {
+        match self {
+            Registered::Local(executor) => executor.validate(task),
+            Registered::Platform(platform) => platform.validate(task).await,
+        }
+    }
+}
+
+/// The executors by name. Some may come while the engine runs; none goes.
+#[derive(Default)]
+pub(crate) struct Executors(RwLock<BTreeMap<String, Registered>>);
+
+impl Executors {
+    pub(crate) fn get(&self, name: &str) -> Option<Registered> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    pub(crate) fn insert(&self, name: impl Into<String>, executor: Registered) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), executor);
+    }
+
+    pub(crate) fn all(&self) -> Vec<(String, Registered)> {
+        let executors = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        executors.iter().map(|(name, executor)| (name.clone(), executor.clone())).collect()
+    }
+
+    /// Ends what cannot go on without the engine.
+    pub(crate) fn release(&self) {
+        for (_, executor) in self.all() {
+            if let Registered::Local(executor) = executor {
+                executor.release();
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The follower of one run: brings what the run prints into the log of its attempt, while it runs and to its last byte.
+
+use std::sync::{Arc, Mutex};
+
+use super::{Runtime, lock};
+use crate::clock::Clock;
+use crate::config::PlatformConfig;
+use crate::executors::{AttemptOrder, Platform, Run};
+use crate::files::AttemptLog;
+use crate::job::RunHandle;
+
+/// How long a log that says nothing new is left alone: doubling, in milliseconds.
+const FIRST_PAUSE_MS: u64 = 10;
+const LAST_PAUSE_MS: u64 = 2_000;
+
+/// Follows the log of one run.
+pub(super) struct Follower {
+    runtime: Arc<Runtime>,
+    platform: Arc<dyn Platform>,
+    run: Mutex<Run>,
+    /// None where it cannot be written, or not without showing secrets.
+    log: Option<Arc<AttemptLog>>,
+    pause_ms: Mutex<u64>,
+    /// All of it is there.
+    over: Mutex<bool>,
+}
+
+impl Follower {
+    pub(super) fn new(runtime: &Arc<Runtime>, platform: Arc<dyn Platform>, run: Run, order: &AttemptOrder) -> Follower {
+        let secrets: Vec<String> = order.options.secrets().map(str::to_owned).collect();
+        let dir = runtime.layout.log(run.name.job, run.name.attempt);
+        let log = AttemptLog::open(dir, runtime.config.log_limits, &secrets, runtime.clock.clone());
+        let log = log.inspect_err(|error| tracing::warn!(%error, job = %run.name.job, "there will be no log")).ok();
+        let over = Mutex::new(log.is_none());
+        let runtime = runtime.clone();
+        Follower { runtime, platform, run: Mutex::new(run), log, pause_ms: Mutex::new(FIRST_PAUSE_MS), over }
+    }
+
+    pub(super) fn set_handle(&self, handle: RunHandle) {
+        lock(&self.run).handle = Some(handle);
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.runtime.clock
+    }
+
+    fn config(&self) -> &PlatformConfig {
+        &self.runtime.config.platforms
+    }
+
+    /// Follows until all of the log is there, and then waits for ever. It may be dropped at any time and called again.
+    pub(super) async fn follow(&self) {
+        while !*lock(&self.over) {
+            let pause = *lock(&self.pause_ms);
+            self.clock().sleep(pause).await;
+            self.look(self.config().log_wait_ms).await;
+        }
+        std::future::pending().await
+    }
+
+    /// Gets what is still missing now that the run is over, within the time that there is for it.
+    pub(super) async fn rest(&self) {
+        let rest = async {
+            let mut pause = FIRST_PAUSE_MS;
+            while !self.look(0).await {
+                self.clock().sleep(pause).await;
+                pause = (pause * 2).min(LAST_PAUSE_MS);
+            }
+        };
+        tokio::select! {
+            () = rest => {}
+            () = self.clock().sleep(self.config().last_lines_ms) => {
+                tracing::warn!(job = %lock(&self.run).name.job, "the end of the log of a run did not come");
+            }
+        }
+        if let Some(log) = &self.log {
+            log.finish();
+        }
+    }
+
+    /// One look; whether all of it is there.
+    async fn look(&self, wait_ms: u64) -> bool {
+        let Some(log) = self.log.as_ref().filter(|_| !*lock(&self.over)) else { return true };
+        // The semaphore is never closed. Where others wait for a place nobody dwells on his.
+        let place = self.runtime.followers.acquire().await;
+        let wait_ms = if self.runtime.followers.available_permits() > 0 { wait_ms } else { 0 };
+        let (run, before) = (lock(&self.run).clone(), log.cursor());
+        let followed = self.platform.follow(&run, log, wait_ms).await;
+        drop(place);
+        let over = followed.inspect_err(|error| tracing::debug!(%error, job = %run.name.job, "a log is not followed"));
+        let over = over.unwrap_or(false);
+        let mut pause = lock(&self.pause_ms);
+        *pause = if log.cursor() == before { (*pause * 2).min(LAST_PAUSE_MS) } else { FIRST_PAUSE_MS };
+        *lock(&self.over) = over;
+        over
+    }
+}

@@ -1,0 +1,206 @@
+//! The observer of a platform: asks after all its runs together, each at its own pace, and tells their attempts.
+//!
+//! *Architecture invariant:* it writes nothing and decides nothing. Watching 10,000 runs is one call a tick.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Notify, watch};
+
+use super::{Runtime, lock};
+use crate::clock::Clock;
+use crate::executors::{ContactError, Platform, Run, Seen, Sighting};
+use crate::job::{Outcome, RunHandle, Seq, Timestamp};
+
+/// How soon a run is asked after again: a part of the time since something was last new about it, within these bounds.
+const PATIENCE: u64 = 8;
+const SOONEST_MS: u64 = 5;
+const LATEST_MS: u64 = 2_000;
+/// The longest that a plugin may put the next question off.
+const MOST_PUT_OFF_MS: u64 = 60_000;
+
+/// Runs asked after in one call, and bytes of their handles.
+const BATCH: usize = 10_000;
+const BATCH_BYTES: usize = 4 << 20;
+
+/// What is known of a run; each change is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Report {
+    /// The platform has answered about it.
+    pub(super) known: bool,
+    /// It runs.
+    pub(super) running: bool,
+    /// Why the platform cannot say.
+    pub(super) lost: Option<ContactError>,
+    /// The handle that the platform gave last.
+    pub(super) handle: Option<RunHandle>,
+    /// How it ended.
+    pub(super) end: Option<End>,
+}
+
+/// How a run ended for those who watch it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Outcome(Outcome),
+    Gone,
+}
+
+/// The runs of one platform that are watched.
+pub(super) struct Observer {
+    platform: Arc<dyn Platform>,
+    clock: Clock,
+    runs: Mutex<HashMap<Seq, Watched>>,
+    wake: Notify,
+}
+
+struct Watched {
+    run: Run,
+    due: Timestamp,
+    /// When something was last new about it.
+    news_at: Timestamp,
+    tell: watch::Sender<Report>,
+}
+
+/// One run that is watched; it is forgotten when this is dropped.
+pub(super) struct Watch {
+    observer: Arc<Observer>,
+    seq: Seq,
+    pub(super) reports: watch::Receiver<Report>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        lock(&self.observer.runs).remove(&self.seq);
+    }
+}
+
+impl Watch {
+    /// The attempt has a newer handle than the platform was asked with.
+    pub(super) fn set_handle(&self, handle: RunHandle) {
+        if let Some(watched) = lock(&self.observer.runs).get_mut(&self.seq) {
+            watched.run.handle = Some(handle);
+        }
+    }
+
+    /// Something was done about the run: it is asked after at once.
+    pub(super) fn look_again(&self) {
+        let now = self.observer.clock.now();
+        if let Some(watched) = lock(&self.observer.runs).get_mut(&self.seq) {
+            (watched.due, watched.news_at) = (now, now);
+        }
+        self.observer.wake.notify_one();
+    }
+}
+
+impl Observer {
+    /// The observer of a platform, whose loop runs from now on.
+    pub(super) fn start(runtime: &Arc<Runtime>, platform: Arc<dyn Platform>) -> Arc<Observer> {
+        let observer =
+            Arc::new(Observer { platform, clock: runtime.clock.clone(), runs: Mutex::default(), wake: Notify::new() });
+        lock(&runtime.loops).push(tokio::spawn(run(observer.clone())));
+        observer
+    }
+
+    /// Asks after a run from now on. The first question comes after `first_ms`.
+    pub(super) fn watch(self: &Arc<Self>, run: Run, first_ms: u64) -> Watch {
+        let now = self.clock.now();
+        let (tell, reports) = watch::channel(Report::default());
+        let seq = run.name.job.seq();
+        let watched = Watched { run, due: now.plus_millis(first_ms), news_at: now, tell };
+        lock(&self.runs).insert(seq, watched);
+        self.wake.notify_one();
+        Watch { observer: self.clone(), seq, reports }
+    }
+
+    fn first_due(&self) -> Option<Timestamp> {
+        lock(&self.runs).values().map(|watched| watched.due).min()
+    }
+
+    /// The runs that are due, or nearly: who is asked a little early needs no call of its own.
+    fn due(&self, now: Timestamp) -> Vec<Run> {
+        let mut bytes = 0;
+        let runs = lock(&self.runs);
+        let nearly = |watched: &&Watched| {
+            let early = watched.due.millis_since(watched.news_at) / PATIENCE;
+            watched.due <= now.plus_millis(early)
+        };
+        let is_due = runs.values().any(|watched| watched.due <= now);
+        let due = runs.values().filter(nearly).filter(|_| is_due).take(BATCH);
+        let within = |watched: &&Watched| {
+            bytes += watched.run.handle.as_ref().map_or(0, |handle| handle.0.len());
+            bytes <= BATCH_BYTES
+        };
+        due.take_while(within).map(|watched| watched.run.clone()).collect()
+    }
+
+    fn saw(&self, run: &Run, sighting: Sighting, now: Timestamp) {
+        let mut runs = lock(&self.runs);
+        // It may have been forgotten, and another attempt of its job be watched.
+        let Some(watched) = runs.get_mut(&run.name.job.seq()).filter(|it| it.run.name == run.name) else { return };
+        let before = watched.tell.borrow().clone();
+        let mut report = Report { known: true, lost: None, ..before.clone() };
+        match sighting.seen {
+            Seen::Pending => report.running = false,
+            Seen::Running => report.running = true,
+            Seen::Ended(outcome) => report.end = Some(End::Outcome(outcome)),
+            Seen::Gone => report.end = Some(End::Gone),
+            Seen::Unknown(error) => report = Report { lost: Some(error), ..before.clone() },
+        }
+        if let Some(handle) = sighting.handle {
+            watched.run.handle = Some(handle.clone());
+            report.handle = Some(handle);
+        }
+        if report != before {
+            watched.news_at = now;
+        }
+        let pause = (now.millis_since(watched.news_at) / PATIENCE).clamp(SOONEST_MS, LATEST_MS);
+        let pause = sighting.ask_after_ms.map_or(pause, |millis| millis.clamp(1, MOST_PUT_OFF_MS));
+        // What has ended stays so.
+        watched.due = if report.end.is_some() { Timestamp::MAX } else { now.plus_millis(pause) };
+        watched.tell.send_if_modified(|told| {
+            let news = *told != report;
+            *told = report;
+            news
+        });
+    }
+
+    fn lose(&self, asked: &[Run], error: &ContactError, pause_ms: u64) {
+        let now = self.clock.now();
+        for run in asked {
+            let seen = Seen::Unknown(error.clone());
+            self.saw(run, Sighting { seen, handle: None, ask_after_ms: Some(pause_ms) }, now);
+        }
+    }
+}
+
+async fn run(observer: Arc<Observer>) {
+    let mut pause_ms = SOONEST_MS;
+    loop {
+        // Register interest, then look, then wait: a run that comes in between is not missed.
+        let wake = observer.wake.notified();
+        tokio::pin!(wake);
+        wake.as_mut().enable();
+        let due = observer.due(observer.clock.now());
+        if due.is_empty() {
+            match observer.first_due().filter(|at| *at < Timestamp::MAX) {
+                None => wake.await,
+                Some(at) => tokio::select! {
+                    () = wake => {}
+                    () = observer.clock.sleep_until(at) => {}
+                },
+            }
+            continue;
+        }
+        match observer.platform.observe(&due).await {
+            Ok(sightings) => {
+                pause_ms = SOONEST_MS;
+                let now = observer.clock.now();
+                due.iter().zip(sightings).for_each(|(run, sighting)| observer.saw(run, sighting, now));
+            }
+            Err(error) => {
+                pause_ms = (pause_ms * 2).min(LATEST_MS);
+                observer.lose(&due, &error, pause_ms);
+            }
+        }
+    }
+}

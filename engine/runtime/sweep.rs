@@ -1,0 +1,64 @@
+//! The sweep of a platform: runs that this engine has started and no job of it owns are stopped and removed. At open, where a
+//! crash or a restored backup may have left some, and now and then.
+
+use std::sync::Arc;
+
+use super::Runtime;
+use crate::error::Error;
+use crate::executors::{Platform, Run};
+use crate::job::{Job, State};
+
+/// Pages of one sweep; a platform that has more is broken.
+const MOST_PAGES: usize = 10_000;
+
+/// How long a platform that cannot be reached is left alone: doubling up to the interval of sweeps, in milliseconds.
+const FIRST_PAUSE_MS: u64 = 1_000;
+
+pub(super) async fn run(runtime: Arc<Runtime>, name: String, platform: Arc<dyn Platform>) {
+    let interval_ms = runtime.config.platforms.sweep_interval_ms;
+    let mut pause_ms = FIRST_PAUSE_MS;
+    loop {
+        pause_ms = match sweep(&runtime, &*platform).await {
+            Ok(()) => interval_ms,
+            Err(error) => {
+                tracing::warn!(error, platform = name, "orphans cannot be looked for");
+                if pause_ms >= interval_ms { FIRST_PAUSE_MS } else { (pause_ms * 2).min(interval_ms) }
+            }
+        };
+        runtime.clock.sleep(pause_ms).await;
+    }
+}
+
+async fn sweep(runtime: &Runtime, platform: &dyn Platform) -> Result<(), String> {
+    let mut cursor = None;
+    for _ in 0..MOST_PAGES {
+        let page = platform.owned(cursor).await.map_err(|error| error.to_string())?;
+        for run in &page.runs {
+            if is_orphan(runtime, run).map_err(|error| error.to_string())? {
+                remove(platform, run).await;
+            }
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
+    Err(format!("it has more than {MOST_PAGES} pages of runs"))
+}
+
+/// The claim of an attempt is on disk before its platform hears of it, so what the store does not know as under way is not.
+fn is_orphan(runtime: &Runtime, run: &Run) -> Result<bool, Error> {
+    let Some(stored) = runtime.store.find(run.name.job)? else { return Ok(true) };
+    let under_way = |job: &Job| matches!(job.status.state, State::Running | State::Cancelling);
+    Ok(!under_way(&stored.job) || stored.job.status.attempt != run.name.attempt)
+}
+
+async fn remove(platform: &dyn Platform, run: &Run) {
+    tracing::info!(run = %run.name, "a run that no job owns is removed");
+    if let Err(error) = platform.stop(run, 0).await {
+        tracing::warn!(%error, run = %run.name, "an orphan could not be stopped");
+    }
+    if let Err(error) = platform.remove(run, false).await {
+        tracing::warn!(%error, run = %run.name, "an orphan could not be removed");
+    }
+}
