@@ -1,5 +1,10 @@
 //! Every limit of the engine, in one place.
 
+#[cfg(any(feature = "cli", feature = "plugin"))]
+pub(crate) mod quantity;
+#[cfg(any(feature = "cli", feature = "plugin"))]
+pub(crate) mod spelling;
+
 use std::collections::BTreeMap;
 
 use crate::files::LogLimits;
@@ -46,6 +51,9 @@ pub struct EngineConfig {
     /// What WebAssembly programs may take.
     #[cfg(feature = "wasm")]
     pub wasm: WasmConfig,
+    /// What plugins may take.
+    #[cfg(feature = "plugin")]
+    pub plugins: PluginBounds,
     /// When finished jobs are forgotten.
     pub retention: Retention,
 }
@@ -73,6 +81,8 @@ impl Default for EngineConfig {
             platforms: PlatformConfig::default(),
             #[cfg(feature = "wasm")]
             wasm: WasmConfig::default(),
+            #[cfg(feature = "plugin")]
+            plugins: PluginBounds::default(),
             retention: Retention::default(),
         }
     }
@@ -132,14 +142,8 @@ pub struct WasmConfig {
     pub handles: usize,
     /// Calls of plugins that are under way at once, at least 2; others wait for a place.
     pub calls: u32,
-    /// Bytes of memory of one call of a plugin whose operator sets no other limit.
-    pub call_memory_bytes: u64,
     /// Bytes of memory of all calls of plugins that are under way at once together.
     pub all_call_memory_bytes: u64,
-    /// How long a call of a plugin may take that moves no files, in milliseconds, waits that it was asked for not counted.
-    pub call_ms: u64,
-    /// How long a call of a plugin may take that moves files, in milliseconds.
-    pub transfer_ms: u64,
     /// Bytes that a plugin may bring into the work tree of one attempt.
     pub unpack_bytes: u64,
     /// Bytes of the file of a program.
@@ -159,16 +163,71 @@ impl Default for WasmConfig {
             all_memory_bytes: 2 << 30,
             handles: 64,
             calls: 64,
-            call_memory_bytes: 128 << 20,
             all_call_memory_bytes: 1 << 30,
-            call_ms: 30_000,
-            transfer_ms: 3_600_000,
             unpack_bytes: 64 << 30,
             module_bytes: 64 << 20,
             programs: 64,
             cache_bytes: 1 << 30,
         }
     }
+}
+
+/// What plugins may take, whatever they ask for and are granted.
+#[cfg(feature = "plugin")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PluginBounds {
+    /// What a plugin gets where its operator says nothing else.
+    pub usual: PluginLimits,
+    /// What no grant goes over.
+    pub most: PluginLimits,
+    /// Bytes of a component.
+    pub component_bytes: u64,
+    /// Plugins in the directory of the store.
+    pub plugins: usize,
+}
+
+#[cfg(feature = "plugin")]
+impl Default for PluginBounds {
+    fn default() -> Self {
+        PluginBounds {
+            usual: PluginLimits {
+                memory_bytes: 64 << 20,
+                call_ms: 30_000,
+                transfer_ms: 3_600_000,
+                parallel_calls: 16,
+                response_bytes: 64 << 20,
+                messages: 1_000,
+            },
+            most: PluginLimits {
+                memory_bytes: 1 << 30,
+                call_ms: 600_000,
+                transfer_ms: 86_400_000,
+                parallel_calls: 1_024,
+                response_bytes: 64 << 30,
+                messages: 100_000,
+            },
+            component_bytes: 64 << 20,
+            plugins: 256,
+        }
+    }
+}
+
+/// What one plugin may take.
+#[cfg(feature = "plugin")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Bytes of memory of one call.
+    pub memory_bytes: u64,
+    /// How long a call may take beyond what it was told to wait, in milliseconds.
+    pub call_ms: u64,
+    /// How long a call may take that moves inputs or outputs, in milliseconds.
+    pub transfer_ms: u64,
+    /// Calls that are under way at once; others wait.
+    pub parallel_calls: u32,
+    /// Bytes of the body of one response.
+    pub response_bytes: u64,
+    /// Messages for the operator in one call; others are left out.
+    pub messages: u32,
 }
 
 impl KeepWork {

@@ -57,6 +57,9 @@ pub enum Error {
     /// Reading or writing the disk failed. The engine acknowledges nothing any more.
     #[error("storage: {0}")]
     Storage(String),
+    /// A platform cannot be reached, or does not let this engine in.
+    #[error("{0}")]
+    Unavailable(String),
     /// The engine is shutting down.
     #[error("the engine is shut down")]
     Closed,

@@ -11,7 +11,7 @@ pub mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod job;
-#[cfg(feature = "wasm")]
+#[cfg(feature = "plugin")]
 pub mod plugin;
 mod runtime;
 pub mod secret;

@@ -18,6 +18,8 @@ use crate::executors::{Executor, Executors, Platform, Registered};
 use crate::files::Layout;
 #[cfg(feature = "wasm")]
 use crate::plugin::wasm::{Machine, WasmExecutor, WasmSetting};
+#[cfg(feature = "wasm")]
+use crate::plugin::{Fleet, Grants, Host};
 use crate::runtime::{Hub, Parts, Runtime};
 use crate::secret::Entropy;
 use crate::store::{Disk, Store, StoreOptions};
@@ -34,6 +36,8 @@ pub struct Builder {
     supervisor: Option<Supervisor>,
     #[cfg(feature = "wasm")]
     wasm: bool,
+    #[cfg(feature = "wasm")]
+    grants: Option<Grants>,
     functions: Functions,
     executors: Executors,
 }
@@ -50,6 +54,8 @@ impl Builder {
             supervisor: None,
             #[cfg(feature = "wasm")]
             wasm: false,
+            #[cfg(feature = "wasm")]
+            grants: None,
             functions: Functions::default(),
             executors: Executors::default(),
         }
@@ -100,6 +106,15 @@ impl Builder {
     #[cfg(feature = "wasm")]
     pub fn wasm(mut self) -> Self {
         self.wasm = true;
+        self
+    }
+
+    /// Enables plugins: those that the grants name become executors of that name, and may do what their manifest asks for
+    /// and the grants allow. They are part of this program, lie in `plugins/NAME/` of the store directory, or in the file
+    /// that the grants name.
+    #[cfg(feature = "wasm")]
+    pub fn plugins(mut self, grants: Grants) -> Self {
+        self.grants = Some(grants);
         self
     }
 
@@ -209,21 +224,38 @@ impl Builder {
             entropy: entropy.clone(),
         };
         let store = Store::open(options, hub.clone())?;
+        #[cfg(feature = "wasm")]
+        let machine = Machine::new(&layout, config.wasm);
         // It clears what earlier lives left, so nobody else may hold the store.
         #[cfg(feature = "wasm")]
         if self.wasm {
-            executors.insert(crate::plugin::wasm::EXECUTOR, Registered::Local(wasm_executor(&layout, &config, &clock)));
+            let executor = wasm_executor(machine.clone(), &layout, &config, &clock);
+            executors.insert(crate::plugin::wasm::EXECUTOR, Registered::Local(executor));
         }
+        #[cfg(feature = "wasm")]
+        let fleet = match self.grants {
+            Some(grants) => {
+                let engine_id = store.engine_id();
+                let host = Host { engine_id, layout: layout.clone(), keep_work: config.keep_work, machine };
+                Some(Fleet::open(host, grants, config.plugins, &executors)?)
+            }
+            None => None,
+        };
         let parts = Parts { store, clock, entropy, config, layout, functions, executors, hub };
         let runtime = Runtime::start(parts).await?;
-        Ok(Engine::new(runtime, may_lead()))
+        Ok(Engine::new(
+            runtime,
+            may_lead(),
+            #[cfg(feature = "wasm")]
+            fleet,
+        ))
     }
 }
 
 #[cfg(feature = "wasm")]
-fn wasm_executor(layout: &Layout, config: &EngineConfig, clock: &Clock) -> Arc<dyn Executor> {
+fn wasm_executor(machine: Arc<Machine>, layout: &Layout, config: &EngineConfig, clock: &Clock) -> Arc<dyn Executor> {
     let setting = WasmSetting {
-        machine: Machine::new(layout, config.wasm),
+        machine,
         layout: layout.clone(),
         log_limits: config.log_limits,
         keep_work: config.keep_work,

@@ -12,6 +12,12 @@ use crate::job::{Outcome, RunHandle, Task};
 /// Every call may be made twice and must mean the same the second time: an attempt is named by its job and its number, and
 /// what was started under that name is found again. The engine asks after all runs of a platform in one call.
 pub trait Platform: Send + Sync + 'static {
+    /// Whether the platform can be reached and lets this engine in.
+    fn check(&self) -> BoxFuture<'_, Result<(), ContactError>>;
+
+    /// What the platform can run, a page from the cursor on.
+    fn definitions(&self, cursor: Option<String>) -> BoxFuture<'_, Result<DefinitionPage, ContactError>>;
+
     /// Checks a task before its job is accepted.
     fn validate<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<(), Vec<Problem>>>;
 
@@ -62,6 +68,28 @@ pub struct Run {
 pub struct OwnedRuns {
     /// The runs.
     pub runs: Vec<Run>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// Something that a platform can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// Its version, where it has one.
+    pub version: Option<String>,
+    /// One line for people.
+    pub summary: Option<String>,
+    /// The parameters of a [`NamedTask`](crate::job::NamedTask) that runs it: a JSON object.
+    pub options: String,
+}
+
+/// A page of definitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DefinitionPage {
+    /// The definitions.
+    pub definitions: Vec<Definition>,
     /// Where the next page begins.
     pub next: Option<String>,
 }

@@ -19,6 +19,9 @@ const JOBS_OF_A_SHARD: u64 = 4_096;
 /// work/SHARD/JOB/chain    the directory that the jobs of a chain share, under the first of them
 /// payloads/SHARD/JOB.in   an input that is too large for the store, JOB.out an output
 /// compiled/NAME           a WebAssembly program as it was compiled, made again when it is gone
+/// plugins/NAME            a plugin: plugin.wasm and plugin.toml
+/// plugins/registered.toml the digests of the plugins that are known
+/// windlass.toml           what plugins are granted
 /// scratch/N               the work tree of a WebAssembly program while it runs
 /// runs/NAME               a run of the command whose end nobody has seen yet
 /// control.sock            where the process that holds the store listens
@@ -64,6 +67,18 @@ impl Layout {
     #[cfg(feature = "wasm")]
     pub fn scratch(&self) -> PathBuf {
         self.root.join("scratch")
+    }
+
+    /// Where the plugins of the store are.
+    #[cfg(feature = "plugin")]
+    pub fn plugins(&self) -> PathBuf {
+        self.root.join("plugins")
+    }
+
+    /// The file that says what plugins are granted.
+    #[cfg(feature = "plugin")]
+    pub fn configuration(&self) -> PathBuf {
+        self.root.join("windlass.toml")
     }
 
     /// The log of an attempt.

@@ -8,6 +8,8 @@ mod log;
 mod log_reader;
 mod mask;
 mod payload;
+#[cfg(feature = "plugin")]
+mod private;
 
 pub use attempt_log::AttemptLog;
 pub use beneath::{create_file_beneath, create_work_tree, remove_tree};
@@ -17,3 +19,5 @@ pub use log::{LogLimits, LogTotals, LogWriter};
 pub use log_reader::{LogPage, read_log};
 pub use mask::Masker;
 pub use payload::{read_payload, write_payload};
+#[cfg(feature = "plugin")]
+pub use private::{PrivateDir, read_file};

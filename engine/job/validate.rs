@@ -55,7 +55,7 @@ pub(crate) fn field_of(position: Option<usize>, field: &str) -> String {
 }
 
 /// A text as an error shows it: quoted, escaped, and cut when it is long.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut cut: String = text.chars().take(40).collect();
     if cut.len() < text.len() {
         cut.push('…');

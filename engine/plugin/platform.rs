@@ -12,14 +12,16 @@ use super::contract::{
 use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::executors::{
-    AttemptName, AttemptOrder, BoxFuture, ContactError, Journal, OwnedRuns, Platform, Run, Seen, Sighting, StartError,
-    SubmitError,
+    AttemptName, AttemptOrder, BoxFuture, ContactError, Definition, DefinitionPage, Journal, OwnedRuns, Platform, Run,
+    Seen, Sighting, StartError, SubmitError,
 };
 use crate::files::{AttemptLog, Layout, LogStream, create_work_tree, remove_tree};
 use crate::job::{JobId, Outcome, RunHandle, Task};
 
 /// What a fresh work tree holds.
 const FRESH: [&str; 3] = ["input", "output", "tmp"];
+/// The word of a plugin that lists what it can run.
+const DEFINITIONS: &str = "definitions";
 /// The word of a plugin that has logs.
 const LOGS: &str = "logs";
 /// The word of a plugin that brings outputs in.
@@ -33,8 +35,6 @@ pub(crate) struct PlatformSetting {
     pub(crate) name: String,
     pub(crate) layout: Layout,
     pub(crate) keep_work: KeepWork,
-    /// Whether its plugin may see work trees at all.
-    pub(crate) has_work: bool,
 }
 
 /// The platform behind a plugin. The plugin may be replaced while it runs.
@@ -45,6 +45,8 @@ pub(crate) struct PluginPlatform {
 
 struct Loaded {
     plugin: Arc<dyn ExecutorPlugin>,
+    /// Whether it may see work trees at all.
+    has_work: bool,
     descriptor: OnceCell<Descriptor>,
 }
 
@@ -60,14 +62,14 @@ impl Loaded {
 }
 
 impl PluginPlatform {
-    pub(crate) fn new(setting: PlatformSetting, plugin: Arc<dyn ExecutorPlugin>) -> PluginPlatform {
-        let platform = PluginPlatform { setting, plugin: RwLock::new(Arc::new(Loaded::new(plugin))) };
-        platform
+    /// `has_work` says whether the plugin may see work trees at all.
+    pub(crate) fn new(setting: PlatformSetting, plugin: Arc<dyn ExecutorPlugin>, has_work: bool) -> PluginPlatform {
+        PluginPlatform { setting, plugin: RwLock::new(Loaded::new(plugin, has_work)) }
     }
 
     /// Has another plugin, or another version of this one, answer from the next call on.
-    pub(crate) fn replace(&self, plugin: Arc<dyn ExecutorPlugin>) {
-        *self.plugin.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Loaded::new(plugin));
+    pub(crate) fn replace(&self, plugin: Arc<dyn ExecutorPlugin>, has_work: bool) {
+        *self.plugin.write().unwrap_or_else(PoisonError::into_inner) = Loaded::new(plugin, has_work);
     }
 
     fn loaded(&self) -> Arc<Loaded> {
@@ -75,7 +77,7 @@ impl PluginPlatform {
     }
 
     fn work_dir(&self, name: AttemptName) -> Option<std::path::PathBuf> {
-        self.setting.has_work.then(|| self.setting.layout.work(name.job, name.attempt))
+        self.loaded().has_work.then(|| self.setting.layout.work(name.job, name.attempt))
     }
 
     fn task(&self, order: &AttemptOrder) -> Result<PluginTask, StartError> {
@@ -101,8 +103,8 @@ impl PluginPlatform {
 }
 
 impl Loaded {
-    fn new(plugin: Arc<dyn ExecutorPlugin>) -> Loaded {
-        Loaded { plugin, descriptor: OnceCell::new() }
+    fn new(plugin: Arc<dyn ExecutorPlugin>, has_work: bool) -> Arc<Loaded> {
+        Arc::new(Loaded { plugin, has_work, descriptor: OnceCell::new() })
     }
 }
 
@@ -204,6 +206,27 @@ impl LogSink for ToLog {
 }
 
 impl Platform for PluginPlatform {
+    fn check(&self) -> BoxFuture<'_, Result<(), ContactError>> {
+        Box::pin(async move { self.loaded().plugin.check().await.map_err(contact) })
+    }
+
+    fn definitions(&self, cursor: Option<String>) -> BoxFuture<'_, Result<DefinitionPage, ContactError>> {
+        Box::pin(async move {
+            let loaded = self.loaded();
+            if !loaded.has(DEFINITIONS).await.map_err(contact)? {
+                return Ok(DefinitionPage::default());
+            }
+            let page = loaded.plugin.definitions(cursor).await.map_err(contact)?;
+            let definition = |it: super::contract::Definition| Definition {
+                name: it.name,
+                version: it.version,
+                summary: it.summary,
+                options: it.options,
+            };
+            Ok(DefinitionPage { definitions: page.entries.into_iter().map(definition).collect(), next: page.next })
+        })
+    }
+
     fn validate<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<(), Vec<Problem>>> {
         Box::pin(async move {
             let problem = |field: &str, problem: String, allowed: &str| {
@@ -285,7 +308,7 @@ impl Platform for PluginPlatform {
     fn remove<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {
         Box::pin(async move {
             self.loaded().plugin.remove(to_run(run)).await.map_err(contact)?;
-            if self.setting.has_work && !self.setting.keep_work.keeps(succeeded) {
+            if self.loaded().has_work && !self.setting.keep_work.keeps(succeeded) {
                 let dir = self.setting.layout.of_attempt(run.name.job, run.name.attempt);
                 let removed = remove_tree(&dir);
                 removed.map_err(|error| ContactError { message: error.to_string() })?;

@@ -1,6 +1,6 @@
 //! A keyed digest, for comparing values without keeping them.
 
-#[cfg(feature = "wasm")]
+#[cfg(feature = "plugin")]
 use ring::digest;
 use ring::hmac;
 
@@ -22,7 +22,7 @@ pub fn keyed_digest(secret: &[u8; 32], parts: &[&[u8]]) -> [u8; 16] {
 }
 
 /// SHA-256: what a content is known by.
-#[cfg(feature = "wasm")]
+#[cfg(feature = "plugin")]
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut whole = [0; 32];

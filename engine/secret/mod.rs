@@ -4,6 +4,8 @@
 //! [`Sealed`] is what reaches the disk. Nothing here prints, logs or returns a key or a plain text by accident:
 //! `Debug` shows none of them and errors name keys by [`KeyId`] only.
 
+#[cfg(feature = "plugin")]
+mod aws_signature;
 mod digest;
 mod entropy;
 mod error;
@@ -12,8 +14,10 @@ mod key_file;
 mod keyring;
 mod sealed;
 
+#[cfg(feature = "plugin")]
+pub(crate) use aws_signature::{Scope, ToSign, aws_authorization, sha256_hex};
 pub use digest::keyed_digest;
-#[cfg(feature = "wasm")]
+#[cfg(feature = "plugin")]
 pub use digest::sha256;
 pub use entropy::Entropy;
 pub use error::SecretError;

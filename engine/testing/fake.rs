@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use crate::error::Problem;
 use crate::executors::{
-    AttemptName, AttemptOrder, BoxFuture, ContactError, Executor, Journal, OwnedRuns, Platform, Run, Seen, Sighting,
-    StartError, SubmitError,
+    AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Executor, Journal, OwnedRuns, Platform, Run,
+    Seen, Sighting, StartError, SubmitError,
 };
 use crate::files::{AttemptLog, LogStream};
 use crate::job::{Outcome, RunHandle, Task};
@@ -216,6 +216,14 @@ impl Executor for FakeExecutor {
 }
 
 impl Platform for FakeExecutor {
+    fn check(&self) -> BoxFuture<'_, Result<(), ContactError>> {
+        Box::pin(async { self.reach().map(drop) })
+    }
+
+    fn definitions(&self, _cursor: Option<String>) -> BoxFuture<'_, Result<DefinitionPage, ContactError>> {
+        Box::pin(async { self.reach().map(|_| DefinitionPage::default()) })
+    }
+
     fn validate<'a>(&'a self, _task: &'a Task) -> BoxFuture<'a, Result<(), Vec<Problem>>> {
         Box::pin(async { Ok(()) })
     }

@@ -12,6 +12,12 @@ fn far() -> JobSpec {
     JobSpec::new(Task::Named(NamedTask { executor: "far".into(), params: b"{}".to_vec() }))
 }
 
+fn secret() -> JobSpec {
+    let mut spec = far();
+    spec.options.set_secret("TOKEN", "hunter22");
+    spec
+}
+
 struct Stage {
     engine: TestEngine,
     far: FakeExecutor,
@@ -224,7 +230,7 @@ async fn outputs_are_asked_for_until_they_are_there_or_refused() {
 #[tokio::test]
 async fn what_a_run_prints_is_there_once_and_masked_however_often_the_engine_dies() {
     let mut stage = Stage::new().await;
-    let (id, name) = stage.begun(far().option("TOKEN", "hunter22")).await;
+    let (id, name) = stage.begun(secret()).await;
     let mut printed = String::new();
     for part in 0..20 {
         let text = format!("line {part} of hunter22\n");

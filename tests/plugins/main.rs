@@ -8,6 +8,7 @@
     reason = "a test may panic, and its rig with it"
 )]
 
+mod executors;
 mod hostile;
 mod programs;
 mod stage;

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::duration::{DURATION_ALLOWED, SIZE_ALLOWED, parse_duration_ms, parse_size_bytes};
 use super::load::shown_key;
-use super::mistake::{Mistakes, closest};
+use super::mistake::Mistakes;
 use super::node::{Key, Kind, Node, Position, Value};
+use crate::config::quantity::{DURATION_ALLOWED, SIZE_ALLOWED, parse_duration_ms, parse_size_bytes};
+use crate::config::spelling::closest;
+pub(super) use crate::job::validate::shown;
 
 /// Where the fields of a job are and what the file calls them, by the path that
 /// [`check_submission`](crate::job::validate::check_submission) uses.
@@ -208,13 +210,4 @@ impl<'n> Field<'n> {
 
 fn shown_ms(ms: u64) -> String {
     if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
-}
-
-/// A text as a message shows it: quoted, escaped, and cut when it is long.
-pub(super) fn shown(text: &str) -> String {
-    let mut cut: String = text.chars().take(40).collect();
-    if cut.len() < text.len() {
-        cut.push('…');
-    }
-    format!("{cut:?}")
 }

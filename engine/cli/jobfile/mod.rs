@@ -4,7 +4,6 @@
 //! turns the tree into [`JobSpec`]s. Neither stops at the first mistake where going on makes sense, so a file
 //! with five mistakes is corrected once, not five times.
 
-mod duration;
 mod fields;
 mod job;
 mod json;
@@ -13,6 +12,7 @@ mod mistake;
 mod moment;
 mod node;
 mod options;
+mod percent;
 mod settings;
 mod task;
 mod wasm;
@@ -21,6 +21,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use crate::config::spelling::closest;
 use crate::job::{JobLimits, JobSpec, Timestamp, validate};
 
 use self::fields::{Fields, join};
@@ -114,7 +115,7 @@ fn is_single_job(root: &Node) -> bool {
     };
     let runs = task::RUNS;
     let of_a_file = |(key, _): &(Key, Node)| matches!(key.text.as_str(), "jobs" | "defaults");
-    let of_a_job = |(key, _): &(Key, Node)| mistake::closest(&key.text, &runs).is_some();
+    let of_a_job = |(key, _): &(Key, Node)| closest(&key.text, &runs).is_some();
     !pairs.iter().any(of_a_file) && pairs.iter().any(of_a_job)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::job::Timestamp;
 
-use super::duration::parse_duration_ms;
+use crate::config::quantity::parse_duration_ms;
 
 /// What a point in time looks like, for messages.
 pub(crate) const MOMENT_ALLOWED: &str = "a time such as 2026-11-21T10:00:00Z";

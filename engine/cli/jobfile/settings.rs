@@ -4,11 +4,11 @@ use crate::job::{
     Backoff, Deadlines, JobSpec, OnCrash, OutcomeKind, ProcessLimits, RetryOn, RetryPolicy, RunOptions, Task,
 };
 
-use super::duration::parse_percent;
 use super::fields::{Field, Fields, Places, shown};
 use super::mistake::Mistakes;
 use super::node::Value;
 use super::options::{Source, read_options};
+use super::percent::parse_percent;
 
 /// The fields that both a job and `defaults` may have.
 pub(super) const SETTINGS: [&str; 10] =

@@ -12,8 +12,6 @@ use crate::plugin::contract::Checkpoints;
 /// Bytes of what a guest has printed that go into an error.
 const PRINTED: usize = 4_096;
 
-/// Messages for the operator in one call; what is over that is counted.
-pub(super) const MOST_MESSAGES: u32 = 1_000;
 /// Checkpoints in one call.
 pub(super) const MOST_CHECKPOINTS: u32 = 64;
 
@@ -23,6 +21,8 @@ pub(super) struct Identity {
     pub(super) engine_id: String,
     /// A JSON object.
     pub(super) settings: String,
+    /// Messages for the operator in one call.
+    pub(super) messages: u32,
 }
 
 /// One call of a plugin. Programs of jobs have an empty one: nothing of this is linked to them.
@@ -32,26 +32,15 @@ pub(super) struct Call {
     pub(super) http: WasiHttpCtx,
     pub(super) hooks: Hooks,
     pub(super) checkpoints: Option<Arc<dyn Checkpoints>>,
-    pub(super) work: Option<WorkAccess>,
+    pub(super) work: Option<WorkTree>,
     pub(super) unpacking: Option<Unpacking>,
     pub(super) messages: u32,
     pub(super) checkpoints_made: u32,
 }
 
-/// What a plugin may do with the work tree of an attempt; each includes those before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum WorkRight {
-    #[default]
-    None,
-    Read,
-    Write,
-    /// It may know where the tree is on this machine.
-    Host,
-}
-
 /// The work tree of the attempt that a call is about.
 #[derive(Clone, Debug)]
-pub(super) struct WorkAccess {
+pub(super) struct WorkTree {
     pub(super) dir: PathBuf,
     /// The plugin may know where it is on this machine.
     pub(super) host_path: bool,

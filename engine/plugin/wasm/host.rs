@@ -6,7 +6,7 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
 use super::bindings::windlass::plugin::{host, logs, types, work};
-use super::call::{MOST_CHECKPOINTS, MOST_MESSAGES};
+use super::call::MOST_CHECKPOINTS;
 use super::convert::{handle_of, to_wit_error};
 use super::guest::Guest;
 use super::sink::Sink;
@@ -41,12 +41,13 @@ impl host::Host for Guest {
     }
 
     async fn log(&mut self, level: host::Level, message: String) -> Result<()> {
+        let Some(identity) = &self.call.identity else { return Ok(()) };
+        let plugin = identity.name.as_str();
         self.call.messages = self.call.messages.saturating_add(1);
-        let plugin = self.call.identity.as_ref().map(|plugin| plugin.name.as_str()).unwrap_or_default();
-        if self.call.messages == MOST_MESSAGES {
-            tracing::warn!(plugin, "it says too much; the rest of this call is left out");
-        }
-        if self.call.messages >= MOST_MESSAGES {
+        if self.call.messages > identity.messages {
+            if self.call.messages == identity.messages + 1 {
+                tracing::warn!(plugin, "it says too much; the rest of this call is left out");
+            }
             return Ok(());
         }
         let message = crate::plugin::bounded(message, MOST_MESSAGE_BYTES);

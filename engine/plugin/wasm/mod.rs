@@ -24,6 +24,7 @@ mod ticker;
 mod work;
 
 pub(crate) use executor::{WasmExecutor, WasmSetting};
+pub(crate) use http::{Endpoints, Granted};
 pub(crate) use machine::Machine;
 pub(crate) use plugin::{WasmPlugin, WasmPluginSetting};
 pub(crate) use task::EXECUTOR;

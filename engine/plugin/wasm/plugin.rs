@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::AbortHandle;
 use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, UpdateDeadline};
@@ -14,7 +14,7 @@ use wasmtime_wasi::{FsPerms, ResourceTableError, WasiCtxBuilder, WasiView};
 use super::bindings::ExecutorPlugin as Instance;
 use super::bindings::exports::windlass::plugin::executor::Guest as Exports;
 use super::bindings::windlass::plugin::types;
-use super::call::{Call, Identity, LastWords, WorkAccess, WorkRight};
+use super::call::{Call, Identity, LastWords, WorkTree};
 use super::code::Program;
 use super::command::WORK;
 use super::convert::{
@@ -22,17 +22,20 @@ use super::convert::{
     to_wit_task,
 };
 use super::guest::{Guest, Memory};
-use super::http::Hooks;
+use super::http::{Endpoints, Hooks};
 use super::log::Output;
 use super::machine::Machine;
 use super::sandbox::Sandbox;
 use super::sink::Sink;
+use crate::config::PluginLimits;
 use crate::error::Problem;
 use crate::executors::BoxFuture;
 use crate::plugin::contract::{
-    Answer, Checkpoints, Definition, Descriptor, ErrorKind, ExecutorPlugin, Handle, LogSink, Observation, Page,
-    PluginError, PluginTask, Retry, Run,
+    Answer, Checkpoints, Definition, Descriptor, ErrorKind, ExecutorPlugin, Handle, LogSink, MOST_MESSAGE_BYTES,
+    Observation, Page, PluginError, PluginTask, Retry, Run,
 };
+use crate::plugin::endpoint::{AwsCredentials, SecretText};
+use crate::plugin::{WorkAccess, bounded};
 
 /// What a plugin is given.
 pub(crate) struct WasmPluginSetting {
@@ -44,12 +47,9 @@ pub(crate) struct WasmPluginSetting {
     /// Where the component comes from, for messages.
     pub(crate) source: PathBuf,
     pub(crate) component: Arc<[u8]>,
-    pub(crate) endpoints: super::http::Endpoints,
-    pub(crate) work: WorkRight,
-    /// Bytes of memory of one call.
-    pub(crate) memory_bytes: u64,
-    pub(crate) call_ms: u64,
-    pub(crate) transfer_ms: u64,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) work: WorkAccess,
+    pub(crate) limits: PluginLimits,
 }
 
 /// A component that exports `windlass:plugin/executor`.
@@ -58,6 +58,8 @@ pub(crate) struct WasmPlugin(Arc<Inner>);
 struct Inner {
     identity: Arc<Identity>,
     hooks: Hooks,
+    /// Calls of this plugin that may be under way.
+    places: Semaphore,
     program: OnceCell<Arc<Program>>,
     setting: WasmPluginSetting,
 }
@@ -66,11 +68,12 @@ struct Inner {
 #[derive(Default)]
 struct Order {
     checkpoints: Option<Arc<dyn Checkpoints>>,
-    work: Option<WorkAccess>,
+    work: Option<WorkTree>,
     /// It was asked to wait for as long: that is no delay.
     wait_ms: u64,
     /// It moves files.
     transfer: bool,
+    aws: Option<AwsCredentials>,
 }
 
 /// Ends the call when nobody waits for it any more.
@@ -89,9 +92,15 @@ fn internal(message: impl Into<String>, retry: Retry) -> PluginError {
 impl WasmPlugin {
     pub(crate) fn new(setting: WasmPluginSetting) -> WasmPlugin {
         let WasmPluginSetting { name, engine_id, settings, .. } = &setting;
-        let identity = Identity { name: name.clone(), engine_id: engine_id.clone(), settings: settings.clone() };
-        let hooks = Hooks::new(setting.endpoints.clone());
-        WasmPlugin(Arc::new(Inner { identity: Arc::new(identity), hooks, program: OnceCell::new(), setting }))
+        let identity = Identity {
+            name: name.clone(),
+            engine_id: engine_id.clone(),
+            settings: settings.clone(),
+            messages: setting.limits.messages,
+        };
+        let hooks = Hooks::new(name, setting.endpoints.clone());
+        let places = Semaphore::new(setting.limits.parallel_calls.max(1) as usize);
+        WasmPlugin(Arc::new(Inner { identity: Arc::new(identity), hooks, places, program: OnceCell::new(), setting }))
     }
 
     /// Makes an instance, has `call` call it once, and throws it away.
@@ -137,9 +146,10 @@ impl Inner {
         let Program::Executor(program) = program else {
             return Err(internal("the plugin is a program", Retry::Never));
         };
-        let most_ms = if order.transfer { self.setting.transfer_ms } else { self.setting.call_ms };
+        let most_ms = if order.transfer { self.setting.limits.transfer_ms } else { self.setting.limits.call_ms };
         let most = Duration::from_millis(most_ms.saturating_add(order.wait_ms));
-        // The semaphore is never closed.
+        // The semaphores are never closed.
+        let _own_place = self.places.acquire().await;
         let _place = sandbox.calls.acquire().await;
         let words = LastWords::default();
         let mut store =
@@ -150,7 +160,7 @@ impl Inner {
             call(instance.windlass_plugin_executor(), &mut store).await
         };
         match tokio::time::timeout(most, called).await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) => answer.map_err(|error| with_cause(error, &store.data().call.hooks)),
             Ok(Err(error)) => Err(failure(name, &error, store.data().memory.refused, &words)),
             Err(_) => {
                 let message = format!("the plugin did not answer `{name}` within {} ms", most.as_millis());
@@ -171,12 +181,12 @@ impl Inner {
         WasiView::ctx(&mut wasi).table.set_max_capacity(self.setting.machine.config.handles);
         let call = Call {
             identity: Some(self.identity.clone()),
-            hooks: self.hooks.clone(),
+            hooks: self.hooks.for_call(order.wait_ms > 0, order.aws),
             checkpoints: order.checkpoints,
             work: order.work,
             ..Call::default()
         };
-        let memory = Memory::new(sandbox.call_budget.clone(), self.setting.memory_bytes);
+        let memory = Memory::new(sandbox.call_budget.clone(), self.setting.limits.memory_bytes);
         let mut store = Store::new(&sandbox.engine, Guest { wasi, memory, call });
         store.limiter(|guest| &mut guest.memory);
         store.set_epoch_deadline(1);
@@ -184,12 +194,12 @@ impl Inner {
         Ok(store)
     }
 
-    fn work(&self, dir: Option<PathBuf>, write: bool) -> Option<WorkAccess> {
+    fn work(&self, dir: Option<PathBuf>, write: bool) -> Option<WorkTree> {
         let right = self.setting.work;
         let most_bytes = self.setting.machine.config.unpack_bytes;
-        let dir = dir.filter(|_| right >= WorkRight::Read)?;
-        let write = write && right >= WorkRight::Write;
-        Some(WorkAccess { dir, host_path: right >= WorkRight::Host, write, most_bytes })
+        let dir = dir.filter(|_| right >= WorkAccess::Read)?;
+        let write = write && right >= WorkAccess::Write;
+        Some(WorkTree { dir, host_path: right >= WorkAccess::Host, write, most_bytes })
     }
 }
 
@@ -205,6 +215,27 @@ fn failure(name: &str, error: &wasmtime::Error, was_refused_memory: bool, words:
         None => format!("the plugin failed in `{name}`: {}", error.root_cause()),
     };
     internal(with_words(message, words), Retry::Backoff)
+}
+
+/// What went wrong on the way to the platform is told too: plugins get a code only.
+fn with_cause(mut error: PluginError, hooks: &Hooks) -> PluginError {
+    if let Some(cause) = hooks.last_error() {
+        error.message = bounded(format!("{}; {cause}", error.message), MOST_MESSAGE_BYTES);
+    }
+    error
+}
+
+/// The AWS key that a job brings along, for endpoints that sign with the key of the job.
+fn aws_key(task: &PluginTask) -> Option<AwsCredentials> {
+    let value = |name: &str| {
+        let variable = task.environment.iter().find(|variable| variable.name == name)?;
+        Some(SecretText::new(variable.value.clone()))
+    };
+    Some(AwsCredentials {
+        access_key_id: value("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: value("AWS_SECRET_ACCESS_KEY")?,
+        session_token: value("AWS_SESSION_TOKEN"),
+    })
 }
 
 fn with_words(message: String, words: &LastWords) -> String {
@@ -253,7 +284,8 @@ impl ExecutorPlugin for WasmPlugin {
         checkpoints: Arc<dyn Checkpoints>,
     ) -> BoxFuture<'_, Answer<Handle>> {
         let work = self.0.work(work, false);
-        let order = Order { checkpoints: Some(checkpoints), transfer: work.is_some(), work, wait_ms: 0 };
+        let aws = aws_key(&task);
+        let order = Order { checkpoints: Some(checkpoints), transfer: work.is_some(), work, aws, wait_ms: 0 };
         self.call("submit", order, move |plugin, store| {
             Box::pin(async move { Ok(answer(plugin.call_submit(store, &to_wit_task(task)).await?, handle_of)) })
         })

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use wasmtime_wasi::p2::pipe::{AsyncReadStream, AsyncWriteStream};
 
-use super::call::WorkAccess;
+use super::call::WorkTree;
 use crate::files::{create_file_beneath, create_work_tree};
 use crate::plugin::contract::{Answer, ErrorKind, PluginError, Retry};
 
@@ -89,7 +89,7 @@ impl Unpacking {
 }
 
 /// Unpacks what is written to the stream. The end is a stream that was dropped, so `finish` is called after that.
-pub(super) fn unpack(work: WorkAccess) -> (AsyncWriteStream, Unpacking) {
+pub(super) fn unpack(work: WorkTree) -> (AsyncWriteStream, Unpacking) {
     let (near, far) = duplex(PIECE);
     let threads = Handle::current();
     let pipe = Blocking(far, threads.clone());
@@ -97,7 +97,7 @@ pub(super) fn unpack(work: WorkAccess) -> (AsyncWriteStream, Unpacking) {
     (AsyncWriteStream::new(PIECE, near), Unpacking(task))
 }
 
-fn unpack_all(pipe: impl Read, work: &WorkAccess) -> io::Result<()> {
+fn unpack_all(pipe: impl Read, work: &WorkTree) -> io::Result<()> {
     let mut archive = tar::Archive::new(pipe.take(work.most_bytes.saturating_add(1)));
     let (mut bytes, mut count) = (0_u64, 0_u64);
     for entry in archive.entries()? {

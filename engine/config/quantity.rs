@@ -1,10 +1,10 @@
-//! Durations, sizes and decimal fractions as job files write them.
+//! Durations and sizes as people write them in files.
 
 /// What a duration looks like, for messages.
-pub(super) const DURATION_ALLOWED: &str = "a duration such as 1500ms, 10s, 5m, 2h, 1d or 1h30m";
+pub(crate) const DURATION_ALLOWED: &str = "a duration such as 1500ms, 10s, 5m, 2h, 1d or 1h30m";
 
 /// What a size looks like, for messages.
-pub(super) const SIZE_ALLOWED: &str =
+pub(crate) const SIZE_ALLOWED: &str =
     "a whole number of bytes, or one with KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as 512MiB";
 
 const UNITS_MS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -13,7 +13,7 @@ const UNITS_MS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 6
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn parse_duration_ms(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_duration_ms(text: &str) -> Result<u64, String> {
     if text.is_empty() {
         return Err("is empty".into());
     }
@@ -59,7 +59,7 @@ fn bad_unit(unit: &str) -> String {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn parse_size_bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size_bytes(text: &str) -> Result<u64, String> {
     if text.starts_with('-') {
         return Err("is negative".into());
     }
@@ -91,13 +91,6 @@ fn take_digits(text: &str) -> Option<(Option<u64>, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     if digits.is_empty() { None } else { Some((digits.parse().ok(), rest)) }
-}
-
-/// A decimal number such as `1.5` in percent: 150. More than two decimals are rounded.
-pub(super) fn parse_percent(text: &str) -> Option<u32> {
-    let plain = text.len() <= 20 && text.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let number: f64 = text.parse().ok().filter(|_| plain)?;
-    Some((number * 100.0).round() as u32)
 }
 
 #[cfg(test)]
@@ -161,17 +154,6 @@ mod tests {
         ] {
             let problem = parse_size_bytes(text).unwrap_err();
             assert!(problem.contains(says), "{text}: {problem}");
-        }
-    }
-
-    #[test]
-    fn percents() {
-        assert_eq!(parse_percent("2"), Some(200));
-        assert_eq!(parse_percent("0.2"), Some(20));
-        assert_eq!(parse_percent("1.07"), Some(107));
-        assert_eq!(parse_percent("99999999999999"), Some(u32::MAX));
-        for text in ["", "-1", "nan", "inf", "1e3", "x", ".", "1.2.3"] {
-            assert_eq!(parse_percent(text), None, "{text}");
         }
     }
 }

@@ -1,0 +1,274 @@
+//! What a component is, read from its bytes: nothing of it is compiled or run.
+
+use std::fmt;
+
+use wasmparser::{Encoding, Parser, Payload};
+
+use super::manifest::{MOST_BYTES, PluginKind};
+use crate::error::Problem;
+use crate::job::validate::shown;
+
+/// The custom section that may hold the manifest.
+pub(crate) const MANIFEST_SECTION: &str = "windlass:manifest";
+/// Imports and exports of a component; far more than any has.
+const MOST_NAMES: usize = 10_000;
+
+/// What a component says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentInfo {
+    /// What it needs, as it is named in it.
+    pub imports: Vec<Interface>,
+    /// What it offers.
+    pub exports: Vec<Interface>,
+    /// Its size.
+    pub bytes: u64,
+    /// The manifest inside it.
+    pub manifest: Option<Vec<u8>>,
+}
+
+/// An interface as a component names it: `wasi:io/streams@0.2.12`, or the bare name of a function.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Interface {
+    /// `wasi:io`; empty for what belongs to no package.
+    pub package: String,
+    /// `streams`.
+    pub name: String,
+    /// `0.2.12`.
+    pub version: Option<String>,
+}
+
+/// Why bytes are no component.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ComponentError {
+    /// It is a plain module.
+    #[error("it is a WebAssembly module, not a component; build it for wasm32-wasip2")]
+    Module,
+    /// It is no WebAssembly, or damaged.
+    #[error("it is no WebAssembly component: {0}")]
+    Malformed(String),
+}
+
+impl Interface {
+    fn of(text: &str) -> Interface {
+        let (path, version) = match text.split_once('@') {
+            Some((path, version)) => (path, Some(version.to_owned())),
+            None => (text, None),
+        };
+        let (package, name) = path.split_once('/').unwrap_or(("", path));
+        Interface { package: package.to_owned(), name: name.to_owned(), version }
+    }
+
+    /// Whether its version is one of `major.minor`.
+    fn is_of(&self, series: &str) -> bool {
+        let version = self.version.as_deref().unwrap_or_default();
+        version.strip_prefix(series).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.package.is_empty() {
+            write!(f, "{}/", self.package)?;
+        }
+        f.write_str(&self.name)?;
+        match &self.version {
+            Some(version) => write!(f, "@{version}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads what a component says about itself. Pure, never panics.
+///
+/// # Errors
+/// See [`ComponentError`].
+pub fn read_component(bytes: &[u8]) -> Result<ComponentInfo, ComponentError> {
+    let mut info =
+        ComponentInfo { imports: Vec::new(), exports: Vec::new(), bytes: bytes.len() as u64, manifest: None };
+    let malformed = |error: wasmparser::BinaryReaderError| ComponentError::Malformed(error.message().to_owned());
+    // What is inside of modules and components within it is their own affair.
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(malformed)? {
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(ComponentError::Module),
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    push(&mut info.imports, import.map_err(malformed)?.name.name)?;
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    push(&mut info.exports, export.map_err(malformed)?.name.name)?;
+                }
+            }
+            // Linkers leave it in the core module that it was compiled into.
+            Payload::CustomSection(section)
+                if section.name() == MANIFEST_SECTION && (depth == 0 || depth == 1 && info.manifest.is_none()) =>
+            {
+                // One byte more than a manifest may have, so that its reader refuses it.
+                info.manifest = Some(section.data().iter().copied().take(MOST_BYTES + 1).collect());
+            }
+            _ => {}
+        }
+    }
+    Ok(info)
+}
+
+fn push(list: &mut Vec<Interface>, name: &str) -> Result<(), ComponentError> {
+    if list.len() >= MOST_NAMES {
+        return Err(ComponentError::Malformed(format!("more than {MOST_NAMES} imports or exports")));
+    }
+    list.push(Interface::of(name));
+    Ok(())
+}
+
+/// The package of the contract and the series of its versions that this engine speaks.
+const CONTRACT: (&str, &str) = ("windlass:plugin", "0.1");
+/// The interfaces of the contract that a plugin may import.
+const SERVED: [&str; 4] = ["host", "logs", "types", "work"];
+/// The series of WASI that is offered.
+const WASI: &str = "0.2";
+/// The packages of WASI that are offered.
+const OFFERED: [&str; 6] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random"];
+const OFFERED_SHOWN: &str =
+    "windlass:plugin@0.1 (host, logs, types, work) and WASI 0.2 (cli, clocks, filesystem, http, io, random)";
+
+impl ComponentInfo {
+    /// The kinds of plugin whose interface it exports.
+    pub fn kinds(&self) -> Vec<PluginKind> {
+        let exports = |kind: &PluginKind| {
+            let (package, series) = CONTRACT;
+            let it = |export: &Interface| export.package == package && export.name == kind.word();
+            self.exports.iter().any(|export| it(export) && export.is_of(series))
+        };
+        PluginKind::ALL.into_iter().filter(exports).collect()
+    }
+
+    /// What keeps this engine from running it as a plugin of a kind.
+    pub fn problems(&self, kind: PluginKind) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = self.imports.iter().filter_map(missing).collect();
+        if !self.kinds().contains(&kind) {
+            problems.push(self.without_export(kind));
+        }
+        problems
+    }
+
+    fn without_export(&self, kind: PluginKind) -> Problem {
+        let (package, series) = CONTRACT;
+        let wanted = format!("{package}/{kind}@{series}");
+        let of_contract: Vec<String> = self
+            .exports
+            .iter()
+            .filter(|export| export.package == package)
+            .map(|export| shown(&export.to_string()))
+            .collect();
+        let problem = if of_contract.is_empty() {
+            format!("it exports nothing of {package}")
+        } else {
+            format!("it exports {}", of_contract.join(", "))
+        };
+        Problem { field: wanted.clone(), problem, allowed: format!("a component that exports {wanted}") }
+    }
+}
+
+/// Why an import is not there for plugins; `None` when it is.
+fn missing(import: &Interface) -> Option<Problem> {
+    let (contract, series) = CONTRACT;
+    let (package, name) = (import.package.as_str(), import.name.as_str());
+    let wasi = package.starts_with("wasi:");
+    let why = match package {
+        _ if package == contract && name == "sql" => "sql is not served yet",
+        _ if package == contract && !import.is_of(series) => "this engine does not speak this version of the contract",
+        _ if package == contract && SERVED.contains(&name) => return None,
+        _ if package == contract => "the contract has no such interface for plugins to import",
+        "wasi:sockets" => "plugins have no sockets; use an endpoint",
+        "wasi:http" if name == "incoming-handler" => "plugins do not listen; they are called",
+        "wasi:nn" | "wasi:keyvalue" | "wasi:config" | "wasi:tls" => "it is not offered to plugins",
+        _ if wasi && !import.is_of(WASI) => "this version of WASI is not offered; build for WASI 0.2 (wasm32-wasip2)",
+        _ if OFFERED.contains(&package) => return None,
+        "" => "a function or type that belongs to no interface",
+        _ => "nobody offers it",
+    };
+    Some(Problem {
+        field: import.to_string().escape_debug().take(128).collect(),
+        problem: why.to_owned(),
+        allowed: OFFERED_SHOWN.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn component(text: &str) -> ComponentInfo {
+        read_component(&wat::parse_str(text).unwrap()).unwrap()
+    }
+
+    const EXECUTOR: &str = r#"(component
+        (import "windlass:plugin/host@0.1.0" (instance))
+        (import "wasi:http/outgoing-handler@0.2.12" (instance))
+        (component $inner
+            (import "wasi:sockets/tcp@0.2.0" (instance))
+            (export "windlass:plugin/sink@0.1.0" (instance 0)))
+        (core module (import "env" "x" (func)) (@custom "windlass:manifest" "no"))
+        (instance $own)
+        (export "windlass:plugin/executor@0.1.0" (instance $own))
+        (@custom "windlass:manifest" "name = \"x\""))"#;
+
+    #[test]
+    fn a_component_tells_its_own_imports_exports_and_manifest() {
+        let info = component(EXECUTOR);
+        let names = |list: &[Interface]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names(&info.imports), ["windlass:plugin/host@0.1.0", "wasi:http/outgoing-handler@0.2.12"]);
+        assert_eq!(names(&info.exports), ["windlass:plugin/executor@0.1.0"]);
+        assert_eq!(info.manifest.as_deref(), Some(b"name = \"x\"".as_slice()));
+        assert_eq!(info.kinds(), [PluginKind::Executor]);
+        assert_eq!(info.problems(PluginKind::Executor), []);
+        let [problem] = info.problems(PluginKind::Sink).try_into().unwrap();
+        assert!(problem.to_string().contains("it exports \"windlass:plugin/executor@0.1.0\""), "{problem}");
+    }
+
+    #[test]
+    fn each_import_that_is_not_there_is_told_with_a_way_out() {
+        let imports = [
+            ("wasi:sockets/tcp@0.2.0", "plugins have no sockets; use an endpoint"),
+            ("windlass:plugin/sql@0.1.0", "sql is not served yet"),
+            ("windlass:plugin/host@0.2.0", "does not speak this version"),
+            ("windlass:plugin/executor@0.1.0", "no such interface"),
+            ("wasi:http/incoming-handler@0.2.0", "do not listen"),
+            ("wasi:io/streams@0.3.0", "build for WASI 0.2"),
+            ("wasi:keyvalue/store@0.2.0", "not offered"),
+            ("acme:thing/x@1.0.0", "nobody offers it"),
+        ];
+        let text: String = imports.iter().map(|(name, _)| format!("(import \"{name}\" (instance))")).collect();
+        let info = component(&format!(
+            "(component {text} (import \"wasi:io/poll@0.2.0\" (instance)) (import \"bare\" (instance)))"
+        ));
+        let problems = info.problems(PluginKind::Executor);
+        assert_eq!(problems.len(), imports.len() + 2);
+        for (problem, (name, says)) in problems.iter().zip(imports) {
+            assert!(problem.field == name && problem.problem.contains(says), "{problem}");
+        }
+        assert!(problems[imports.len()].problem.contains("no interface"));
+        assert!(problems[imports.len() + 1].problem.contains("it exports nothing of windlass:plugin"));
+    }
+
+    #[test]
+    fn what_is_no_component_is_refused() {
+        assert_eq!(read_component(&wat::parse_str("(module)").unwrap()), Err(ComponentError::Module));
+        for bytes in [b"".as_slice(), b"\0asm", b"hello world"] {
+            assert!(matches!(read_component(bytes), Err(ComponentError::Malformed(_))), "{bytes:?}");
+        }
+        let whole = wat::parse_str(EXECUTOR).unwrap();
+        for end in 0..whole.len() {
+            let _ = read_component(&whole[..end]);
+        }
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 0x55;
+            let _ = read_component(&changed);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! From a plugin that was found to a platform of the engine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::WorkAccess;
+use super::contract::ExecutorPlugin;
+use super::endpoint::{Endpoint, Rights};
+use super::platform::{PlatformSetting, PluginPlatform};
+use super::rights::PluginRights;
+use super::wasm::{Endpoints, Granted, Machine, WasmPlugin, WasmPluginSetting};
+use crate::config::KeepWork;
+use crate::error::Problem;
+use crate::files::Layout;
+
+/// What plugins are told of the engine they belong to.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) engine_id: String,
+    pub(crate) layout: Layout,
+    pub(crate) keep_work: KeepWork,
+    pub(crate) machine: Arc<Machine>,
+}
+
+/// A component that was found, and what it may do.
+pub(crate) struct Package {
+    pub(crate) name: String,
+    /// Where it comes from, for messages.
+    pub(crate) source: PathBuf,
+    pub(crate) component: Arc<[u8]>,
+    pub(crate) rights: PluginRights,
+}
+
+impl Package {
+    /// The plugin, ready to be called; its component is compiled at the first call.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the configuration of its endpoints.
+    pub(crate) fn plugin(&self, host: &Host) -> Result<Arc<dyn ExecutorPlugin>, Vec<Problem>> {
+        let setting = WasmPluginSetting {
+            name: self.name.clone(),
+            engine_id: host.engine_id.clone(),
+            settings: self.rights.settings.clone(),
+            machine: host.machine.clone(),
+            source: self.source.clone(),
+            component: self.component.clone(),
+            endpoints: self.endpoints()?,
+            work: self.rights.work,
+            limits: self.rights.limits,
+        };
+        Ok(Arc::new(WasmPlugin::new(setting)))
+    }
+
+    /// The platform that it is.
+    ///
+    /// # Errors
+    /// As [`Package::plugin`].
+    pub(crate) fn platform(&self, host: &Host) -> Result<PluginPlatform, Vec<Problem>> {
+        let setting =
+            PlatformSetting { name: self.name.clone(), layout: host.layout.clone(), keep_work: host.keep_work };
+        Ok(PluginPlatform::new(setting, self.plugin(host)?, self.has_work()))
+    }
+
+    /// Has this plugin answer for a platform from the next call on.
+    ///
+    /// # Errors
+    /// As [`Package::plugin`].
+    pub(crate) fn replace(&self, host: &Host, platform: &PluginPlatform) -> Result<(), Vec<Problem>> {
+        platform.replace(self.plugin(host)?, self.has_work());
+        Ok(())
+    }
+
+    fn has_work(&self) -> bool {
+        self.rights.work > WorkAccess::None
+    }
+
+    fn endpoints(&self) -> Result<Endpoints, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut endpoints = BTreeMap::new();
+        for (name, right) in &self.rights.endpoints {
+            let mut config = right.granted.clone();
+            config.response_bytes = config.response_bytes.min(self.rights.limits.response_bytes);
+            let rights = Rights::new(Some(&right.requested.methods), Some(&right.requested.paths));
+            match (Endpoint::new(name, config), rights) {
+                (Ok(endpoint), Ok(rights)) => {
+                    endpoints.insert(name.clone(), Granted { endpoint, rights: Arc::new(rights) });
+                }
+                (made, rights) => {
+                    let of_plugin = |problem: Problem| Problem {
+                        field: format!("plugin.{}.endpoint.{name}.{}", self.name, problem.field),
+                        ..problem
+                    };
+                    let found = made.err().into_iter().chain(rights.err()).flatten();
+                    problems.extend(found.map(of_plugin));
+                }
+            }
+        }
+        if problems.is_empty() { Ok(Arc::new(endpoints)) } else { Err(problems) }
+    }
+}
