@@ -1,4 +1,7 @@
-//! Work that is not part of this program and runs in a sandbox.
+//! Work that is not part of this program: plugins that run jobs, and programs in a sandbox.
 
-mod contract;
+pub mod contract;
+#[cfg(feature = "native")]
+pub mod native;
+#[cfg(feature = "wasm")]
 pub mod wasm;

@@ -12,8 +12,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("libloading", &["plugin/native"]),
     ("redb", &["store"]),
     ("ring", &["secret"]),
-    ("rmp_serde", &["store"]),
-    ("rustix", &["cli", "executors/process", "files", "secret"]),
+    ("rmp_serde", &["plugin/native", "store"]),
+    ("rustix", &["cli", "executors/process", "files", "plugin/native", "secret"]),
     ("saphyr_parser", &["cli"]),
     ("wasmtime", &["plugin/wasm"]),
     ("wasmtime_wasi", &["plugin/wasm"]),
@@ -21,7 +21,7 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// Who may start tokio tasks; tests may everywhere.
-const STARTS_TASKS: &[&str] = &["cli", "executors/function", "plugin/wasm", "runtime", "testing"];
+const STARTS_TASKS: &[&str] = &["cli", "executors/function", "plugin/native/in_process", "plugin/wasm", "runtime", "testing"];
 /// What starts a task, by its last word.
 const TASK_WORDS: [&str; 4] = ["JoinSet", "spawn_blocking", "spawn_local", "block_in_place"];
 
