@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
@@ -75,7 +75,7 @@ impl Process {
         Ok(Process {
             child,
             group,
-            pidfd: AsyncFd::register(pidfd_open(group, PidfdFlags::empty())?)?,
+            pidfd: AsyncFd::with_interest(pidfd_open(group, PidfdFlags::empty())?, Interest::READABLE)?,
             socket: UnixStream::from_std(ours)?,
             received: Vec::new(),
             most_frame_bytes: most,
