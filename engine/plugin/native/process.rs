@@ -75,7 +75,7 @@ impl Process {
         Ok(Process {
             child,
             group,
-            pidfd: AsyncFd::with_interest(pidfd_open(group, PidfdFlags::empty())?, Interest::READABLE)?,
+            pidfd: watch(pidfd_open(group, PidfdFlags::empty())?)?,
             socket: UnixStream::from_std(ours)?,
             received: Vec::new(),
             most_frame_bytes: most,
@@ -149,6 +149,12 @@ impl Process {
             let _ = kill_process_group(self.group, Signal::KILL);
         }
     }
+}
+
+/// Registers a process handle, which becomes readable when the process ends.
+#[allow(deprecated, reason = "its successor is unsafe, for types that change their descriptor; an OwnedFd does not")]
+fn watch(handle: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(handle, Interest::READABLE)
 }
 
 fn ending(status: ExitStatus) -> String {
