@@ -18,10 +18,11 @@
  *   is found by the name of the attempt.
  * - Threads. A process makes one call at a time, but not always on the same thread. A plugin that sets WL_CONCURRENT may
  *   get several at once. `wl_host` is for the thread that was called, until the call returns, and for no other.
- * - Processes. A plugin is loaded in a process of its own, with a process group of its own, which is killed with everything
- *   in it when a call takes too long and when the engine ends. What is to go on must call `setsid` first, and must not keep
- *   standard output and standard error. Both go to the engine, which shows the last of it when a call fails.
- *   Standard input is empty. Of the environment PATH, LD_LIBRARY_PATH, TMPDIR and TZ are there.
+ * - Processes. A plugin is loaded in a process of its own that ends with the engine, at any point. Its process group is
+ *   killed with everything in it when a call fails to return, so what is to go on calls `setsid` first. It must not keep
+ *   open files either: standard output and standard error go to the engine, which shows the last of it when a call fails,
+ *   and others are the engine's too. Standard input is empty. Of the environment PATH, LD_LIBRARY_PATH, TMPDIR and TZ are
+ *   there.
  * - Growth. The structures below never change. Later engines and plugins append functions to `wl_host` and `wl_plugin`;
  *   `size` tells which are there. A break gets a new symbol and a new header.
  */
