@@ -131,13 +131,16 @@ impl<'a> Conversation<'a> {
         loop {
             let news = tokio::select! {
                 news = self.process.listen() => news?,
-                _ = look.tick() => News::Sign,
+                _ = look.tick() => {
+                    self.check_memory()?;
+                    News::Sign
+                }
                 () = sleep_until(self.deadline) => return Err(Failure::Deadline(self.budget_ms)),
             };
             match news {
                 News::Report(report) => return Ok(report),
                 News::Closed => return Err(Failure::Closed),
-                News::Sign => self.check()?,
+                News::Sign => self.check_output()?,
             }
             // A plugin that never stops talking is not to outlive its time.
             if Instant::now() >= self.deadline {
@@ -146,11 +149,15 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn check(&self) -> Result<(), Failure> {
+    fn check_output(&self) -> Result<(), Failure> {
         let most = self.config.output_bytes;
-        if self.process.printed_bytes() > most {
-            return Err(Failure::Unruly(format!("printed more than {most} bytes")));
+        if self.process.printed_bytes() <= most {
+            return Ok(());
         }
+        Err(Failure::Unruly(format!("printed more than {most} bytes")))
+    }
+
+    fn check_memory(&self) -> Result<(), Failure> {
         let most = self.config.memory_bytes;
         if self.process.memory_bytes() > most { Err(Failure::Memory(most)) } else { Ok(()) }
     }

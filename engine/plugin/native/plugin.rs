@@ -85,14 +85,21 @@ impl NativePlugin {
 
     /// The settings that the plugin is told, a JSON object; `{}` unless set.
     pub fn settings(mut self, settings: impl Into<String>) -> NativePlugin {
-        self.about = Arc::new(About { settings: settings.into(), ..(*self.about).clone() });
+        self.tell(About { settings: settings.into(), ..(*self.about).clone() });
         self
     }
 
     /// The id of the engine, which the plugin marks with what it makes.
     pub fn engine_id(mut self, engine_id: impl Into<String>) -> NativePlugin {
-        self.about = Arc::new(About { engine_id: engine_id.into(), ..(*self.about).clone() });
+        self.tell(About { engine_id: engine_id.into(), ..(*self.about).clone() });
         self
+    }
+
+    fn tell(&mut self, about: About) {
+        self.about = Arc::new(about);
+        if let Home::Spawned(spawned) = &self.home {
+            spawned.forget();
+        }
     }
 
     /// Sets the limits.

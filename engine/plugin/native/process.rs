@@ -160,8 +160,11 @@ fn watch(handle: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 fn ending(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(signal), _) => {
-            let name = Signal::from_named_raw(signal).and_then(signal_name).unwrap_or("a signal");
-            format!("crashed ({name}, signal {signal})")
+            let known = Signal::from_named_raw(signal);
+            let name = known.and_then(signal_name).unwrap_or("a signal");
+            // By the kernel, where memory is short, or by somebody.
+            let what = if matches!(known, Some(Signal::KILL | Signal::TERM)) { "was killed" } else { "crashed" };
+            format!("{what} ({name}, signal {signal})")
         }
         (None, Some(code)) => format!("ended its process (exit code {code})"),
         (None, None) => "ended its process".to_owned(),

@@ -184,6 +184,11 @@ impl Spawned {
         Err(PluginError::new(ErrorKind::Unavailable, Retry::After(ms), message))
     }
 
+    /// Ends the processes that wait: they were told something else.
+    pub(super) fn forget(&self) {
+        self.state().idle.clear();
+    }
+
     fn take_idle(&self) -> Option<Process> {
         self.state().idle.pop()
     }

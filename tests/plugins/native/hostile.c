@@ -2,9 +2,9 @@
 #define _GNU_SOURCE
 #include "windlass_plugin.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -27,8 +27,9 @@ static int32_t describe(const wl_host *host) {
 /* What ends or occupies the process. */
 static void end_badly(const wl_host *host, const char *told) {
     static char line[8192];
+    static volatile int *volatile nowhere = NULL;
     if (is(told, "segv"))
-        raise(SIGSEGV);
+        *nowhere = 1;
     if (is(told, "abort")) {
         fprintf(stderr, "the sky is falling\n");
         abort();
@@ -48,7 +49,8 @@ static void end_badly(const wl_host *host, const char *told) {
             host->log(host, WL_INFO, wl_text("and on it goes"));
     if (is(told, "disconnect")) {
         for (int fd = 3; fd < 64; fd++)
-            close(fd);
+            shutdown(fd, SHUT_RDWR);
+        pause();
     }
     for (int fd = 3; fd < 64; fd++) {
         if (is(told, "long-frame") && write(fd, "\xff\xff\xff\x7f", 4) > 0)
@@ -57,9 +59,9 @@ static void end_badly(const wl_host *host, const char *told) {
             pause();
     }
     if (is(told, "leak-in-call"))
-        memset(malloc(256 << 20), 1, 256 << 20), pause();
+        memset(malloc(64 << 20), 1, 64 << 20), pause();
     if (is(told, "leak-and-return"))
-        memset(malloc(256 << 20), 1, 256 << 20);
+        memset(malloc(64 << 20), 1, 64 << 20);
 }
 
 /* What the contract does not allow. */

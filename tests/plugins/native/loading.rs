@@ -34,7 +34,7 @@ async fn what_is_no_plugin_is_refused_with_the_reason() {
     assert_refused(&unresolved, ErrorKind::Invalid, "nobody_has_this").await;
     let other_name = version("other_name", &["-DENTRY=windlass_plugin_v2"]);
     assert_refused(&other_name, ErrorKind::Invalid, "exports no function `windlass_plugin_v1`").await;
-    let no_table = version("no_table", &["-DNO_TABLE"]);
+    let no_table = version("no_table", &["-DTABLE=(&table)->plugin.abi?NULL:&table.plugin"]);
     assert_refused(&no_table, ErrorKind::Invalid, "returned no table").await;
     let lacking = version("lacking", &["-DWITHOUT_SUBMIT"]);
     assert_refused(&lacking, ErrorKind::Invalid, "lacks functions that every plugin has: submit, remove").await;

@@ -9,6 +9,9 @@
 #ifndef SIZE
 #define SIZE sizeof(struct later)
 #endif
+#ifndef TABLE
+#define TABLE &table.plugin
+#endif
 #ifndef ENTRY
 #define ENTRY windlass_plugin_v1
 #endif
@@ -25,7 +28,7 @@ static int32_t describe(const wl_host *host) {
     return WL_OK;
 }
 
-static int32_t of_task(const wl_host *host, const wl_task *task) { return (void)host, (void)task, WL_OK; }
+static inline int32_t of_task(const wl_host *host, const wl_task *task) { return (void)host, (void)task, WL_OK; }
 static int32_t of_runs(const wl_host *host, const wl_run *runs, size_t len, uint64_t wait) {
     return (void)host, (void)runs, (void)len, (void)wait, WL_OK;
 }
@@ -48,12 +51,10 @@ WL_EXPORT const wl_plugin *ENTRY(void) {
         .plugin = {.abi = VERSION, .size = SIZE, .describe = describe, .observe = of_runs,
 #ifndef WITHOUT_SUBMIT
                    .submit = of_task, .remove = of_run,
+#else
+                   .collect = of_run,
 #endif
                    .stop = of_stop},
     };
-#ifdef NO_TABLE
-    return NULL;
-#else
-    return &table.plugin;
-#endif
+    return TABLE;
 }
