@@ -21,12 +21,18 @@ const MOST_GROWTH: usize = 4;
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Order {
     /// The first one.
-    Open { settings: String, engine_id: String, answer_bytes: usize },
+    Open {
+        settings: String,
+        engine_id: String,
+        answer_bytes: usize,
+    },
     Ask(Question),
     /// The answer to `Report::Checkpoint`.
     Kept(Answer<()>),
     /// The answer to `Report::Write`.
-    Written { wants_more: bool },
+    Written {
+        wants_more: bool,
+    },
 }
 
 /// From a process with a plugin to the engine.
@@ -36,7 +42,12 @@ pub(super) enum Report {
     Opened(Result<(), LoadError>),
     Log(Level, String),
     Checkpoint(Handle),
-    Write { stream: LogStream, #[serde(with = "serde_bytes")] bytes: Vec<u8>, cursor: String },
+    Write {
+        stream: LogStream,
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+        cursor: String,
+    },
     /// The answer to `Order::Ask`.
     Answered(Answer<Reply>),
 }
@@ -100,12 +111,8 @@ mod tests {
     fn error() -> impl Strategy<Value = PluginError> {
         let retry = prop_oneof![Just(Retry::Never), Just(Retry::Backoff), any::<u64>().prop_map(Retry::After)];
         let details = prop::collection::vec((".{0,9}", ".{0,9}"), 0..3);
-        (retry, ".{0,99}", prop::option::of(".{0,9}"), details).prop_map(|(retry, message, code, details)| PluginError {
-            kind: ErrorKind::NotFound,
-            retry,
-            message,
-            code,
-            details,
+        (retry, ".{0,99}", prop::option::of(".{0,9}"), details).prop_map(|(retry, message, code, details)| {
+            PluginError { kind: ErrorKind::NotFound, retry, message, code, details }
         })
     }
 
@@ -126,7 +133,11 @@ mod tests {
         ];
         let status = (phase, prop::option::of(handle()), prop::option::of(any::<u64>()));
         prop_oneof![
-            status.prop_map(|(phase, handle, ask_after_ms)| Observation::Known(RunStatus { phase, handle, ask_after_ms })),
+            status.prop_map(|(phase, handle, ask_after_ms)| Observation::Known(RunStatus {
+                phase,
+                handle,
+                ask_after_ms
+            })),
             Just(Observation::Gone),
             error().prop_map(Observation::Unknown)
         ]
@@ -138,13 +149,13 @@ mod tests {
         let owned = (prop::collection::vec(run, 0..5), prop::option::of(".{0,9}"))
             .prop_map(|(entries, next)| Reply::Owned(Page { entries, next }));
         let reply = prop_oneof![
-            Just(Reply::Done),
+            Just(()).prop_map(|()| Reply::Done),
             owned,
             prop::collection::vec(observation(), 0..9).prop_map(Reply::Observations)
         ];
         prop_oneof![
-            Just(Report::Opened(Ok(()))),
-            Just(Report::Opened(Err(LoadError::OtherVersion(7)))),
+            Just(()).prop_map(|()| Report::Opened(Ok(()))),
+            any::<u32>().prop_map(|version| Report::Opened(Err(LoadError::OtherVersion(version)))),
             ".{0,99}".prop_map(|message| Report::Log(Level::Warn, message)),
             handle().prop_map(Report::Checkpoint),
             (prop::collection::vec(any::<u8>(), 0..999), ".{0,9}").prop_map(|(bytes, cursor)| Report::Write {
@@ -184,7 +195,7 @@ mod tests {
         fn a_flipped_byte_is_never_a_panic(report in report(), at in any::<prop::sample::Index>(), bit in 0..8) {
             let mut frame = encode(&report, MOST).unwrap();
             let at = at.index(frame.len());
-            frame[at] ^= 1 << bit;
+            frame[at] ^= 1_u8 << bit;
             let _ = decode::<Report>(&frame, MOST);
         }
     }

@@ -66,7 +66,8 @@ impl InProcess {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(self.gave_up(ErrorKind::Internal, &format!("panicked during `{call}`"))),
             Err(_) => {
-                let what = format!("did not return within {budget_ms} ms during `{call}`, and goes on in a thread of its own");
+                let what =
+                    format!("did not return within {budget_ms} ms during `{call}`, and goes on in a thread of its own");
                 Err(self.gave_up(ErrorKind::Timeout, &what))
             }
         }
@@ -102,8 +103,9 @@ impl CallsHere {
         };
         match self.excess {
             Some(Excess(what)) => Err(refused(&what)),
-            None => answer
-                .map_err(|error| PluginError { message: self.service.masked(error.message.as_bytes()), ..error }),
+            None => {
+                answer.map_err(|error| PluginError { message: self.service.masked(error.message.as_bytes()), ..error })
+            }
         }
     }
 
@@ -126,7 +128,8 @@ impl HostCalls for CallsHere {
 
     fn checkpoint(&mut self, handle: Handle) -> Answer<()> {
         let outcome = self.runtime.block_on(self.service.checkpoint(handle));
-        let refused = || Err(PluginError::new(ErrorKind::Internal, Retry::Backoff, "the engine has refused a checkpoint"));
+        let refused =
+            || Err(PluginError::new(ErrorKind::Internal, Retry::Backoff, "the engine has refused a checkpoint"));
         self.kept(outcome).unwrap_or_else(refused)
     }
 

@@ -25,7 +25,9 @@ pub(super) enum LoadError {
     NoTable,
     #[error("it was made for version {0} of the interface; this engine speaks version {ABI}")]
     OtherVersion(u32),
-    #[error("its table of functions has {size} bytes and version {ABI} needs {needed}: it was made with an unfinished header")]
+    #[error(
+        "its table of functions has {size} bytes and version {ABI} needs {needed}: it was made with an unfinished header"
+    )]
     TooSmall { size: u32, needed: usize },
     #[error("its table lacks functions that every plugin has: {0}")]
     Lacks(String),

@@ -126,12 +126,7 @@ impl NativePlugin {
         &self.path
     }
 
-    async fn call<T>(
-        &self,
-        question: Question,
-        ports: Ports,
-        expected: impl FnOnce(Reply) -> Option<T>,
-    ) -> Answer<T> {
+    async fn call<T>(&self, question: Question, ports: Ports, expected: impl FnOnce(Reply) -> Option<T>) -> Answer<T> {
         let reply = match &self.home {
             Home::Spawned(spawned) => spawned.call(&self.about, question, ports).await?,
             Home::InProcess(here) => here.call(self.about.clone(), question, ports).await?,

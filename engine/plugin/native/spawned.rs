@@ -80,7 +80,9 @@ impl Spawned {
                 self.give_back(process);
                 answer.map_err(|error| PluginError { message: service.masked(error.message.as_bytes()), ..error })
             }
-            Err(failure) => Err(self.failed(process, failure, &format!("during `{call}`"), |tail| service.masked(tail)).await),
+            Err(failure) => {
+                Err(self.failed(process, failure, &format!("during `{call}`"), |tail| service.masked(tail)).await)
+            }
         }
     }
 
@@ -113,7 +115,9 @@ impl Spawned {
                 self.note_failure(&error.message);
                 Err(error)
             }
-            Ok(_) => Err(self.not_opened(process, Failure::Unruly("sent something else than was asked".to_owned())).await),
+            Ok(_) => {
+                Err(self.not_opened(process, Failure::Unruly("sent something else than was asked".to_owned())).await)
+            }
             Err(failure) => Err(self.not_opened(process, failure).await),
         }
     }

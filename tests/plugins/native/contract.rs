@@ -87,7 +87,10 @@ async fn a_feature_without_its_function_is_a_breach_and_functions_may_be_left_ou
         assert_eq!(plugin.validate("{}".to_owned()).await, Ok(Vec::new()));
         assert_eq!(plugin.collect(run("x")).await, Ok(()));
         let error = plugin.definitions(None).await.unwrap_err();
-        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Unsupported, "the plugin has no function `definitions`"));
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ErrorKind::Unsupported, "the plugin has no function `definitions`")
+        );
         let error = plugin.settings("no-such-function").describe().await.unwrap_err();
         assert!(error.message.contains("names the feature `collect` and has no function"), "{error}");
     }
@@ -129,7 +132,10 @@ async fn the_process_of_a_plugin_has_nothing_of_the_engine() {
 #[tokio::test]
 async fn a_secret_does_not_come_back_in_a_message() {
     for plugin in both() {
-        let error = plugin.submit(secret_task("tell-secret-and-fail", "hunter22"), Arc::new(Kept::default())).await.unwrap_err();
+        let error = plugin
+            .submit(secret_task("tell-secret-and-fail", "hunter22"), Arc::new(Kept::default()))
+            .await
+            .unwrap_err();
         assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Denied, "***"));
     }
     let error = hostile().submit(secret_task("tell-secret", "hunter22"), Arc::new(Kept::default())).await.unwrap_err();

@@ -22,7 +22,8 @@ async fn assert_costs_one_call(plugin: &NativePlugin, options: &str, kind: Error
 async fn a_crash_costs_one_call() {
     let plugin = hostile();
     let internal = ErrorKind::Internal;
-    assert_costs_one_call(&plugin, "segv", internal, "libhostile.so crashed (SIGSEGV, signal 11) during `submit`").await;
+    assert_costs_one_call(&plugin, "segv", internal, "libhostile.so crashed (SIGSEGV, signal 11) during `submit`")
+        .await;
     let said = "crashed (SIGABRT, signal 6) during `submit`; it last printed: the sky is falling";
     assert_costs_one_call(&plugin, "abort", internal, said).await;
     assert_costs_one_call(&plugin, "exit", internal, "ended its process (exit code 3)").await;

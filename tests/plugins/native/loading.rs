@@ -43,7 +43,8 @@ async fn what_is_no_plugin_is_refused_with_the_reason() {
 #[tokio::test]
 async fn a_wrong_version_is_refused_and_a_longer_table_is_not() {
     let other = version("other", &["-DVERSION=2"]);
-    assert_refused(&other, ErrorKind::Unsupported, "made for version 2 of the interface; this engine speaks version 1").await;
+    assert_refused(&other, ErrorKind::Unsupported, "made for version 2 of the interface; this engine speaks version 1")
+        .await;
     let small = version("small", &["-DSIZE=24"]);
     assert_refused(&small, ErrorKind::Unsupported, "has 24 bytes and version 1 needs 104").await;
     let later = version("later", &[]);

@@ -35,7 +35,8 @@ async fn started(plugin: &NativePlugin, options: &str) -> Run {
 async fn it_runs_as_its_options_say() {
     for plugin in both() {
         assert_eq!(plugin.describe().await.unwrap().name, "mock");
-        let run = started(&plugin, r#"{"run_ms": 50, "outcome": {"exited": 4}, "print": "line {n}", "lines": 3}"#).await;
+        let run =
+            started(&plugin, r#"{"run_ms": 50, "outcome": {"exited": 4}, "print": "line {n}", "lines": 3}"#).await;
         assert_eq!(end_of(&plugin, &run).await, RunOutcome::Exited(4));
         assert_eq!(log_from(&plugin, &run, None).await, "line 1\nline 2\nline 3\n");
         assert_eq!(plugin.remove(run).await, Ok(()));
@@ -46,7 +47,9 @@ async fn it_runs_as_its_options_say() {
 async fn everything_comes_through_as_it_was() {
     for plugin in both() {
         let run = started(&plugin, r#"{"pending_ms": 60000, "pending_reason": "no room"}"#).await;
-        let Some(Observation::Known(status)) = plugin.observe(vec![run.clone()], 0).await.unwrap().pop() else { panic!() };
+        let Some(Observation::Known(status)) = plugin.observe(vec![run.clone()], 0).await.unwrap().pop() else {
+            panic!()
+        };
         assert_eq!(status.phase, Phase::Pending(Some("no room".to_owned())));
         let stopped = plugin.stop(run.clone(), 0).await.unwrap();
         assert_eq!(end_of(&plugin, &Run { handle: stopped, ..run }).await, RunOutcome::Stopped);

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use windlass::plugin::contract::{ErrorKind, ExecutorPlugin, Observation, Phase, PluginTask, Run, RunOutcome, Variable};
+use windlass::plugin::contract::{
+    ErrorKind, ExecutorPlugin, Observation, Phase, PluginTask, Run, RunOutcome, Variable,
+};
 use windlass::plugin::native::NativePlugin;
 
 use crate::rig::{Kept, Log, SHELL, attempt, end_of, is_running, log_from, run, spawned, task, wait_for};
@@ -41,17 +43,31 @@ async fn it_says_who_it_is_and_what_is_wrong() {
     let dir = TempDir::new().unwrap();
     let plugin = shell(dir.path());
     let descriptor = plugin.describe().await.unwrap();
-    assert_eq!((descriptor.name.as_str(), descriptor.features.as_slice()), ("shell", ["logs", "owned"].map(str::to_owned).as_slice()));
+    assert_eq!(
+        (descriptor.name.as_str(), descriptor.features.as_slice()),
+        ("shell", ["logs", "owned"].map(str::to_owned).as_slice())
+    );
     serde_json::from_str::<serde_json::Value>(&descriptor.options_schema).unwrap();
     assert_eq!(plugin.check().await, Ok(()));
     assert_eq!(plugin.validate(r#"{ "command" : "echo \"\u00e9\ud83d\ude00\"" }"#.to_owned()).await, Ok(Vec::new()));
-    for wrong in ["{}", "[]", r#"{"command":""}"#, r#"{"command":1}"#, r#"{"command":"a","x":"b"}"#, r#"{"command":"a"#, r#"{"command":"\ud800"}"#] {
+    for wrong in [
+        "{}",
+        "[]",
+        r#"{"command":""}"#,
+        r#"{"command":1}"#,
+        r#"{"command":"a","x":"b"}"#,
+        r#"{"command":"a"#,
+        r#"{"command":"\ud800"}"#,
+    ] {
         let problems = plugin.validate(wrong.to_owned()).await.unwrap();
         assert_eq!(problems.len(), 1, "{wrong}");
         assert_eq!(problems[0].field, "command");
     }
     let error = spawned(&SHELL).check().await.unwrap_err();
-    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Invalid, "the setting `state_dir` has to be an absolute path"));
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (ErrorKind::Invalid, "the setting `state_dir` has to be an absolute path")
+    );
 }
 
 #[tokio::test]
@@ -117,7 +133,9 @@ async fn what_it_prints_comes_whole_from_every_cursor() {
 async fn a_stop_is_polite_then_forced_and_never_too_early() {
     let dir = TempDir::new().unwrap();
     let plugin = shell(dir.path());
-    let polite = started(&plugin, command("polite", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done")).await;
+    let polite =
+        started(&plugin, command("polite", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done"))
+            .await;
     let stubborn = started(&plugin, command("stubborn", "trap '' TERM; echo up; while :; do sleep 0.01; done")).await;
     for run in [&polite, &stubborn] {
         let log = Arc::new(Log::up_to(1));

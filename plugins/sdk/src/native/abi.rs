@@ -147,7 +147,6 @@ pub(super) struct Host {
     pub(super) give_over: unsafe extern "C" fn(*const Host),
 }
 
-
 /// A function that takes nothing.
 pub(super) type Plain = unsafe extern "C" fn(*const Host) -> i32;
 /// A function that takes a text: a cursor, options.
@@ -175,4 +174,3 @@ pub(super) struct Table {
     pub(super) remove: Option<OfRun>,
     pub(super) owned: Option<OfText>,
 }
-

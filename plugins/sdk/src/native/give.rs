@@ -80,11 +80,8 @@ pub(super) fn descriptor(host: &abi::Host, descriptor: &types::Descriptor) {
 }
 
 pub(super) fn problem(host: &abi::Host, problem: &types::Problem) {
-    let given = abi::Problem {
-        field: text(&problem.field),
-        problem: text(&problem.problem),
-        allowed: text(&problem.allowed),
-    };
+    let given =
+        abi::Problem { field: text(&problem.field), problem: text(&problem.problem), allowed: text(&problem.allowed) };
     // SAFETY: see the top.
     unsafe { (host.give_problem)(host, &given) }
 }
