@@ -103,9 +103,7 @@ impl CallsHere {
         };
         match self.excess {
             Some(Excess(what)) => Err(refused(&what)),
-            None => {
-                answer.map_err(|error| PluginError { message: self.service.masked(error.message.as_bytes()), ..error })
-            }
+            None => answer.map_err(|error| self.service.masked_error(error)),
         }
     }
 

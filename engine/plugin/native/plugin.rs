@@ -48,8 +48,8 @@ impl NativePlugin {
         NativePlugin::new(path, Home::Spawned(Box::new(spawned)))
     }
 
-    /// A plugin in this process: calls take less than a microsecond in place of a tenth of a millisecond, and nothing
-    /// protects this process from it.
+    /// A plugin in this process: a call costs no more than that of a function on another thread, and nothing protects this
+    /// process from it.
     ///
     /// What a process of its own would have done is lost: a crash, an `abort` or an exit ends this program and with it the
     /// engine; what it leaks or locks stays so; a call that does not return occupies its thread for ever and keeps the

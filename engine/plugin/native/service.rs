@@ -7,7 +7,9 @@ use super::host::Level;
 use super::take::cut;
 use crate::config::NativeConfig;
 use crate::files::{LogStream, Masker};
-use crate::plugin::contract::{Answer, Checkpoints, Handle, LogSink, MOST_CURSOR_BYTES, MOST_HANDLE_BYTES};
+use crate::plugin::contract::{
+    Answer, Checkpoints, Handle, LogSink, MOST_CURSOR_BYTES, MOST_HANDLE_BYTES, PluginError,
+};
 
 /// How many pieces of a log a plugin may write after it was told that no more is wanted.
 const MOST_DEAF_WRITES: u32 = 16;
@@ -67,6 +69,17 @@ impl Service {
         let mut shown = masker.push(text);
         shown.extend(masker.flush());
         String::from_utf8_lossy(&shown).into_owned()
+    }
+
+    /// The same for all texts of an error.
+    pub(super) fn masked_error(&self, error: PluginError) -> PluginError {
+        let masked = |text: &str| self.masked(text.as_bytes());
+        PluginError {
+            message: masked(&error.message),
+            code: error.code.as_deref().map(masked),
+            details: error.details.iter().map(|(name, value)| (masked(name), masked(value))).collect(),
+            ..error
+        }
     }
 
     pub(super) fn log(&mut self, level: Level, message: String) -> Result<(), Excess> {

@@ -78,7 +78,7 @@ impl Spawned {
         match outcome {
             Ok(answer) => {
                 self.give_back(process);
-                answer.map_err(|error| PluginError { message: service.masked(error.message.as_bytes()), ..error })
+                answer.map_err(|error| service.masked_error(error))
             }
             Err(failure) => {
                 Err(self.failed(process, failure, &format!("during `{call}`"), |tail| service.masked(tail)).await)

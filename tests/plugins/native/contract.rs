@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use windlass::NativeConfig;
 use windlass::plugin::contract::{ErrorKind, ExecutorPlugin, Handle};
 use windlass::plugin::native::NativePlugin;
 
-use crate::rig::{HOSTILE, Kept, Log, hostile, run, secret_task, submit, task, told};
+use crate::rig::{HOSTILE, Kept, Log, compiled, hostile, run, secret_task, submit, task, told};
 
 /// The same plugin in both homes.
 #[expect(unsafe_code, reason = "a library is loaded into this process")]
@@ -116,6 +117,24 @@ async fn a_log_that_is_not_wanted_any_more_ends() {
         assert_eq!(plugin.logs(run("polite"), None, 0, log.clone()).await, Ok(false));
         assert_eq!(log.cursors().len(), 3);
     }
+}
+
+#[tokio::test]
+#[expect(unsafe_code, reason = "a library is loaded into this process")]
+async fn here_a_call_that_takes_too_long_is_given_up_and_keeps_its_turn() {
+    let library = compiled("tests/plugins/native/hostile.c", "napping", &[]);
+    // SAFETY: memory is not broken.
+    let load = || unsafe { NativePlugin::in_process(&library) }.unwrap();
+    let limits = NativeConfig { call_ms: 100, processes: 8, ..NativeConfig::default() };
+    let plugin = load().limits(limits);
+    let error = submit(&plugin, "nap").await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Timeout);
+    assert!(error.message.contains("did not return within 100 ms during `submit`"), "{error}");
+    // It did not say that it can take several calls at once, so all who have loaded it wait for their turn.
+    let error = load().limits(limits).describe().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Exhausted);
+    assert!(error.message.contains("was busy with other calls for 100 ms"), "{error}");
+    assert_eq!(load().describe().await.unwrap().name, "hostile");
 }
 
 #[tokio::test]
