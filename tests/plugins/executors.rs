@@ -6,7 +6,7 @@ use windlass::job::{JobFact, NamedTask, Reason, RetryPolicy, Task};
 use windlass::plugin::parse_config;
 use windlass::{Engine, EngineConfig, Error, JobId, JobSpec, KeepWork, State};
 
-const GRANTS: &str = "[plugin.mock]\nsource = \"/tmp/mockp/mock.wasm\"\nwork = \"write\"\n";
+const GRANTS: &str = "[plugin.mock]\nwork = \"write\"\n";
 
 struct Stage {
     engine: Engine,
