@@ -11,5 +11,6 @@
 mod executors;
 mod hostile;
 mod programs;
+mod shell;
 mod stage;
 mod wasm_jobs;
