@@ -144,7 +144,7 @@ async fn the_process_of_a_plugin_has_nothing_of_the_engine() {
     let names: Vec<&str> = environment.lines().filter_map(|line| line.split('=').next()).collect();
     let allowed = ["PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ"];
     assert!(names.iter().all(|name| allowed.contains(name)), "{names:?}");
-    assert!(names.contains(&"PATH") && std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    assert!(names.contains(&"PATH") && std::env::vars_os().count() > names.len());
     assert_eq!(told(&plugin, "tell-input").await, "0", "its standard input is empty");
 }
 
