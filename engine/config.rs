@@ -195,7 +195,7 @@ impl Default for PluginBounds {
                 call_ms: 30_000,
                 transfer_ms: 3_600_000,
                 parallel_calls: 16,
-                response_bytes: 64 << 20,
+                response_bytes: 16 << 30,
                 messages: 1_000,
             },
             most: PluginLimits {
@@ -203,7 +203,7 @@ impl Default for PluginBounds {
                 call_ms: 600_000,
                 transfer_ms: 86_400_000,
                 parallel_calls: 1_024,
-                response_bytes: 64 << 30,
+                response_bytes: 1 << 40,
                 messages: 100_000,
             },
             component_bytes: 64 << 20,

@@ -10,18 +10,18 @@ pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0    everything went well
   1    a job failed or a check failed; `run` ends with the exit code of the first failed program (1 to 125)
-  2    wrong usage, or a mistake in a job file
+  2    wrong usage, or a mistake in a job file, a manifest or the configuration
   3    the store is in use or cannot be used
-  4    there is no such job
+  4    there is no such job or plugin
   130  interrupted";
 
 /// A job or a check failed.
 pub(super) const FAILED: u8 = 1;
-/// Wrong usage, or a mistake in a job file.
+/// Wrong usage, or a mistake in a job file, a manifest or the configuration.
 pub(super) const USAGE: u8 = 2;
 /// The store is in use or cannot be used.
 pub(super) const STORE: u8 = 3;
-/// There is no such job.
+/// There is no such job or plugin.
 pub(super) const NOT_FOUND: u8 = 4;
 /// Interrupted.
 pub(super) const INTERRUPTED: u8 = 130;

@@ -3,6 +3,8 @@
 //! One file per group of commands. `run` holds the store itself; the others ask a target, which is the store
 //! opened by this process or the process that holds it.
 
+#[cfg(feature = "wasm")]
+mod configuration;
 mod control;
 mod doctor;
 mod failure;
@@ -13,6 +15,8 @@ mod lines;
 mod logs;
 mod manage;
 mod output;
+#[cfg(feature = "wasm")]
+mod plugin;
 mod request;
 mod run;
 mod store_dir;
@@ -33,6 +37,9 @@ use self::store_dir::StoreArg;
 struct Cli {
     #[command(flatten)]
     store: StoreArg,
+    #[cfg(feature = "wasm")]
+    #[command(flatten)]
+    config: configuration::ConfigArg,
     /// Print JSON instead of text
     #[arg(long, global = true)]
     json: bool,
@@ -57,6 +64,10 @@ enum Command {
     /// Manage the keys that seal run options
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Look after the plugins
+    #[cfg(feature = "wasm")]
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Check that this machine and the store are fit to run jobs
     Doctor,
 }
@@ -96,6 +107,8 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Retry(ids) => manage::retry(&dir, ids, cli.json).await,
         Command::Release(ids) => manage::release(&dir, ids, cli.json).await,
         Command::Key(command) => key::key(&dir, command, cli.json).await,
+        #[cfg(feature = "wasm")]
+        Command::Plugin(command) => plugin::plugin(&dir, &cli.config, command, cli.json),
         Command::Doctor => doctor::doctor(&dir, cli.json).await,
     }
 }

@@ -138,7 +138,7 @@ impl Registry {
     pub fn look(&mut self) -> Result<Changes, Error> {
         let dir = self.open_dir()?;
         let registered = self.registered(dir.as_ref())?;
-        let (found, _) = self.find(dir.as_ref(), &registered)?;
+        let found = self.find(dir.as_ref(), &registered)?;
         Ok(self.take_over(found))
     }
 
@@ -149,7 +149,8 @@ impl Registry {
     pub fn scan(&mut self) -> Result<Changes, Error> {
         let mut dir = self.open_dir()?;
         let mut registered = self.registered(dir.as_ref())?;
-        let (found, news) = self.find(dir.as_ref(), &registered)?;
+        let found = self.find(dir.as_ref(), &registered)?;
+        let news = news(&found, &registered);
         if !news.is_empty() {
             let dir = match dir.take() {
                 Some(dir) => dir,
@@ -307,31 +308,17 @@ impl Registry {
         registered.0.get(name).copied().or_else(of_program)
     }
 
-    /// Everything there is, and what of it is to be registered.
-    fn find(
-        &self,
-        dir: Option<&PrivateDir>,
-        registered: &Registered,
-    ) -> Result<(BTreeMap<String, Found>, Vec<(String, Content)>), Error> {
-        let origins = self.origins(dir)?;
-        let mut found = BTreeMap::new();
-        let mut news = Vec::new();
-        for (name, origin) in origins {
-            let checked = self.check(&name, &origin, dir, registered);
-            match checked {
-                Ok(plugin) => {
-                    let known = registered.0.get(&name);
-                    if plugin.origin != Origin::BuiltIn && known != Some(&plugin.content) {
-                        news.push((name.clone(), plugin.content));
-                    }
-                    found.insert(name, Found::Plugin(Box::new(plugin)));
-                }
-                Err(refusal) => {
-                    found.insert(name, Found::Refused(origin, refusal));
-                }
-            }
-        }
-        Ok((found, news))
+    /// Everything there is.
+    fn find(&self, dir: Option<&PrivateDir>, registered: &Registered) -> Result<BTreeMap<String, Found>, Error> {
+        let origins = self.origins(dir)?.into_iter();
+        let found = origins.map(|(name, origin)| {
+            let found = match self.check(&name, &origin, dir, registered) {
+                Ok(plugin) => Found::Plugin(Box::new(plugin)),
+                Err(refusal) => Found::Refused(origin, refusal),
+            };
+            (name, found)
+        });
+        Ok(found.collect())
     }
 
     /// Where each plugin is: in the file that is configured, else in the directory, else in this program.
@@ -461,6 +448,15 @@ impl Registry {
         self.found = found;
         changes
     }
+}
+
+/// What is to be registered. What is part of this program changes with it and is not.
+fn news(found: &BTreeMap<String, Found>, registered: &Registered) -> Vec<(String, Content)> {
+    let news = found.iter().filter_map(|(name, found)| match found {
+        Found::Plugin(plugin) if plugin.origin != Origin::BuiltIn => Some((name.clone(), plugin.content)),
+        _ => None,
+    });
+    news.filter(|(name, content)| registered.0.get(name) != Some(content)).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::endpoint::EndpointConfig;
+use super::endpoint::{EndpointConfig, Rights};
 use super::grants::PluginConfig;
 use super::manifest::{EndpointRequest, Manifest, WorkAccess};
 use crate::config::{PluginBounds, PluginLimits};
@@ -34,6 +34,18 @@ pub struct EndpointRight {
 }
 
 impl EndpointRight {
+    /// What the plugin asks for, as its [`Call`](super::endpoint::Call)s need it.
+    pub fn asked(&self) -> Rights {
+        // Of a request that no manifest could have, nothing is left.
+        Rights::new(Some(&self.requested.methods), Some(&self.requested.paths)).unwrap_or_default()
+    }
+
+    /// What it is granted, with no longer answers than its limits let it have.
+    pub fn config(&self, limits: &PluginLimits) -> EndpointConfig {
+        let response_bytes = self.granted.response_bytes.min(limits.response_bytes);
+        EndpointConfig { response_bytes, ..self.granted.clone() }
+    }
+
     /// The methods that both lists have.
     pub fn methods(&self) -> Vec<String> {
         let granted = |method: &&String| self.granted.methods.as_ref().is_none_or(|granted| granted.contains(method));
@@ -218,6 +230,9 @@ address = "unix:/x"
         assert_eq!(rights.endpoints.keys().collect::<Vec<_>>(), ["events", "jobs"]);
         assert_eq!(rights.endpoints["jobs"].methods(), ["GET"]);
         assert_eq!(rights.endpoints["events"].methods(), ["GET"]);
+        assert!(format!("{:?}", rights.endpoints["jobs"].asked()).contains("DELETE"));
+        let limits = PluginLimits { response_bytes: 7, ..rights.limits };
+        assert_eq!(rights.endpoints["jobs"].config(&limits).response_bytes, 7);
         assert_eq!((rights.work, rights.settings.as_str()), (WorkAccess::Write, r#"{"a":1}"#));
         // Of memory it gets what it asks for, of time what it asks for.
         assert_eq!((rights.limits.memory_bytes, rights.limits.call_ms), (128 << 20, 5_000));

@@ -155,7 +155,8 @@ mod tests {
     fn the_examples_of_the_s3_documentation() {
         let put = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
         let dated = [("date", "Fri, 24 May 2013 00:00:00 GMT"), ("x-amz-storage-class", "REDUCED_REDUNDANCY")];
-        let cases: [(&str, &str, &str, &[(&str, &str)], &str, &str); 4] = [
+        type Case<'a> = (&'a str, &'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+        let cases: [Case<'_>; 4] = [
             (
                 "GET",
                 "/test.txt",

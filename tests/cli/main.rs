@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 mod manage;
+#[cfg(feature = "wasm")]
+mod plugins;
 mod resume;
 mod run;
 mod store;

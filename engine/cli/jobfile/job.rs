@@ -11,13 +11,15 @@ use super::settings::Settings;
 use super::task::read_task;
 
 /// All fields of a job.
-pub(super) const JOB_FIELDS: [&str; 21] = [
+pub(super) const JOB_FIELDS: [&str; 23] = [
     "name",
     "command",
     "shell",
     "wasm",
     "function",
     "input",
+    "executor",
+    "with",
     "options",
     "after",
     "priority",

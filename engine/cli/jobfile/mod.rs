@@ -4,6 +4,7 @@
 //! turns the tree into [`JobSpec`]s. Neither stops at the first mistake where going on makes sense, so a file
 //! with five mistakes is corrected once, not five times.
 
+mod executor;
 mod fields;
 mod job;
 mod json;
@@ -99,7 +100,7 @@ fn read_file(root: &Node, source: &mut Source<'_>, mistakes: &mut Mistakes) -> O
     });
     let defaults = read_defaults(&fields, source, mistakes);
     let Some(list) = fields.get("jobs") else {
-        let allowed = "a map with jobs, or a single job with command, shell, wasm or function";
+        let allowed = "a map with jobs, or a single job with command, shell, wasm, function or executor";
         mistakes.add(root.at, "jobs", "there is none", allowed);
         return None;
     };

@@ -1,7 +1,8 @@
-//! What a job of a file runs: `command`, `shell`, `wasm` or `function`.
+//! What a job of a file runs: `command`, `shell`, `wasm`, `function` or `executor`.
 
 use crate::job::{FunctionTask, JobSpec, Task};
 
+use super::executor::read_executor;
 use super::fields::{Field, Fields, Places};
 use super::json::to_json;
 use super::mistake::Mistakes;
@@ -12,7 +13,8 @@ use super::words::split_words;
 const COMMAND_ALLOWED: &str = "a list of words, or one text that is split as a shell does";
 
 /// The fields that say what runs.
-pub(super) const RUNS: [&str; 4] = ["command", "shell", "wasm", "function"];
+pub(super) const RUNS: [&str; 5] = ["command", "shell", "wasm", "function", "executor"];
+const RUNS_ALLOWED: &str = "one of command, shell, wasm, function and executor";
 
 /// Reads the task of a job. `None` when it has none or a wrong one.
 pub(super) fn read_task(
@@ -24,17 +26,20 @@ pub(super) fn read_task(
 ) -> Option<Task> {
     let given: Vec<&str> = RUNS.into_iter().filter(|name| fields.get(name).is_some()).collect();
     match given.as_slice() {
-        [] => mistakes.add(at, path, "there is nothing to run", "one of command, shell, wasm and function"),
+        [] => mistakes.add(at, path, "there is nothing to run", RUNS_ALLOWED),
         [_] => {}
         [first, second, ..] => {
             let at = fields.key_at(second).unwrap_or(at);
             let problem = format!("there are both {first} and {second}");
-            mistakes.add(at, path, problem, "one of command, shell, wasm and function");
+            mistakes.add(at, path, problem, RUNS_ALLOWED);
         }
     }
     let function = fields.get("function");
     if let (Some(input), None) = (fields.get("input"), &function) {
         input.fail(mistakes, "only a function has an input", "options for a program");
+    }
+    if let (Some(with), None) = (fields.get("with"), fields.get("executor")) {
+        with.fail(mistakes, "only an executor is told something", "options for a program, input for a function");
     }
     if let Some(field) = fields.get_as("command", "command", places) {
         return process(command_words(&field, mistakes)?);
@@ -45,6 +50,9 @@ pub(super) fn read_task(
     }
     if let Some(field) = fields.get_as("wasm", "module", places) {
         return wasm::read_wasm(&field, places, mistakes);
+    }
+    if let Some(field) = fields.get_as("executor", "executor", places) {
+        return read_executor(&field, fields, places, mistakes);
     }
     let field = fields.get_as("function", "function", places)?;
     let name = field.text(mistakes, "the name of a function")?.to_owned();

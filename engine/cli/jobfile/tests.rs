@@ -171,6 +171,24 @@ fn forms_of_a_file() {
 }
 
 #[test]
+fn an_executor_is_told_what_only_it_knows() {
+    let file = good(
+        "jobs:\n  - {executor: docker, with: {image: alpine, cpus: 1.5, ports: [80, 0x50], on: true}}\n  - {executor: noop}",
+    );
+    let params: Vec<(&str, &str)> = file
+        .jobs
+        .iter()
+        .map(|spec| match &spec.task {
+            Task::Named(task) => (task.executor.as_str(), std::str::from_utf8(&task.params).unwrap()),
+            task => panic!("{task:?}"),
+        })
+        .collect();
+    let docker = r#"{"image":"alpine","cpus":1.5,"ports":[80,80],"on":true}"#;
+    assert_eq!(params, [("docker", docker), ("noop", "{}")]);
+    assert_eq!(good("{executor: docker, name: one}").name.as_deref(), Some("one"));
+}
+
+#[test]
 fn what_is_said_about_bad_files() {
     let mut failed = String::new();
     for case in include_str!("tests/bad.txt").split("\n=====\n") {

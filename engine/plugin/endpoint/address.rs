@@ -15,6 +15,7 @@ pub(super) struct Address {
     pub(super) place: Place,
     /// What requests carry as their scheme and host.
     pub(super) scheme: Scheme,
+    /// With no port where that is the usual one: this is what is sent, and what is signed.
     pub(super) authority: Authority,
     /// Without a slash at its end; empty when there is none.
     pub(super) prefix: String,
@@ -68,18 +69,14 @@ impl Address {
             None => default_port,
         };
         let place = Place::Tcp { host: host(authority.host())?, port };
-        Ok(Address { place, scheme: scheme.clone(), authority: authority.clone(), prefix: prefix.to_owned() })
+        let sent = if port == default_port { authority.host() } else { authority.as_str() };
+        let authority = sent.parse().map_err(|_| "its host is neither a name nor numbers")?;
+        Ok(Address { place, scheme: scheme.clone(), authority, prefix: prefix.to_owned() })
     }
 
     /// Whether TLS is spoken.
     pub(super) fn is_tls(&self) -> bool {
         self.scheme == Scheme::HTTPS
-    }
-
-    /// What HTTP/1 sends as `Host`, and HTTP/2 as `:authority` short of a default port.
-    pub(super) fn host_header(&self) -> &str {
-        let default = if self.is_tls() { Some(443) } else { Some(80) };
-        if self.authority.port_u16() == default { self.authority.host() } else { self.authority.as_str() }
     }
 }
 
@@ -138,7 +135,7 @@ mod tests {
         for (text, place, prefix, host) in cases {
             let address = Address::parse(text).expect(text);
             assert_eq!((address.place.to_string().as_str(), address.prefix.as_str()), (place, prefix), "{text}");
-            assert_eq!(address.host_header(), host, "{text}");
+            assert_eq!(address.authority.as_str(), host, "{text}");
             assert_eq!(address.is_tls(), text.starts_with("https"));
         }
     }

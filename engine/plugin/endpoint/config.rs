@@ -250,7 +250,7 @@ mod tests {
             assert!(kind.to_lowercase().contains("none") || !format!("{:?}", config.auth).contains("None {}"));
             let with_more = kind.replacen('{', r#"{"surprise": 1, "#, 1);
             let refused = read(&format!(r#"{{"address": "unix:/x", "auth": {with_more}}}"#)).unwrap_err();
-            assert!(refused.contains("surprise"), "{refused}");
+            assert!(refused.contains("surprise"), "{kind}: {refused}");
         }
         assert!(read(r#"{"adress": "unix:/x"}"#).unwrap_err().contains("adress"));
         assert!(read(r#"{"auth": {"kind": "kerberos"}}"#).unwrap_err().contains("kerberos"));

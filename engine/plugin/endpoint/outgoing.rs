@@ -52,6 +52,11 @@ impl Journal {
         Journal(Arc::new(Mutex::new(notes)))
     }
 
+    /// The request begins only now: what it needed before took time of its own.
+    pub(super) fn begin(&self) {
+        self.notes().moved = Instant::now();
+    }
+
     /// When a piece was last taken.
     pub(super) fn moved(&self) -> Instant {
         self.notes().moved
@@ -98,9 +103,15 @@ impl Outgoing {
             if let Ok(data) = frame?.into_data()
                 && !data.is_empty()
             {
+                if limits.exact.is_some_and(|exact| exact < data.len() as u64) {
+                    return Err(wrong_length());
+                }
                 let ended = body.is_end_stream();
                 return Ok(Outgoing::new(vec![data], (!ended).then_some(body), limits));
             }
+        }
+        if limits.exact.is_some_and(|exact| exact != 0) {
+            return Err(wrong_length());
         }
         Ok(Outgoing::new(Vec::new(), None, limits))
     }
@@ -277,8 +288,9 @@ mod tests {
             assert_eq!(matches!(error, EndpointError::TooLarge { .. }), too_large, "{error}");
         }
         assert!(Outgoing::begin(body(&["a"]), limits(3, Some(4))).await.is_err());
-        let out = Outgoing::begin(body(&[]), limits(9, Some(1))).await.unwrap();
-        assert!(BodyExt::collect(out).await.is_err());
+        for (pieces, exact) in [(&[][..], 1), (&["ab"], 0), (&["ab"], 1)] {
+            assert!(Outgoing::begin(body(pieces), limits(9, Some(exact))).await.is_err());
+        }
         let out = Outgoing::begin(body(&["ab", "cd"]), limits(9, Some(4))).await.unwrap();
         assert_eq!(out.size_hint().exact(), Some(4));
         assert_eq!(BodyExt::collect(out).await.unwrap().to_bytes(), "abcd");

@@ -1,10 +1,12 @@
 //! Secrets of endpoints: where they come from, read when they are needed, never shown.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Deserialize;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::file::{Stamp, read_text};
 
@@ -12,8 +14,7 @@ use super::file::{Stamp, read_text};
 const SECRET_BYTES: u64 = 64 << 10;
 
 /// A text that is never shown and is wiped when dropped, as far as that can be done without unsafe code.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(String);
 
 impl SecretText {
@@ -43,9 +44,55 @@ impl fmt::Debug for SecretText {
     }
 }
 
+/// A secret that is no text, or stands where its source should, would be quoted by the errors that serde makes.
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SecretText, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl TextVisitor {
+    fn refuse<T, E: de::Error>() -> Result<T, E> {
+        Err(E::custom("a secret is a text: put it in quotes"))
+    }
+}
+
+impl Visitor<'_> for TextVisitor {
+    type Value = SecretText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text: a secret is one")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretText, E> {
+        Ok(SecretText::new(text))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<SecretText, E> {
+        Ok(SecretText(text))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<SecretText, E> {
+        Self::refuse()
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretText, E> {
+        Self::refuse()
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<SecretText, E> {
+        Self::refuse()
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretText, E> {
+        Self::refuse()
+    }
+}
+
 /// Where a secret comes from: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ value = "…" }`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// A variable of the environment of this process, read when the endpoint is made.
     Env(String),
@@ -54,6 +101,60 @@ pub enum SecretSource {
     File(PathBuf),
     /// The secret itself.
     Value(SecretText),
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SecretSource, D::Error> {
+        let texts: BTreeMap<String, SecretText> = deserializer.deserialize_any(SourceVisitor)?;
+        let mut texts = texts.into_iter();
+        let source = match (texts.next(), texts.next()) {
+            (Some((kind, text)), None) => match kind.as_str() {
+                "env" => Some(SecretSource::Env(text.expose().to_owned())),
+                "file" => Some(SecretSource::File(PathBuf::from(text.expose()))),
+                "value" => Some(SecretSource::Value(text)),
+                _ => None,
+            },
+            _ => None,
+        };
+        source.ok_or_else(|| de::Error::custom(SOURCES))
+    }
+}
+
+/// What is allowed where a secret is named.
+const SOURCES: &str = "a secret is one of { env = NAME }, { file = PATH } and { value = TEXT }";
+
+struct SourceVisitor;
+
+impl<'de> Visitor<'de> for SourceVisitor {
+    type Value = BTreeMap<String, SecretText>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SOURCES)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut texts = BTreeMap::new();
+        while let Some((kind, text)) = map.next_entry()? {
+            texts.insert(kind, text);
+        }
+        Ok(texts)
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+        Err(E::custom(SOURCES))
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
+        Err(E::custom(SOURCES))
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self::Value, E> {
+        Err(E::custom(SOURCES))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
+        Err(E::custom(SOURCES))
+    }
 }
 
 /// A secret at hand.
@@ -131,6 +232,31 @@ mod tests {
         let source: SecretSource = serde_json::from_str(r#"{"value": "hush"}"#).unwrap();
         assert_eq!(format!("{source:?}"), "Value(***)");
         assert_eq!(Secret::new(&source).unwrap().get().unwrap().expose(), "hush");
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_quoted() {
+        let wrong = [
+            r#""hush""#,
+            "5318008",
+            "-5318008",
+            "5318008.5",
+            r#"{"value": 5318008}"#,
+            r#"{"value": 5318008.5}"#,
+            r#"{"value": -5318008}"#,
+            r#"{"value": true}"#,
+            r#"{"value": ["hush"]}"#,
+            r#"{"secret": "hush"}"#,
+            r#"{"value": "hush", "env": "hush"}"#,
+            "{}",
+            "null",
+        ];
+        for text in wrong {
+            let error = serde_json::from_str::<SecretSource>(text).unwrap_err().to_string();
+            assert!(!error.contains("hush") && !error.contains("5318008") && error.contains("a secret is"), "{error}");
+        }
+        let file: SecretSource = serde_json::from_str(r#"{"file": "/run/token"}"#).unwrap();
+        assert_eq!(file, SecretSource::File(PathBuf::from("/run/token")));
     }
 
     #[test]

@@ -124,10 +124,6 @@ impl Endpoint {
     async fn prepare(&self, parts: &mut Parts, body: Body, limits: Limits) -> Result<Prepared, EndpointError> {
         let mut body = Outgoing::begin(body, limits).await?;
         if body.is_empty() {
-            if limits.exact.is_some_and(|exact| exact != 0) {
-                let what = "the body is not as long as its Content-Length says";
-                return Err(EndpointError::Request(what.to_owned()));
-            }
             // Where a body is usual, its absence is said.
             if matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
                 parts.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -158,7 +154,8 @@ impl Endpoint {
         let (mut was_stale, mut was_refused) = (false, false);
         loop {
             let mut signed = parts.clone();
-            let used = self.credential.apply(&mut signed, self.address.host_header(), known.as_deref(), call).await?;
+            let used =
+                self.credential.apply(&mut signed, self.address.authority.as_str(), known.as_deref(), call).await?;
             let journal = body.journal();
             let may_be_sent_again = || journal.whole().or_else(|| known.clone());
             match self.wire.request(Request::from_parts(signed, body), limit).await {

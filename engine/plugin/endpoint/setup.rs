@@ -241,13 +241,7 @@ impl Setup<'_> {
     }
 
     /// A connection of its own to where tokens are given out; the address and its path.
-    fn token_wire(
-        &mut self,
-        field: &str,
-        text: &str,
-        ca: Option<&PathBuf>,
-        networks: &Networks,
-    ) -> Option<(Wire, Uri)> {
+    fn token_wire(&mut self, field: &str, text: &str, ca: Option<&PathBuf>, networks: &Networks) -> Option<Wire> {
         let address = self.address(field, text)?;
         if matches!(address.place, Place::Unix(_)) {
             self.problem(field, "a socket has no path of requests", "an address with http or https");
@@ -260,8 +254,11 @@ impl Setup<'_> {
             }
             false => None,
         };
-        let uri = text.parse().ok()?;
-        Some((self.wired(&address, networks.clone(), tls, Http2::Off), uri))
+        Some(self.wired(&address, networks.clone(), tls, Http2::Off))
+    }
+
+    fn uri(&mut self, field: &str, text: &str) -> Option<Uri> {
+        text.parse().map_err(|_| self.problem(field, "it is not an address", ADDRESS)).ok()
     }
 
     fn token_limit(&self) -> Duration {
@@ -270,11 +267,12 @@ impl Setup<'_> {
 
     fn oauth(&mut self, oauth: &OAuth2, networks: &Networks) -> Option<Tokens> {
         let client_secret = self.secret("auth.client_secret", &oauth.client_secret);
-        let wire = self.token_wire("auth.token_url", &oauth.token_url, oauth.ca.as_ref(), networks);
-        let (wire, uri) = wire?;
+        // Some name the tenant or the policy in a query.
+        let address = oauth.token_url.split('?').next().unwrap_or_default();
+        let wire = self.token_wire("auth.token_url", address, oauth.ca.as_ref(), networks);
         Some(Tokens::new(Box::new(ClientCredentials {
-            wire,
-            uri,
+            wire: wire?,
+            uri: self.uri("auth.token_url", &oauth.token_url)?,
             client_id: oauth.client_id.clone(),
             client_secret: client_secret?,
             scope: oauth.scope.clone(),
@@ -286,7 +284,7 @@ impl Setup<'_> {
 
     fn imds(&mut self, imds: &Imds, networks: &Networks) -> Option<Tokens> {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let (wire, _) = self.token_wire("auth.address", &imds.address, None, networks)?;
+        let wire = self.token_wire("auth.address", &imds.address, None, networks)?;
         let mut text = format!(
             "{}/metadata/identity/oauth2/token?api-version={}&resource={}",
             imds.address.trim_end_matches('/'),
@@ -296,7 +294,7 @@ impl Setup<'_> {
         if let Some(client_id) = &imds.client_id {
             text.push_str(&format!("&client_id={}", encode(client_id)));
         }
-        let uri = text.parse().ok()?;
+        let uri = self.uri("auth.address", &text)?;
         Some(Tokens::new(Box::new(Metadata { wire, uri, limit: self.token_limit() })))
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::client::{ClientConfig, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{self, CryptoProvider};
 use rustls::{AlertDescription, CertificateError, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -80,7 +80,7 @@ impl Tls {
             Some(path) => Arc::new(authorities(path)?),
             None => system_authorities(),
         };
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(crypto::ring::default_provider());
         let bad_ca = |error: &dyn std::fmt::Display| BadFile { field: "ca", problem: error.to_string() };
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
             .build()
@@ -174,7 +174,10 @@ fn server_certificate(why: &CertificateError) -> String {
     match why {
         C::Expired | C::ExpiredContext { .. } => "the certificate of the server has expired".to_owned(),
         C::NotValidYet | C::NotValidYetContext { .. } => "the certificate of the server is not valid yet".to_owned(),
-        C::UnknownIssuer => "the certificate of the server is signed by an authority that is not accepted".to_owned(),
+        // Another authority of the same name signed it.
+        C::UnknownIssuer | C::BadSignature => {
+            "the certificate of the server is signed by an authority that is not accepted".to_owned()
+        }
         C::NotValidForName | C::NotValidForNameContext { .. } => {
             "the certificate of the server is for another name".to_owned()
         }

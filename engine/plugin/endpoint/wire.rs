@@ -54,6 +54,7 @@ impl Wire {
     ) -> Result<Response<impl http_body::Body<Data = Bytes, Error = EndpointError> + Unpin + Send + use<>>, Failure>
     {
         let journal = request.body().journal();
+        journal.begin();
         let answer = tokio::select! {
             biased;
             answer = self.client.request(request) => answer,
