@@ -4,7 +4,9 @@
 mod candidate;
 #[cfg(feature = "wasm")]
 mod component;
-mod contract;
+#[cfg(feature = "wasm")]
+pub mod conformance;
+pub mod contract;
 #[cfg(feature = "wasm")]
 mod embedded;
 pub mod endpoint;
