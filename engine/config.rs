@@ -230,6 +230,50 @@ pub struct PluginLimits {
     pub messages: u32,
 }
 
+/// What a plugin that is a shared library may take.
+#[cfg(feature = "native")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NativeConfig {
+    /// Processes that have the library loaded, at least 1: as many calls are made at once. Calls that may wait for something
+    /// to happen leave one of them to the others, where there are two.
+    pub processes: usize,
+    /// How long a process may take until it has loaded the library, in milliseconds.
+    pub start_ms: u64,
+    /// How long a call may take, in milliseconds, beside the time that it was asked to wait for something and the time that
+    /// the engine itself takes to do what the call asks of it.
+    pub call_ms: u64,
+    /// Bytes of one answer, and of one piece of a log.
+    pub answer_bytes: usize,
+    /// Bytes that one call may say to the operator.
+    pub message_bytes: usize,
+    /// Bytes that one call may print on its standard output and standard error.
+    pub output_bytes: usize,
+    /// Bytes of the log of a run that one call takes; the next one goes on.
+    pub log_bytes: usize,
+    /// Bytes of memory that a process may keep resident. One that has more ends, after its call when it gets that far.
+    pub memory_bytes: u64,
+    /// The longest pause before another process is started when they end by themselves, in milliseconds. It begins with none
+    /// and then doubles from a tenth of a second.
+    pub most_pause_ms: u64,
+}
+
+#[cfg(feature = "native")]
+impl Default for NativeConfig {
+    fn default() -> Self {
+        NativeConfig {
+            processes: 2,
+            start_ms: 10_000,
+            call_ms: 60_000,
+            answer_bytes: 4 << 20,
+            message_bytes: 256 << 10,
+            output_bytes: 1 << 20,
+            log_bytes: 64 << 20,
+            memory_bytes: 512 << 20,
+            most_pause_ms: 30_000,
+        }
+    }
+}
+
 impl KeepWork {
     /// Whether the work tree of an attempt stays.
     pub fn keeps(self, succeeded: bool) -> bool {

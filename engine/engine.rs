@@ -1,12 +1,14 @@
 //! The engine: the only public door. Plain data in, plain data out.
 
 mod builder;
+mod child_process;
 mod submission;
 mod view;
 
 use std::sync::Arc;
 
 pub use builder::Builder;
+pub use child_process::supervise_if_asked;
 pub use view::{ChainView, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
 
 use crate::error::Error;

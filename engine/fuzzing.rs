@@ -7,6 +7,15 @@ pub fn records(bytes: &[u8]) {
     crate::store::fuzz_records(bytes);
 }
 
+/// Any bytes as a request of a plugin.
+///
+/// # Panics
+/// When one is let through that must not be.
+#[cfg(feature = "plugin")]
+pub fn plugin_request(bytes: &[u8]) {
+    crate::plugin::endpoint::fuzz_request(bytes);
+}
+
 /// Seals options and opens them again.
 ///
 /// # Panics

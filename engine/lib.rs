@@ -19,11 +19,15 @@ pub mod store;
 pub mod testing;
 
 pub use clock::Clock;
+#[cfg(feature = "native")]
+pub use config::NativeConfig;
 #[cfg(feature = "wasm")]
 pub use config::WasmConfig;
 pub use config::{EngineConfig, KeepWork, Retention};
-pub use engine::{Builder, ChainView, Engine, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
+pub use engine::{
+    Builder, ChainView, Engine, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription, supervise_if_asked,
+};
 pub use error::{Error, Problem};
 pub use executors::function::{Function, FunctionContext, FunctionError, Progress};
-pub use executors::process::{Supervisor, supervise_if_asked};
+pub use executors::process::Supervisor;
 pub use job::{JobId, JobSpec, RunOptions, State, Timestamp};

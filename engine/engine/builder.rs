@@ -16,10 +16,14 @@ use crate::executors::function::{Function, FunctionContext, FunctionError, Funct
 use crate::executors::process::{ProcessExecutor, Supervisor};
 use crate::executors::{Executor, Executors, Platform, Registered};
 use crate::files::Layout;
+#[cfg(feature = "native")]
+use crate::plugin::native::NativePlugin;
 #[cfg(feature = "wasm")]
 use crate::plugin::wasm::{Machine, WasmExecutor, WasmSetting};
 #[cfg(feature = "wasm")]
 use crate::plugin::{Fleet, Grants, Host};
+#[cfg(feature = "native")]
+use crate::plugin::{PlatformSetting, PluginPlatform};
 use crate::runtime::{Hub, Parts, Runtime};
 use crate::secret::Entropy;
 use crate::store::{Disk, Store, StoreOptions};
@@ -38,6 +42,8 @@ pub struct Builder {
     wasm: bool,
     #[cfg(feature = "wasm")]
     grants: Option<Grants>,
+    #[cfg(feature = "native")]
+    native: Vec<(String, NativePlugin)>,
     functions: Functions,
     executors: Executors,
 }
@@ -56,6 +62,8 @@ impl Builder {
             wasm: false,
             #[cfg(feature = "wasm")]
             grants: None,
+            #[cfg(feature = "native")]
+            native: Vec::new(),
             functions: Functions::default(),
             executors: Executors::default(),
         }
@@ -115,6 +123,13 @@ impl Builder {
     #[cfg(feature = "wasm")]
     pub fn plugins(mut self, grants: Grants) -> Self {
         self.grants = Some(grants);
+        self
+    }
+
+    /// Registers a plugin that is a shared library, as an executor of this name.
+    #[cfg(feature = "native")]
+    pub fn native_plugin(mut self, name: impl Into<String>, plugin: NativePlugin) -> Self {
+        self.native.push((name.into(), plugin));
         self
     }
 
@@ -224,6 +239,13 @@ impl Builder {
             entropy: entropy.clone(),
         };
         let store = Store::open(options, hub.clone())?;
+        #[cfg(feature = "native")]
+        for (name, plugin) in self.native {
+            let setting = PlatformSetting { name: name.clone(), layout: layout.clone(), keep_work: config.keep_work };
+            let plugin = Arc::new(plugin.engine_id(store.engine_id()));
+            let platform = PluginPlatform::new(setting, plugin, false);
+            executors.insert(name, Registered::Platform(Arc::new(platform)));
+        }
         #[cfg(feature = "wasm")]
         let machine = Machine::new(&layout, config.wasm);
         // It clears what earlier lives left, so nobody else may hold the store.

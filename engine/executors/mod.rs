@@ -14,7 +14,9 @@ mod platform;
 pub mod process;
 mod registry;
 
-pub use platform::{Definition, DefinitionPage, Journal, OwnedRuns, Platform, Run, Seen, Sighting, SubmitError};
+pub use platform::{
+    Definition, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform, Run, Seen, Sighting, SubmitError,
+};
 pub(crate) use registry::{Executors, Registered};
 
 /// A boxed future, as the methods of object-safe traits return it.

@@ -29,7 +29,7 @@ pub trait Platform: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<RunHandle, SubmitError>>;
 
     /// What became of these runs: one answer each, in their order.
-    fn observe<'a>(&'a self, runs: &'a [Run]) -> BoxFuture<'a, Result<Vec<Sighting>, ContactError>>;
+    fn observe<'a>(&'a self, runs: &'a [Run]) -> BoxFuture<'a, Result<Vec<Sighting>, ObserveError>>;
 
     /// Writes what a run has printed since the log's cursor and waits up to `wait_ms` for more. True when the run is over
     /// and all it printed is in the log, or when the platform has no logs.
@@ -118,6 +118,16 @@ pub enum Seen {
     Gone,
     /// It could not be told.
     Unknown(ContactError),
+}
+
+/// Nothing could be told about any of the runs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ObserveError {
+    /// Why. Never holds a secret.
+    pub message: String,
+    /// It may be the fault of one of the runs: the others are asked after again, without it.
+    pub may_be_one: bool,
 }
 
 /// Makes what a platform learns durable while it submits.

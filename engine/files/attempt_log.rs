@@ -11,9 +11,14 @@ use super::frame::LogStream;
 use super::log::{LogLimits, LogWriter, cut_back};
 use super::mask::Masker;
 use crate::clock::Clock;
+use crate::job::Timestamp;
 
 /// The file beside the segments that says where the source goes on.
 const MARK: &str = "cursor";
+
+/// How much more of a log, or how much later, until its mark is saved.
+const SAVE_BYTES: u64 = 256 << 10;
+const SAVE_MS: u64 = 1_000;
 
 /// Up to where the log is, and where its source goes on after that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +43,9 @@ struct Inner {
     mark: Option<Mark>,
     /// It is on disk.
     saved: bool,
+    /// Up to where the log was when a mark was last saved, and when that was.
+    saved_end: u64,
+    saved_at: Timestamp,
     /// The log could not be written; said once.
     failed: bool,
 }
@@ -53,21 +61,39 @@ impl Inner {
 }
 
 impl AttemptLog {
-    /// Opens the log in `dir`. Where an earlier life of the engine had got it from a source with a cursor, it goes on from
-    /// that cursor: what was written after it is cut off, and comes again.
+    /// Opens the log in `dir`.
     ///
     /// # Errors
     /// What the file system says.
     pub fn open(dir: PathBuf, limits: LogLimits, secrets: &[String], clock: Clock) -> io::Result<Arc<AttemptLog>> {
+        AttemptLog::from(dir, limits, secrets, clock, None)
+    }
+
+    /// Opens a log that comes from a source with a cursor. Where an earlier life of the engine has written some of it, it
+    /// goes on from the last cursor that is known: what was written after that is cut off, and comes again.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn resume(dir: PathBuf, limits: LogLimits, secrets: &[String], clock: Clock) -> io::Result<Arc<AttemptLog>> {
         let mark = read_mark(&dir);
-        if let Some(mark) = &mark {
-            cut_back(&dir, mark.end)?;
-        }
+        cut_back(&dir, mark.as_ref().map_or(0, |mark| mark.end))?;
+        AttemptLog::from(dir, limits, secrets, clock, mark)
+    }
+
+    fn from(
+        dir: PathBuf,
+        limits: LogLimits,
+        secrets: &[String],
+        clock: Clock,
+        mark: Option<Mark>,
+    ) -> io::Result<Arc<AttemptLog>> {
         let inner = Inner {
             writer: LogWriter::open(&dir, limits)?,
             out: Masker::new(secrets),
             err: Masker::new(secrets),
             system: Masker::new(secrets),
+            saved_end: mark.as_ref().map_or(0, |mark| mark.end),
+            saved_at: clock.now(),
             mark,
             saved: true,
             failed: false,
@@ -94,8 +120,13 @@ impl AttemptLog {
             return;
         }
         let mark = Mark { end: inner.writer.totals().written_bytes, cursor: cursor.to_owned() };
+        let behind = mark.end.saturating_sub(inner.saved_end);
+        let is_due = behind >= SAVE_BYTES || self.clock.now().millis_since(inner.saved_at) >= SAVE_MS;
         inner.saved = inner.mark.as_ref() == Some(&mark) && inner.saved;
         inner.mark = Some(mark);
+        if is_due {
+            self.save(&mut inner);
+        }
     }
 
     /// Where the source goes on.
@@ -103,17 +134,21 @@ impl AttemptLog {
         self.lock().mark.as_ref().map(|mark| mark.cursor.clone())
     }
 
-    /// Has the next life of the engine go on from the last mark.
+    /// Has the next life of the engine go on from the last mark. Done by itself now and then, and at the end.
     pub fn save_mark(&self) {
-        let mut inner = self.lock();
+        self.save(&mut self.lock());
+    }
+
+    fn save(&self, inner: &mut Inner) {
         if inner.saved {
             return;
         }
-        inner.saved = true;
-        let saved = inner.mark.as_ref().map_or(Ok(()), |mark| write_mark(&self.dir, mark));
-        if let Err(error) = saved {
+        let Some(mark) = &inner.mark else { return };
+        if let Err(error) = write_mark(&self.dir, mark) {
             tracing::warn!(%error, dir = %self.dir.display(), "the cursor of a log cannot be written");
         }
+        inner.saved_end = mark.end;
+        (inner.saved, inner.saved_at) = (true, self.clock.now());
     }
 
     /// Writes what was held back because a secret might have begun in it.
@@ -138,6 +173,12 @@ impl AttemptLog {
     }
 }
 
+impl Drop for AttemptLog {
+    fn drop(&mut self) {
+        self.save_mark();
+    }
+}
+
 /// None where there is none, or none that can be read: then the log begins anew.
 fn read_mark(dir: &Path) -> Option<Mark> {
     serde_json::from_slice(&fs::read(dir.join(MARK)).ok()?).ok()
@@ -159,7 +200,7 @@ mod tests {
 
     fn open(dir: &Path, secrets: &[&str]) -> Arc<AttemptLog> {
         let secrets: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
-        AttemptLog::open(dir.to_owned(), LIMITS, &secrets, Clock::system()).unwrap()
+        AttemptLog::resume(dir.to_owned(), LIMITS, &secrets, Clock::system()).unwrap()
     }
 
     fn text(dir: &Path) -> String {
@@ -176,7 +217,8 @@ mod tests {
         log.save_mark();
         log.write(LogStream::Stderr, b"two ");
         log.mark("2");
-        drop(log);
+        // Killed.
+        std::mem::forget(log);
         let log = open(dir.path(), &[]);
         assert_eq!((log.cursor().as_deref(), text(dir.path()).as_str()), (Some("1"), "one "));
         log.write(LogStream::Stderr, b"two ");
@@ -185,6 +227,16 @@ mod tests {
         drop(log);
         assert_eq!(open(dir.path(), &[]).cursor().as_deref(), Some("2"));
         assert_eq!(text(dir.path()), "one two ");
+    }
+
+    #[test]
+    fn what_has_no_mark_comes_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = open(dir.path(), &[]);
+        log.write(LogStream::Stdout, b"one ");
+        std::mem::forget(log);
+        assert_eq!(open(dir.path(), &[]).cursor(), None);
+        assert_eq!(text(dir.path()), "");
     }
 
     #[test]
@@ -212,7 +264,7 @@ mod tests {
         for _ in 0..4 {
             log.write(LogStream::Stdout, &[b'b'; 3_000]);
         }
-        drop(log);
+        std::mem::forget(log);
         let log = open(dir.path(), &[]);
         assert_eq!(text(dir.path()), "a".repeat(3_000));
         log.write(LogStream::Stdout, b"c");

@@ -288,7 +288,7 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
     ) -> BoxFuture<'_, Answer<bool>>;
     /// Asks a run to stop, and has it ended when it still runs after `grace_ms`. What it returns replaces the stored handle.
     fn stop(&self, run: Run, grace_ms: u64) -> BoxFuture<'_, Answer<Option<Handle>>>;
-    /// Brings what a run has left in its outputs into the engine's. `work` is the work tree of the attempt.
+    /// Brings what a run has left in its outputs into the engine's.
     fn collect(&self, run: Run, work: Option<PathBuf>) -> BoxFuture<'_, Answer<()>>;
     /// Removes what is left of a run on the platform. Not there is fine.
     fn remove(&self, run: Run) -> BoxFuture<'_, Answer<()>>;

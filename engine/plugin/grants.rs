@@ -319,6 +319,9 @@ auth = { kind = "kerberos" }
 methods = ["get"]
 [plugin.shell.endpoint.third]
 auth = { kind = "bearer", token = { value = 5, hush-hush = 1 } }
+[plugin.shell.endpoint.fourth]
+address = "unix:/x"
+auth = "hush-hush"
 "#,
         );
         for says in [
@@ -332,7 +335,7 @@ auth = { kind = "bearer", token = { value = 5, hush-hush = 1 } }
             "plugin.shell.settings.bad: JSON has no such number",
             "plugin.shell.limits.memori: unknown field, did you mean \"memory\"?",
             "plugin.shell.endpoint.jobs.adress: unknown field `adress`; allowed: one of `address`",
-            "plugin.shell.endpoint.jobs.auth: a value in it is none that belongs there",
+            "plugin.shell.endpoint.jobs.auth: a secret is one of",
             "plugin.shell.endpoint.jobs.connect_ms: a value in it is none that belongs there; allowed: u64",
             "plugin.shell.endpoint.jobs.paths[0]: it does not begin with a slash",
             "plugin.shell.endpoint.jobs.address: it is missing",
@@ -340,6 +343,7 @@ auth = { kind = "bearer", token = { value = 5, hush-hush = 1 } }
             "plugin.shell.endpoint.other.auth: unknown variant `kerberos`; allowed: one of `none`",
             "plugin.shell.endpoint.other.methods[0]: it is no method",
             "plugin.shell.endpoint.third.auth",
+            "plugin.shell.endpoint.fourth.auth: a value in it is none that belongs there",
         ] {
             assert!(told.contains(says), "{says} in {told}");
         }

@@ -1,4 +1,4 @@
-//! Work that is not part of this program and runs in a sandbox.
+//! Work that is not part of this program: plugins that run jobs, and programs in a sandbox.
 
 #[cfg(feature = "wasm")]
 mod candidate;
@@ -18,6 +18,8 @@ mod limits;
 #[cfg(feature = "wasm")]
 mod load;
 mod manifest;
+#[cfg(feature = "native")]
+pub mod native;
 mod platform;
 #[cfg(feature = "wasm")]
 mod registered;
@@ -40,6 +42,8 @@ pub use limits::SomeLimits;
 #[cfg(feature = "wasm")]
 pub(crate) use load::Host;
 pub use manifest::{EndpointRequest, Manifest, PluginKind, WorkAccess, parse_manifest};
+#[cfg(feature = "native")]
+pub(crate) use platform::{PlatformSetting, PluginPlatform};
 #[cfg(feature = "wasm")]
 pub use registry::{Addition, Changes, Found, Origin, Plugin, Registry};
 pub use rights::{Difference, EndpointRight, PluginRights};

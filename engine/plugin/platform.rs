@@ -12,8 +12,8 @@ use super::contract::{
 use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::executors::{
-    AttemptName, AttemptOrder, BoxFuture, ContactError, Definition, DefinitionPage, Journal, OwnedRuns, Platform, Run,
-    Seen, Sighting, StartError, SubmitError,
+    AttemptName, AttemptOrder, BoxFuture, ContactError, Definition, DefinitionPage, Journal, ObserveError, OwnedRuns,
+    Platform, Run, Seen, Sighting, StartError, SubmitError,
 };
 use crate::files::{AttemptLog, Layout, LogStream, create_work_tree, remove_tree};
 use crate::job::{JobId, Outcome, RunHandle, Task};
@@ -235,9 +235,11 @@ impl Platform for PluginPlatform {
             let Task::Named(task) = task else {
                 return problem("executor", "it runs tasks of its own only".into(), "what its plugin takes");
             };
-            let Ok(options) = String::from_utf8(task.params.clone()) else {
-                return problem("with", "it is not UTF-8".into(), "a JSON object");
-            };
+            // Some readers take a list for a record; plugins need not know.
+            if let Err(error) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&task.params) {
+                return problem("with", format!("it is no JSON object: {error}"), "a JSON object");
+            }
+            let options = String::from_utf8_lossy(&task.params).into_owned();
             match self.loaded().plugin.validate(options).await {
                 Ok(problems) if problems.is_empty() => Ok(()),
                 Ok(problems) => Err(problems),
@@ -262,10 +264,15 @@ impl Platform for PluginPlatform {
         })
     }
 
-    fn observe<'a>(&'a self, runs: &'a [Run]) -> BoxFuture<'a, Result<Vec<Sighting>, ContactError>> {
+    fn observe<'a>(&'a self, runs: &'a [Run]) -> BoxFuture<'a, Result<Vec<Sighting>, ObserveError>> {
         Box::pin(async move {
             let observed = self.loaded().plugin.observe(runs.iter().map(to_run).collect(), 0).await;
-            Ok(observed.map_err(contact)?.into_iter().map(sighting_of).collect())
+            let observed = observed.map_err(|error| ObserveError {
+                // A plugin that breaks down may do so over one of the runs.
+                may_be_one: matches!(error.kind, ErrorKind::Internal | ErrorKind::Exhausted | ErrorKind::Timeout),
+                message: error.to_string(),
+            });
+            Ok(observed?.into_iter().map(sighting_of).collect())
         })
     }
 

@@ -29,7 +29,7 @@ impl Follower {
     pub(super) fn new(runtime: &Arc<Runtime>, platform: Arc<dyn Platform>, run: Run, order: &AttemptOrder) -> Follower {
         let secrets: Vec<String> = order.options.secrets().map(str::to_owned).collect();
         let dir = runtime.layout.log(run.name.job, run.name.attempt);
-        let log = AttemptLog::open(dir, runtime.config.log_limits, &secrets, runtime.clock.clone());
+        let log = AttemptLog::resume(dir, runtime.config.log_limits, &secrets, runtime.clock.clone());
         let log = log.inspect_err(|error| tracing::warn!(%error, job = %run.name.job, "there will be no log")).ok();
         let over = Mutex::new(log.is_none());
         let runtime = runtime.clone();

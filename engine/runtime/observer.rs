@@ -58,6 +58,11 @@ struct Watched {
     due: Timestamp,
     /// When something was last new about it.
     news_at: Timestamp,
+    /// How often in a row the platform broke down over this run alone. It is asked after by itself then, for the others'
+    /// sake.
+    breakdowns: u32,
+    /// It is being asked after by itself.
+    asked_alone: bool,
     tell: watch::Sender<Report>,
 }
 
@@ -106,14 +111,15 @@ impl Observer {
         let now = self.clock.now();
         let (tell, reports) = watch::channel(Report::default());
         let seq = run.name.job.seq();
-        let watched = Watched { run, due: now.plus_millis(first_ms), news_at: now, tell };
+        let watched =
+            Watched { run, due: now.plus_millis(first_ms), news_at: now, breakdowns: 0, asked_alone: false, tell };
         lock(&self.runs).insert(seq, watched);
         self.wake.notify_one();
         Watch { observer: self.clone(), seq, reports }
     }
 
     fn first_due(&self) -> Option<Timestamp> {
-        lock(&self.runs).values().map(|watched| watched.due).min()
+        lock(&self.runs).values().filter(|watched| !watched.asked_alone).map(|watched| watched.due).min()
     }
 
     /// The runs that are due, or nearly: who is asked a little early needs no call of its own.
@@ -124,13 +130,47 @@ impl Observer {
             let early = watched.due.millis_since(watched.news_at) / PATIENCE;
             watched.due <= now.plus_millis(early)
         };
-        let is_due = runs.values().any(|watched| watched.due <= now);
-        let due = runs.values().filter(nearly).filter(|_| is_due).take(BATCH);
+        let together = || runs.values().filter(|watched| watched.breakdowns == 0);
+        let is_due = together().any(|watched| watched.due <= now);
+        let due = together().filter(nearly).filter(|_| is_due).take(BATCH);
         let within = |watched: &&Watched| {
             bytes += watched.run.handle.as_ref().map_or(0, |handle| handle.0.len());
             bytes <= BATCH_BYTES
         };
         due.take_while(within).map(|watched| watched.run.clone()).collect()
+    }
+
+    /// The runs that are due and asked after by themselves.
+    fn due_alone(&self, now: Timestamp) -> Vec<Run> {
+        let mut runs = lock(&self.runs);
+        let due = runs.values_mut().filter(|it| it.breakdowns > 0 && !it.asked_alone && it.due <= now);
+        due.map(|watched| {
+            watched.asked_alone = true;
+            watched.run.clone()
+        })
+        .collect()
+    }
+
+    /// The platform broke down over this run alone.
+    fn broke_down(&self, run: &Run, error: &ContactError) {
+        let breakdowns = {
+            let mut runs = lock(&self.runs);
+            let Some(watched) = runs.get_mut(&run.name.job.seq()).filter(|it| it.run.name == run.name) else { return };
+            watched.breakdowns = watched.breakdowns.saturating_add(1);
+            watched.breakdowns
+        };
+        let pause_ms = (SOONEST_MS << breakdowns.min(20)).min(MOST_PUT_OFF_MS);
+        self.lose(std::slice::from_ref(run), error, pause_ms);
+    }
+
+    fn saw_all(&self, asked: &[Run], sightings: Vec<Sighting>) {
+        let now = self.clock.now();
+        for (run, sighting) in asked.iter().zip(sightings) {
+            if let Some(watched) = lock(&self.runs).get_mut(&run.name.job.seq()) {
+                watched.breakdowns = 0;
+            }
+            self.saw(run, sighting, now);
+        }
     }
 
     fn saw(&self, run: &Run, sighting: Sighting, now: Timestamp) {
@@ -180,7 +220,11 @@ async fn run(observer: Arc<Observer>) {
         let wake = observer.wake.notified();
         tokio::pin!(wake);
         wake.as_mut().enable();
-        let due = observer.due(observer.clock.now());
+        let now = observer.clock.now();
+        for run in observer.due_alone(now) {
+            tokio::spawn(ask_alone(observer.clone(), run));
+        }
+        let due = observer.due(now);
         if due.is_empty() {
             match observer.first_due().filter(|at| *at < Timestamp::MAX) {
                 None => wake.await,
@@ -191,16 +235,47 @@ async fn run(observer: Arc<Observer>) {
             }
             continue;
         }
-        match observer.platform.observe(&due).await {
-            Ok(sightings) => {
-                pause_ms = SOONEST_MS;
-                let now = observer.clock.now();
-                due.iter().zip(sightings).for_each(|(run, sighting)| observer.saw(run, sighting, now));
-            }
-            Err(error) => {
-                pause_ms = (pause_ms * 2).min(LATEST_MS);
-                observer.lose(&due, &error, pause_ms);
-            }
-        }
+        pause_ms = match ask(&observer, &due, pause_ms).await {
+            Answered::Yes => SOONEST_MS,
+            Answered::No => (pause_ms * 2).min(LATEST_MS),
+        };
     }
+}
+
+/// Whether a platform has answered.
+enum Answered {
+    Yes,
+    No,
+}
+
+/// Asks after these runs. Where the platform breaks down over one of them, that one is found.
+async fn ask(observer: &Observer, runs: &[Run], pause_ms: u64) -> Answered {
+    let error = match observer.platform.observe(runs).await {
+        Ok(sightings) => {
+            observer.saw_all(runs, sightings);
+            return Answered::Yes;
+        }
+        Err(error) => error,
+    };
+    let contact = ContactError { message: error.message };
+    match runs {
+        [run] if error.may_be_one => observer.broke_down(run, &contact),
+        _ if error.may_be_one => {
+            let (some, others) = runs.split_at(runs.len() / 2);
+            Box::pin(ask(observer, some, pause_ms)).await;
+            Box::pin(ask(observer, others, pause_ms)).await;
+            return Answered::Yes;
+        }
+        _ => observer.lose(runs, &contact, pause_ms),
+    }
+    Answered::No
+}
+
+/// Asks after a run that the platform breaks down over; it may take its time.
+async fn ask_alone(observer: Arc<Observer>, run: Run) {
+    ask(&observer, std::slice::from_ref(&run), LATEST_MS).await;
+    if let Some(watched) = lock(&observer.runs).get_mut(&run.name.job.seq()) {
+        watched.asked_alone = false;
+    }
+    observer.wake.notify_one();
 }

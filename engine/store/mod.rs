@@ -35,7 +35,7 @@ pub(crate) use verbs::{Moved, NewJob};
 
 use crate::error::Error;
 use crate::job::JobSpec;
-use crate::secret::{Keyring, keyed_digest};
+use crate::secret::Keyring;
 use index::Index;
 use writer::Writer;
 
@@ -60,11 +60,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(feature = "plugin")]
 impl Store {
     /// What this engine is known by elsewhere: 16 hexadecimal digits that stay the same as long as the store does, in a
     /// restored backup too. Says nothing about the keys.
     pub(crate) fn engine_id(&self) -> String {
-        let digest = keyed_digest(&self.digest_secret, &[b"engine id"]);
+        let digest = crate::secret::keyed_digest(&self.digest_secret, &[b"engine id"]);
         digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use crate::error::Problem;
 use crate::executors::{
-    AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Executor, Journal, OwnedRuns, Platform, Run,
-    Seen, Sighting, StartError, SubmitError,
+    AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Executor, Journal, ObserveError, OwnedRuns,
+    Platform, Run, Seen, Sighting, StartError, SubmitError,
 };
 use crate::files::{AttemptLog, LogStream};
 use crate::job::{Outcome, RunHandle, Task};
@@ -29,6 +29,7 @@ struct State {
     collected: Vec<AttemptName>,
     refuse_collect: Option<SubmitError>,
     questions: u64,
+    breaks_over: Option<AttemptName>,
 }
 
 struct FakeRun {
@@ -139,6 +140,11 @@ impl FakeExecutor {
         self.platform().refuse_collect = error;
     }
 
+    /// Breaks down whenever it is asked after this run, among others or alone, or no longer.
+    pub fn break_over(&self, attempt: Option<AttemptName>) {
+        self.platform().breaks_over = attempt;
+    }
+
     /// Puts a run on the platform that the engine knows nothing of.
     pub fn plant(&self, order: AttemptOrder) {
         let _ = self.platform().start(&order);
@@ -242,9 +248,16 @@ impl Platform for FakeExecutor {
         })
     }
 
-    fn observe<'a>(&'a self, runs: &'a [Run]) -> BoxFuture<'a, Result<Vec<Sighting>, ContactError>> {
+    fn observe<'a>(&'a self, runs: &'a [Run]) -> BoxFuture<'a, Result<Vec<Sighting>, ObserveError>> {
         Box::pin(async move {
-            let mut platform = self.reach()?;
+            let unreachable = |error: ContactError| ObserveError { message: error.message, may_be_one: false };
+            let mut platform = self.reach().map_err(unreachable)?;
+            if let Some(bad) = platform.breaks_over
+                && runs.iter().any(|run| run.name == bad)
+            {
+                platform.questions += 1;
+                return Err(ObserveError { message: "it broke down".into(), may_be_one: true });
+            }
             platform.questions += 1;
             let sighting = |run: &Run| Sighting { seen: platform.seen(run.name), handle: None, ask_after_ms: None };
             Ok(runs.iter().map(sighting).collect())

@@ -226,3 +226,24 @@ async fn another_protocol_is_not_switched_to() {
     let error = send(&endpoint, get("/attach")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_comes_before_the_request_is_whole_is_an_answer() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            // What was sent stays unread, so the close resets the connection.
+            let (mut stream, _) = listener.accept().await.unwrap();
+            head(&mut stream).await;
+            let text = b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno";
+            stream.write_all(text).await.unwrap();
+        }
+    });
+    let endpoint = endpoint(json!({ "address": format!("http://127.0.0.1:{port}") }));
+    for _ in 0..50 {
+        let upload = request(Method::PUT, "/x", vec![b'x'; 8 << 20]);
+        let answer = endpoint.send(upload, &call()).await.unwrap();
+        assert_eq!(answer.status(), 413);
+    }
+}

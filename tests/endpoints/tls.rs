@@ -1,10 +1,11 @@
 //! TLS with real certificates: who is accepted, who is refused, and in which words.
 
+use http::Method;
 use serde_json::json;
 use windlass::plugin::endpoint::{Endpoint, EndpointError, ErrorKind};
 
 use crate::server::{Server, answer};
-use crate::stage::{Authority, config, endpoint, get, send, tls_config};
+use crate::stage::{Authority, config, endpoint, get, request, send, tls_config};
 
 async fn refused(text: serde_json::Value) -> EndpointError {
     let error = send(&endpoint(text), get("/x")).await.unwrap_err();
@@ -89,6 +90,20 @@ async fn a_missing_a_foreign_and_an_expired_client_certificate_are_told_apart() 
         }
     }
     assert!(server.seen().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_that_meets_an_upload_is_told_too() {
+    let (servers, clients) = (Authority::new(), Authority::new());
+    let identity = servers.sign("localhost", 2100);
+    let server = Server::tls(servers.server(&identity, Some(&clients), &[]), |_| answer(200, "")).await;
+    let endpoint = endpoint(tls_config(server.port, &servers.file(), None, json!({})));
+    // Now and then the server has closed its side before all is written.
+    for _ in 0..300 {
+        let upload = request(Method::PUT, "/x", vec![b'x'; 8 << 20]);
+        let error = send(&endpoint, upload).await.unwrap_err();
+        assert!(error.to_string().contains("asks for a client certificate"), "{error}");
+    }
 }
 
 #[tokio::test]

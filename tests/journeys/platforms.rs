@@ -125,6 +125,26 @@ async fn a_platform_out_of_reach_costs_no_attempt() {
 }
 
 #[tokio::test]
+async fn a_run_that_the_platform_breaks_down_over_harms_no_other() {
+    let stage = Stage::new().await;
+    let ids = stage.engine.submit_many(vec![far(); 1_000]).await.unwrap();
+    stage.engine.advance(5_000).await;
+    let name = |id: JobId| AttemptName { job: id, attempt: 1 };
+    let bad = ids[617];
+    stage.far.break_over(Some(name(bad)));
+    for id in &ids {
+        stage.far.end(name(*id), Outcome::Succeeded);
+    }
+    stage.engine.advance(5_000).await;
+    let over = ids.iter().filter(|id| stage.state(**id) == State::Succeeded).count();
+    assert_eq!((over, stage.state(bad)), (999, State::Running));
+    assert!(stage.engine.get(bad).unwrap().job.status.lost_since.is_some());
+    stage.far.break_over(None);
+    stage.engine.advance(61_000).await;
+    assert_eq!(stage.state(bad), State::Succeeded);
+}
+
+#[tokio::test]
 async fn a_start_that_is_refused_is_an_attempt() {
     let stage = Stage::new().await;
     stage.far.refuse_starts(Some(StartError { message: "no such image".into(), permanent: false }));

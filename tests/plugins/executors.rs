@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use windlass::job::{JobFact, NamedTask, Outcome, Reason, RetryPolicy, Task};
+use windlass::job::{JobFact, NamedTask, Reason, RetryPolicy, Task};
 use windlass::plugin::parse_config;
-use windlass::{Engine, EngineConfig, Error, JobId, JobSpec, State};
+use windlass::{Engine, EngineConfig, Error, JobId, JobSpec, KeepWork, State};
 
-const GRANTS: &str = "[plugin.mock]\nsource = \"/tmp/mockp/mock.wasm\"\nwork = \"write\"\n";
+const GRANTS: &str = "[plugin.mock]\nwork = \"write\"\n";
 
 struct Stage {
     engine: Engine,
@@ -17,16 +17,24 @@ fn mock(options: &str) -> JobSpec {
     JobSpec::new(Task::Named(NamedTask { executor: "mock".into(), params: options.as_bytes().to_vec() }))
 }
 
-async fn open(dir: &std::path::Path) -> Engine {
-    let config = EngineConfig { default_slots: 64, shutdown_grace_ms: 0, ..EngineConfig::default() };
-    let grants = parse_config(GRANTS.as_bytes()).unwrap();
+async fn open(dir: &std::path::Path, grants: &str) -> Engine {
+    open_with(dir, grants, KeepWork::default()).await
+}
+
+async fn open_with(dir: &std::path::Path, grants: &str, keep_work: KeepWork) -> Engine {
+    let config = EngineConfig { default_slots: 64, shutdown_grace_ms: 0, keep_work, ..EngineConfig::default() };
+    let grants = parse_config(grants.as_bytes()).unwrap();
     Engine::builder(dir).config(config).plugins(grants).open().await.unwrap()
 }
 
 impl Stage {
     async fn new() -> Stage {
+        Stage::with(GRANTS).await
+    }
+
+    async fn with(grants: &str) -> Stage {
         let dir = tempfile::tempdir().unwrap();
-        Stage { engine: open(dir.path()).await, dir }
+        Stage { engine: open(dir.path(), grants).await, dir }
     }
 
     async fn run(&self, options: &str) -> JobId {
@@ -53,4 +61,158 @@ async fn a_run_succeeds_with_its_log() {
     let id = stage.run(r#"{"run_ms": 50, "print": "hello", "lines": 3}"#).await;
     assert_eq!(stage.end(id), (State::Succeeded, None));
     assert_eq!(stage.log(id), "hello\nhello\nhello\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_end_is_told_as_it_was() {
+    let stage = Stage::new().await;
+    let fault = |kind: &str| format!(r#"{{"kind": "{kind}", "message": "no such image", "code": "ErrImagePull"}}"#);
+    let cases = [
+        (r#"{"exited": 3}"#.to_owned(), Reason::ExitCode(3)),
+        (r#"{"signalled": 15}"#.to_owned(), Reason::Signal(15)),
+        (r#""out-of-memory""#.to_owned(), Reason::OutOfMemory),
+        (
+            format!(r#"{{"not-started": {}}}"#, fault("not-found")),
+            Reason::NotStarted("no such image (ErrImagePull)".into()),
+        ),
+        (format!(r#"{{"failed": {}}}"#, fault("internal")), Reason::Error("no such image (ErrImagePull)".into())),
+    ];
+    for (outcome, reason) in cases {
+        let id = stage.run(&format!(r#"{{"outcome": {outcome}}}"#)).await;
+        assert_eq!(stage.end(id), (State::Failed, Some(reason)));
+    }
+    // The platform has lost it: an interruption, after which the job runs again.
+    let retry = RetryPolicy { max_interruptions: 2, ..RetryPolicy::default() };
+    let id = stage.engine.submit(JobSpec { retry, ..mock(r#"{"outcome": "lost"}"#) }).await.unwrap();
+    stage.engine.wait(id).await.unwrap();
+    let status = stage.engine.get(id).unwrap().job.status;
+    assert_eq!((status.reason, status.attempt, status.interruptions), (Some(Reason::Interrupted), 3, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_are_checked_before_the_job_is_accepted() {
+    let stage = Stage::new().await;
+    for (options, field) in [("[]", ""), (r#"{"run_ms": "x"}"#, "run_ms"), (r#"{"walk_ms": 1}"#, "walk_ms"), ("{", "")]
+    {
+        let Err(Error::Invalid(problems)) = stage.engine.submit(mock(options)).await else {
+            panic!("{options} is accepted");
+        };
+        let told = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        assert!(told.contains(field), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_stops_the_run() {
+    let stage = Stage::new().await;
+    let id = stage.engine.submit(mock(r#"{"outcome": "never", "print": "x", "lines": 1}"#)).await.unwrap();
+    while stage.log(id).is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stage.engine.cancel(id, "the test").await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), stage.engine.wait(id)).await.expect("it hangs").unwrap();
+    assert_eq!(stage.end(id), (State::Cancelled, Some(Reason::CancelledBy("the test".into()))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outputs_come_into_the_work_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let work = |id: JobId| windlass::files::Layout::new(dir.path()).work(id, 1);
+    let options = r#"{"output": {"a/b.txt": "content"}}"#;
+    let stage = Stage { engine: open_with(dir.path(), GRANTS, KeepWork::All).await, dir: tempfile::tempdir().unwrap() };
+    let id = stage.run(options).await;
+    assert_eq!(stage.end(id).0, State::Succeeded);
+    assert_eq!(std::fs::read_to_string(work(id).join("output/a/b.txt")).unwrap(), "content");
+    stage.engine.shutdown().await;
+    drop(stage);
+    let stage = Stage { engine: open(dir.path(), GRANTS).await, dir: tempfile::tempdir().unwrap() };
+    let work = work(stage.run(options).await);
+    let gone = async {
+        while work.exists() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("work trees of successes go");
+}
+
+/// However a call goes wrong, it is an error of that call with a reason, and the next job does not notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_go_wrong_cost_what_they_must() {
+    let grants = format!("{GRANTS}[plugin.mock.limits]\ncall_time = \"300ms\"\ntransfer_time = \"300ms\"\n");
+    let stage = Stage::with(&grants).await;
+    let faults = [
+        (r#""panic""#, "trapped in `submit`"),
+        (r#""hang""#, "did not answer `submit` within 300 ms"),
+        (r#""spin""#, "did not answer `submit` within 300 ms"),
+        (r#"{"error": {"kind": "invalid", "message": "no"}}"#, "no"),
+    ];
+    for (fault, told) in faults {
+        let mut spec = mock(&format!(r#"{{"faults": {{"submit": {fault}}}}}"#));
+        spec.deadlines.attempt_ms = Some(2_000);
+        let id = stage.engine.submit(spec).await.unwrap();
+        stage.engine.wait(id).await.unwrap();
+        let status = stage.engine.get(id).unwrap().job.status;
+        match status.reason {
+            Some(Reason::NotStarted(reason)) => assert!(reason.contains(told), "{reason}"),
+            // Nobody knows what came of a call that did not answer in time: it is made again until the deadline.
+            Some(Reason::Deadline(_)) => assert!(told.contains("did not answer"), "{told}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    for call in ["observe", "logs", "stop", "remove"] {
+        let id = stage.engine.submit(mock(&format!(r#"{{"outcome": "never", "faults": {{"{call}": "panic"}}}}"#)));
+        let id = id.await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(stage.end(id).0, State::Running, "{call}");
+    }
+    let id = stage.run(r#"{"run_ms": 10}"#).await;
+    assert_eq!(stage.end(id).0, State::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_outlives_the_engine() {
+    let mut stage = Stage::new().await;
+    let line = r#"{"run_ms": 3000, "print": "line {n}", "lines": 30, "checkpoint": true}"#;
+    let ids = stage.engine.submit_many(vec![mock(line); 20]).await.unwrap();
+    for polite in [true, false, false] {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        if polite {
+            stage.engine.shutdown().await;
+        }
+        drop(stage.engine);
+        stage.engine = open(stage.dir.path(), GRANTS).await;
+    }
+    let all: String = (1..=30).map(|line| format!("line {line}\n")).collect();
+    for id in ids {
+        stage.engine.wait(id).await.unwrap();
+        let status = stage.engine.get(id).unwrap().job.status;
+        assert_eq!((status.state, status.attempt), (State::Succeeded, 1), "{:?}", status.reason);
+        assert_eq!(stage.log(id), all);
+        let events = stage.engine.events(id).unwrap();
+        assert!(!events.iter().any(|event| matches!(event.fact, JobFact::LateOutcome { .. })));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_platform_offers_is_listed() {
+    let stage = Stage::new().await;
+    let first = stage.engine.definitions("mock", None).await.unwrap();
+    assert_eq!((first.definitions[0].name.as_str(), first.next.as_deref()), ("quick", Some("slow")));
+    let second = stage.engine.definitions("mock", first.next).await.unwrap();
+    assert_eq!((second.definitions[0].name.as_str(), second.next), ("slow", None));
+    let Err(Error::Unavailable(told)) = stage.engine.definitions("mock", Some("none".into())).await else { panic!() };
+    assert!(told.contains("there is no page"), "{told}");
+    stage.engine.check_executor("mock").await.unwrap();
+    assert!(matches!(stage.engine.check_executor("moc").await, Err(Error::Invalid(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_granted_is_no_executor() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path(), "").await;
+    let Err(Error::Invalid(problems)) = engine.submit(mock("{}")).await else { panic!("it is accepted") };
+    assert!(problems[0].problem.contains("not enabled"), "{problems:?}");
+    engine.refresh_plugins(Some(parse_config(GRANTS.as_bytes()).unwrap())).unwrap();
+    let id = engine.submit(mock("{}")).await.unwrap();
+    assert_eq!(engine.wait(id).await.unwrap().state(), State::Succeeded);
 }

@@ -10,7 +10,7 @@ use crate::source::{Finding, Source};
 const EMPTY_NAMES: [&str; 7] = ["common", "helper", "helpers", "misc", "util", "utilities", "utils"];
 
 /// What may stand at the top of the repository.
-const ROOT_ENTRIES: [&str; 18] = [
+const ROOT_ENTRIES: [&str; 19] = [
     ".ci",
     ".gitignore",
     "CHANGELOG.md",
@@ -21,6 +21,7 @@ const ROOT_ENTRIES: [&str; 18] = [
     "LICENSE-MIT",
     "README.md",
     "benches",
+    "build.rs",
     "clippy.toml",
     "rustfmt.toml",
     "engine",

@@ -28,7 +28,7 @@ const WALLS: &[(&str, &str)] = &[
     ("http", "clock config engine error job"),
     ("testing", "clock config engine error executors files http job plugin runtime secret store"),
     ("cli", "clock config engine error executors files http job plugin runtime secret store"),
-    ("fuzzing", "job store"),
+    ("fuzzing", "job plugin store"),
     ("main", "cli"),
 ];
 

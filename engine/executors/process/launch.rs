@@ -35,7 +35,7 @@ impl Clone for Supervisor {
 }
 
 impl Supervisor {
-    /// Supervisors which are run by `program`, whose `main` calls [`super::supervise_if_asked`] first.
+    /// Supervisors which are run by `program`, whose `main` calls [`supervise_if_asked`](crate::supervise_if_asked) first.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self { program: program.into(), pool: Arc::default() }
     }

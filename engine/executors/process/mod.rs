@@ -46,7 +46,7 @@ pub use leftovers::ProcessIdentity;
 pub use order::LaunchOrder;
 pub use record::{ExitOutcome, ExitRecord};
 pub use running::RunningProcess;
-pub use supervisor::supervise_if_asked;
+pub(crate) use supervisor::supervise_if_asked;
 
 /// Why a process could not be launched, found or waited for. How a job itself ended is an [`ExitRecord`], not an error.
 #[derive(Debug, thiserror::Error)]

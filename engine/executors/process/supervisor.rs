@@ -25,9 +25,8 @@ const RECORD_TRIES: usize = 600;
 /// `/proc` counts in hundredths of a second on every architecture that Linux has left.
 const MS_PER_TICK: u64 = 10;
 
-/// Has to be the first thing `main` does in a program that runs jobs as processes: returns at once, unless the program was
-/// started to supervise one; then it does that and exits.
-pub fn supervise_if_asked() {
+/// Returns at once, unless the program was started to supervise a job; then it does that and exits.
+pub(crate) fn supervise_if_asked() {
     let mut args = std::env::args_os().skip(1);
     let asked = args.next();
     let code = match asked.as_deref().and_then(|arg| arg.to_str()) {

@@ -16,6 +16,8 @@ mod config;
 mod connector;
 mod error;
 mod file;
+#[cfg(fuzzing)]
+mod fuzz;
 mod network;
 mod outgoing;
 mod path;
@@ -32,6 +34,8 @@ mod wire;
 pub use call::{AwsCredentials, Call};
 pub use config::{Auth, EndpointConfig, Http2, Imds, KeysFrom, OAuth2, SigV4};
 pub use error::{EndpointError, ErrorKind, Granter, Part, Wait};
+#[cfg(fuzzing)]
+pub(crate) use fuzz::fuzz_request;
 pub use resolve::{Lookup, Resolve, SystemResolver};
 pub use rights::Rights;
 pub use secret::{SecretSource, SecretText};

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -11,21 +11,45 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
-/// Whether a connection has served a request before: one that has may have been closed by the server meanwhile.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Served(Arc<AtomicBool>);
+use super::tls;
 
-impl Served {
-    /// Notes that it has, and says whether it had.
-    pub(super) fn mark(&self) -> bool {
-        self.0.swap(true, Ordering::Relaxed)
+/// What is known of a connection apart from what hyper says about it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History(Arc<Facts>);
+
+#[derive(Debug, Default)]
+struct Facts {
+    served: AtomicBool,
+    tls: Mutex<Option<rustls::Error>>,
+}
+
+impl History {
+    /// Notes that it serves a request, and says whether it has served one before: one that has may have been closed by
+    /// the server meanwhile.
+    pub(super) fn serve(&self) -> bool {
+        self.0.served.swap(true, Ordering::Relaxed)
+    }
+
+    /// How TLS failed. hyper keeps that to itself when it fails before the request is taken on.
+    pub(super) fn tls_failure(&self) -> Option<rustls::Error> {
+        self.0.tls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn read(&self, result: &io::Result<()>) {
+        if let Err(error) = result
+            && let Some(error) = tls::inside(error)
+        {
+            *self.0.tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        }
     }
 }
 
 /// A connection.
 pub(super) struct Stream {
     inner: Inner,
-    served: Served,
+    history: History,
+    /// The server has not said anything yet.
+    is_silent: bool,
 }
 
 enum Inner {
@@ -36,34 +60,39 @@ enum Inner {
 
 impl Stream {
     pub(super) fn unix(stream: UnixStream) -> Stream {
-        Stream { inner: Inner::Unix(stream), served: Served::default() }
+        Stream::new(Inner::Unix(stream))
     }
 
     pub(super) fn tcp(stream: TcpStream) -> Stream {
-        Stream { inner: Inner::Tcp(stream), served: Served::default() }
+        Stream::new(Inner::Tcp(stream))
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Stream {
-        Stream { inner: Inner::Tls(Box::new(stream)), served: Served::default() }
+        Stream::new(Inner::Tls(Box::new(stream)))
     }
 
-    /// With TLS 1.3 a server refuses our certificate after the handshake, and its reason may lie unread while our write
-    /// meets the closed connection. The reason is the better error.
-    fn reason(&mut self, cx: &mut Context<'_>, error: io::Error) -> io::Error {
-        let Inner::Tls(stream) = &mut self.inner else {
-            return error;
-        };
-        let mut space = [0; 256];
-        match Pin::new(stream).poll_read(cx, &mut ReadBuf::new(&mut space)) {
-            Poll::Ready(Err(reason)) if super::tls::inside(&reason).is_some() => reason,
-            _ => error,
+    fn new(inner: Inner) -> Stream {
+        Stream { inner, history: History::default(), is_silent: true }
+    }
+
+    /// A server that refuses us (our certificate, with TLS 1.3, or a request that is too long) says so and closes, and our
+    /// write may meet the closed connection before what it said was read. So the first word is left to reading, which the
+    /// same task waits for and which a closed connection always wakes.
+    fn written<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match result {
+            Poll::Ready(Err(error)) if self.is_silent && is_closed(&error) => Poll::Pending,
+            other => other,
         }
     }
 }
 
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(self.served.clone());
+        let connected = Connected::new().extra(self.history.clone());
         match &self.inner {
             Inner::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => connected.negotiated_h2(),
             _ => connected,
@@ -73,11 +102,16 @@ impl Connection for Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.inner {
+        let read = match &mut self.inner {
             Inner::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
             Inner::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Inner::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        if let Poll::Ready(result) = &read {
+            self.is_silent = false;
+            self.history.read(result);
         }
+        read
     }
 }
 
@@ -88,7 +122,7 @@ impl AsyncWrite for Stream {
             Inner::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Inner::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
         };
-        written.map_err(|error| self.reason(cx, error))
+        self.written(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -97,7 +131,7 @@ impl AsyncWrite for Stream {
             Inner::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Inner::Tls(stream) => Pin::new(stream).poll_flush(cx),
         };
-        flushed.map_err(|error| self.reason(cx, error))
+        self.written(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -118,7 +152,7 @@ impl AsyncWrite for Stream {
             Inner::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Inner::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         };
-        written.map_err(|error| self.reason(cx, error))
+        self.written(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -15,7 +15,7 @@ use super::config::Http2;
 use super::connector::Connector;
 use super::error::Wait;
 use super::outgoing::{Journal, Outgoing};
-use super::stream::Served;
+use super::stream::History;
 use super::{EndpointError, tls};
 
 /// The connections to one platform. Their tasks are started by hyper on the runtime that the request runs on.
@@ -66,8 +66,8 @@ impl Wire {
         let has_client_certificate = self.has_client_certificate;
         match answer {
             Ok(answer) => {
-                if let Some(served) = answer.extensions().get::<Served>() {
-                    served.mark();
+                if let Some(history) = answer.extensions().get::<History>() {
+                    history.serve();
                 }
                 Ok(answer.map(|body| body.map_err(move |error| explain(&error, has_client_certificate))))
             }
@@ -80,8 +80,12 @@ impl Wire {
         if let Some(connected) = error.connect_info() {
             connected.get_extras(&mut extras);
         }
-        let had_served = extras.get::<Served>().is_some_and(Served::mark);
-        let error = explain(error, self.has_client_certificate);
+        let history = extras.get::<History>();
+        let had_served = history.is_some_and(History::serve);
+        let mut error = explain(error, self.has_client_certificate);
+        if let (EndpointError::Closed(_), Some(tls)) = (&error, history.and_then(History::tls_failure)) {
+            error = tls::failure(&tls, self.has_client_certificate);
+        }
         let may_be_stale = had_served && matches!(error, EndpointError::Closed(_));
         Failure { error, may_be_stale }
     }

@@ -9,7 +9,7 @@ use crate::options;
 pub use crate::bindings::imports::windlass::plugin::host::Level;
 
 #[cfg(not(target_arch = "wasm32"))]
-use crate::testing::host as engine;
+use crate::native::host as engine;
 #[cfg(target_arch = "wasm32")]
 use wasm as engine;
 

@@ -100,6 +100,8 @@ mod fetcher;
 mod handle;
 pub mod host;
 pub mod http;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod native;
 mod options;
 mod sink;
 #[cfg(not(target_arch = "wasm32"))]

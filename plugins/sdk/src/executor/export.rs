@@ -14,6 +14,17 @@ use crate::{handle, options};
 #[doc(hidden)]
 pub struct Export<E: Executor>(PhantomData<E>);
 
+impl<E: Executor> Export<E> {
+    pub(crate) fn push_logs(
+        run: wire::Run,
+        cursor: Option<&str>,
+        wait: Duration,
+        to: &mut LogSink<'_>,
+    ) -> Result<bool, types::Error> {
+        Ok(E::logs(&read_run::<E>(run)?, cursor, wait, to)?)
+    }
+}
+
 impl<E: Executor> wire::Guest for Export<E> {
     fn describe() -> types::Descriptor {
         E::describe()
@@ -61,8 +72,7 @@ impl<E: Executor> wire::Guest for Export<E> {
 
     fn logs(run: wire::Run, cursor: Option<String>, wait: u64, to: &logs::Sink) -> Result<bool, types::Error> {
         let mut write = |channel, bytes: &[u8], cursor: &str| to.write(channel, bytes, cursor);
-        let run = read_run::<E>(run)?;
-        Ok(E::logs(&run, cursor.as_deref(), Duration::from_millis(wait), &mut LogSink::new(&mut write))?)
+        Export::<E>::push_logs(run, cursor.as_deref(), Duration::from_millis(wait), &mut LogSink::new(&mut write))
     }
 
     fn stop(run: wire::Run, grace: u64) -> Result<Option<types::Handle>, types::Error> {

@@ -16,6 +16,9 @@ thread_local! {
     static ASKED: RefCell<Vec<Asked>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The method and the path of a rule that is for everything.
+const ANY: &str = "";
+
 type Answer = Rc<RefCell<dyn FnMut(&Asked) -> Reply>>;
 
 struct Rule {
@@ -42,6 +45,18 @@ impl Script {
         let (method, path, answer) = (method.to_owned(), path.to_owned(), Rc::new(RefCell::new(answer)));
         let endpoint = self.endpoint.clone();
         PLATFORMS.with_borrow_mut(|rules| rules.push(Rule { endpoint, method, path, answer }));
+        self
+    }
+
+    /// Answers whatever no other rule is for; to stand in front of a real platform, say.
+    pub fn otherwise(self, answer: impl FnMut(&Asked) -> Reply + 'static) -> Script {
+        let rule = Rule {
+            endpoint: self.endpoint.clone(),
+            method: ANY.to_owned(),
+            path: ANY.to_owned(),
+            answer: Rc::new(RefCell::new(answer)),
+        };
+        PLATFORMS.with_borrow_mut(|rules| rules.insert(0, rule));
         self
     }
 }
@@ -164,6 +179,9 @@ impl Read for Cut {
 impl Rule {
     fn is_for(&self, asked: &Asked) -> bool {
         let (expected, found) = (self.path.split('/'), asked.path.split('/'));
+        if self.method == ANY {
+            return self.endpoint == asked.endpoint;
+        }
         self.endpoint == asked.endpoint
             && self.method == asked.method
             && expected.clone().count() == found.clone().count()

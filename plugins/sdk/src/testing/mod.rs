@@ -108,5 +108,10 @@ impl fmt::Display for Log {
 }
 
 fn not_scripted(what: &str) -> Error {
+    if crate::native::is_called() {
+        return Error::unsupported(
+            "a native plugin reaches its platform by itself; endpoints and /work are for components",
+        );
+    }
     Error::new(crate::ErrorKind::Denied, format!("the test has not said {what}"))
 }
