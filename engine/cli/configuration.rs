@@ -13,18 +13,18 @@ const MOST_BYTES: u64 = 1 << 20;
 /// Rights to write of the group and of others.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// `--config FILE`.
+/// `--config-file FILE`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ConfigArg {
     /// File that says what plugins are granted [default: windlass.toml in the directory of the store]
     #[arg(long, value_name = "FILE", env = "WINDLASS_CONFIG", global = true)]
-    config: Option<PathBuf>,
+    config_file: Option<PathBuf>,
 }
 
 impl ConfigArg {
     /// What plugins are granted: nothing where no file is named and the store has none.
     pub(super) fn grants(&self, dir: &Path) -> Result<Grants, Failure> {
-        let named = self.config.clone().filter(|path| !path.as_os_str().is_empty());
+        let named = self.config_file.clone().filter(|path| !path.as_os_str().is_empty());
         let path = named.clone().unwrap_or_else(|| Layout::new(dir).configuration());
         let failed =
             |code: u8, problem: &dyn std::fmt::Display| Failure::new(code, format!("{}: {problem}", path.display()));

@@ -136,7 +136,6 @@ async fn read_line(stream: &mut BufStream<UnixStream>, max_bytes: u64) -> io::Re
 
 /// The way to the process that holds a store.
 pub(super) struct Remote {
-    dir: PathBuf,
     stream: BufStream<UnixStream>,
 }
 
@@ -147,15 +146,10 @@ impl Remote {
             return Ok(None);
         };
         match UnixStream::connect(&socket.path).await {
-            Ok(stream) => Ok(Some(Remote { dir: dir.to_owned(), stream: BufStream::new(stream) })),
+            Ok(stream) => Ok(Some(Remote { stream: BufStream::new(stream) })),
             Err(error) if is_nobody(&error) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// The directory of the store.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
     }
 
     /// Asks and waits for the answer; `None` when the holder of the store has ended.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::failure::{FAILED, Failure};
 use super::output::{print, print_json};
 use super::request::{ListRequest, MAX_PAGE, job_id};
-use super::store_dir::{KEY_VARIABLE, open_to_manage};
+use super::store_dir::{KEY_VARIABLE, Place, open_to_manage};
 use super::table::table;
 use super::target::Target;
 use crate::executors::process::{ExitOutcome, LaunchOrder, ProcessLimits, Supervisor};
@@ -68,11 +68,12 @@ fn check(name: &'static str, status: Verdict, message: impl Into<String>) -> Che
 }
 
 /// Runs the command.
-pub(super) async fn doctor(dir: &Path, json: bool) -> Result<u8, Failure> {
+pub(super) async fn doctor(place: &Place, json: bool) -> Result<u8, Failure> {
+    let dir = place.dir();
     let mut checks = vec![directory(dir)];
     if Layout::new(dir).store().exists() {
         checks.push(key(dir));
-        checks.extend(store(dir).await);
+        checks.extend(store(place).await);
     }
     let existing = existing_ancestor(dir);
     checks.push(free_space(&existing));
@@ -133,16 +134,16 @@ fn key(dir: &Path) -> Check {
 }
 
 /// Opening the store checks its format and that the key is the right one.
-async fn store(dir: &Path) -> Vec<Check> {
-    let mut target = match open_to_manage(dir).await {
+async fn store(place: &Place) -> Vec<Check> {
+    let mut target = match open_to_manage(place).await {
         Ok(target) => target,
         Err(failure) => return vec![check("store", Verdict::Fail, failure.message)],
     };
     let how = match &target {
         Target::Own(_) => "it opens; format and key are right",
-        Target::Remote(_) => "in use by a windlass that answers",
+        Target::Remote { .. } => "in use by a windlass that answers",
     };
-    let checks = vec![check("store", Verdict::Ok, how), leftovers(dir, &mut target).await];
+    let checks = vec![check("store", Verdict::Ok, how), leftovers(place.dir(), &mut target).await];
     target.close().await;
     checks
 }

@@ -1,12 +1,10 @@
 //! `windlass jobs`: list jobs, or show one.
 
-use std::path::Path;
-
 use super::failure::{Failure, USAGE};
 use super::jobfile::{MOMENT_ALLOWED, parse_rfc3339};
 use super::output::{note, print, print_json};
 use super::request::{ListRequest, MAX_PAGE};
-use super::store_dir::open_to_manage;
+use super::store_dir::{Place, open_to_manage};
 use super::table::{duration, printable, seconds, table};
 use super::target::Target;
 use super::wire::{EventWire, JobDetailWire, JobListWire, JobWire};
@@ -48,10 +46,10 @@ pub(super) struct JobsArgs {
 }
 
 /// Runs the command.
-pub(super) async fn jobs(dir: &Path, args: JobsArgs, json: bool) -> Result<u8, Failure> {
+pub(super) async fn jobs(place: &Place, args: JobsArgs, json: bool) -> Result<u8, Failure> {
     let since_ms = moment("--since", args.since.as_deref())?;
     let until_ms = moment("--until", args.until.as_deref())?;
-    let mut target = open_to_manage(dir).await?;
+    let mut target = open_to_manage(place).await?;
     let result = match &args.id {
         Some(id) => show_one(&mut target, id, json).await,
         None => {

@@ -1,12 +1,10 @@
 //! `windlass key`: the keys that seal run options.
 
-use std::path::Path;
-
 use clap::Subcommand;
 
 use super::failure::Failure;
 use super::output::{print, print_json};
-use super::store_dir::open_to_manage;
+use super::store_dir::{Place, open_to_manage};
 
 /// What is done with the keys.
 #[derive(Subcommand)]
@@ -16,9 +14,9 @@ pub(super) enum KeyCommand {
 }
 
 /// Runs the command.
-pub(super) async fn key(dir: &Path, command: KeyCommand, json: bool) -> Result<u8, Failure> {
+pub(super) async fn key(place: &Place, command: KeyCommand, json: bool) -> Result<u8, Failure> {
     let KeyCommand::Rotate = command;
-    let mut target = open_to_manage(dir).await?;
+    let mut target = open_to_manage(place).await?;
     let result = target.rotate_key().await;
     target.close().await;
     let rotation = result?;

@@ -1,7 +1,6 @@
 //! `windlass logs`: what a job wrote.
 
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,7 +9,7 @@ use super::failure::Failure;
 use super::lines::Lines;
 use super::output::{note, print_json, print_json_line};
 use super::request::{LogPiece, LogsRequest};
-use super::store_dir::open_to_manage;
+use super::store_dir::{Place, open_to_manage};
 use super::target::Target;
 use super::wire::LogLineWire;
 
@@ -44,8 +43,8 @@ struct LogWire {
 }
 
 /// Runs the command.
-pub(super) async fn logs(dir: &Path, args: LogsArgs, json: bool) -> Result<u8, Failure> {
-    let mut target = open_to_manage(dir).await?;
+pub(super) async fn logs(place: &Place, args: LogsArgs, json: bool) -> Result<u8, Failure> {
+    let mut target = open_to_manage(place).await?;
     let result = show(&mut target, &args, json).await;
     target.close().await;
     result.map(|()| 0)

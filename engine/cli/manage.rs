@@ -1,14 +1,12 @@
 //! `windlass cancel`, `retry` and `release`.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::failure::{FAILED, Failure};
 use super::jobs::{attempts, why};
 use super::output::{note, print, print_json};
 use super::run;
-use super::store_dir::{open_to_manage, open_to_run};
+use super::store_dir::{Place, open_to_manage, open_to_run};
 use super::table::table;
 use super::target::Target;
 use super::wire::JobWire;
@@ -38,8 +36,8 @@ struct RetryWire {
 }
 
 /// Cancels jobs. Where this process holds the store it also waits until what ran is over.
-pub(super) async fn cancel(dir: &Path, ids: Ids, json: bool) -> Result<u8, Failure> {
-    let mut target = open_to_manage(dir).await?;
+pub(super) async fn cancel(place: &Place, ids: Ids, json: bool) -> Result<u8, Failure> {
+    let mut target = open_to_manage(place).await?;
     let who = std::env::var("USER").unwrap_or_else(|_| "windlass cancel".to_owned());
     let mut trouble = Trouble::default();
     let mut jobs = Vec::new();
@@ -61,8 +59,8 @@ pub(super) async fn cancel(dir: &Path, ids: Ids, json: bool) -> Result<u8, Failu
 }
 
 /// Submits jobs again. Where no process runs the jobs of the store this one runs the new ones to their end.
-pub(super) async fn retry(dir: &Path, ids: Ids, json: bool) -> Result<u8, Failure> {
-    let mut target = open_to_manage(dir).await?;
+pub(super) async fn retry(place: &Place, ids: Ids, json: bool) -> Result<u8, Failure> {
+    let mut target = open_to_manage(place).await?;
     let mut trouble = Trouble::default();
     let mut retries = Vec::new();
     for id in ids.ids {
@@ -84,13 +82,13 @@ pub(super) async fn retry(dir: &Path, ids: Ids, json: bool) -> Result<u8, Failur
         }
         return Ok(trouble.code);
     }
-    let code = run_on(dir, &new_ids, json).await?;
+    let code = run_on(place, &new_ids, json).await?;
     Ok(if trouble.code == 0 { code } else { trouble.code })
 }
 
 /// Releases held jobs. Where no process runs the jobs of the store this one runs them to their end.
-pub(super) async fn release(dir: &Path, ids: Ids, json: bool) -> Result<u8, Failure> {
-    let mut target = open_to_manage(dir).await?;
+pub(super) async fn release(place: &Place, ids: Ids, json: bool) -> Result<u8, Failure> {
+    let mut target = open_to_manage(place).await?;
     let mut trouble = Trouble::default();
     let mut jobs = Vec::new();
     for id in &ids.ids {
@@ -106,15 +104,15 @@ pub(super) async fn release(dir: &Path, ids: Ids, json: bool) -> Result<u8, Fail
         return Ok(trouble.code);
     }
     let ids: Vec<String> = jobs.into_iter().map(|job| job.id).collect();
-    let code = run_on(dir, &ids, json).await?;
+    let code = run_on(place, &ids, json).await?;
     Ok(if trouble.code == 0 { code } else { trouble.code })
 }
 
 /// Opens the store again, this time to run jobs, and stays until these are over.
-async fn run_on(dir: &Path, ids: &[String], json: bool) -> Result<u8, Failure> {
-    let engine = open_to_run(dir).await?;
+async fn run_on(place: &Place, ids: &[String], json: bool) -> Result<u8, Failure> {
+    let engine = open_to_run(place).await?;
     let ids = ids.iter().map(|id| super::request::job_id(id)).collect::<Result<Vec<_>, _>>()?;
-    run::run_to_end(dir, engine, ids, json).await
+    run::run_to_end(place.dir(), engine, ids, json).await
 }
 
 fn show(jobs: Vec<JobWire>, json: bool) -> Result<(), Failure> {

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::failure::{EXIT_CODES, FAILED, Failure};
-use self::store_dir::StoreArg;
+use self::store_dir::{Place, StoreArg};
 
 /// A durable job engine: one binary, one file, an acknowledged write is on disk.
 #[derive(Parser)]
@@ -98,17 +98,21 @@ pub fn main() -> ExitCode {
 }
 
 async fn dispatch(cli: Cli) -> Result<u8, Failure> {
-    let dir = cli.store.dir()?;
-    match cli.command {
-        Command::Run(args) => run::run(&dir, args, cli.json).await,
-        Command::Jobs(args) => jobs::jobs(&dir, args, cli.json).await,
-        Command::Logs(args) => logs::logs(&dir, args, cli.json).await,
-        Command::Cancel(ids) => manage::cancel(&dir, ids, cli.json).await,
-        Command::Retry(ids) => manage::retry(&dir, ids, cli.json).await,
-        Command::Release(ids) => manage::release(&dir, ids, cli.json).await,
-        Command::Key(command) => key::key(&dir, command, cli.json).await,
+    let place = Place::of(
+        &cli.store,
         #[cfg(feature = "wasm")]
-        Command::Plugin(command) => plugin::plugin(&dir, &cli.config, command, cli.json),
-        Command::Doctor => doctor::doctor(&dir, cli.json).await,
+        cli.config,
+    )?;
+    match cli.command {
+        Command::Run(args) => run::run(&place, args, cli.json).await,
+        Command::Jobs(args) => jobs::jobs(&place, args, cli.json).await,
+        Command::Logs(args) => logs::logs(&place, args, cli.json).await,
+        Command::Cancel(ids) => manage::cancel(&place, ids, cli.json).await,
+        Command::Retry(ids) => manage::retry(&place, ids, cli.json).await,
+        Command::Release(ids) => manage::release(&place, ids, cli.json).await,
+        Command::Key(command) => key::key(&place, command, cli.json).await,
+        #[cfg(feature = "wasm")]
+        Command::Plugin(command) => plugin::plugin(&place, command, cli.json),
+        Command::Doctor => doctor::doctor(&place, cli.json).await,
     }
 }

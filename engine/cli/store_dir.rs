@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+#[cfg(feature = "wasm")]
+use super::configuration::ConfigArg;
 use super::control::Remote;
 use super::failure::{Failure, STORE, USAGE};
 use super::target::Target;
@@ -11,6 +13,8 @@ use crate::engine::{Builder, Engine};
 use crate::error::Error;
 use crate::executors::process::Supervisor;
 use crate::files::Layout;
+#[cfg(feature = "wasm")]
+use crate::plugin::Grants;
 
 /// The environment variable with the keys of the store, for those who do not want a key file.
 pub(super) const KEY_VARIABLE: &str = "WINDLASS_KEY";
@@ -26,9 +30,40 @@ pub(super) struct StoreArg {
     store: Option<PathBuf>,
 }
 
+/// Where a command works: a store, and what its plugins are granted.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    dir: PathBuf,
+    #[cfg(feature = "wasm")]
+    config: ConfigArg,
+}
+
+impl Place {
+    /// The place that the arguments of a command name. What is granted is read when the store is opened.
+    pub(super) fn of(store: &StoreArg, #[cfg(feature = "wasm")] config: ConfigArg) -> Result<Place, Failure> {
+        let dir = store.dir()?;
+        Ok(Place {
+            dir,
+            #[cfg(feature = "wasm")]
+            config,
+        })
+    }
+
+    /// The directory of the store.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What plugins are granted.
+    #[cfg(feature = "wasm")]
+    pub(super) fn grants(&self) -> Result<Grants, Failure> {
+        self.config.grants(&self.dir)
+    }
+}
+
 impl StoreArg {
     /// The directory that was named, or the default one.
-    pub(super) fn dir(&self) -> Result<PathBuf, Failure> {
+    fn dir(&self) -> Result<PathBuf, Failure> {
         let not_empty = |path: &PathBuf| !path.as_os_str().is_empty();
         if let Some(dir) = self.store.clone().filter(not_empty) {
             return Ok(std::path::absolute(dir)?);
@@ -53,15 +88,16 @@ impl StoreArg {
 ///
 /// # Errors
 /// Also when another process holds it for longer than a moment.
-pub(super) async fn open_to_run(dir: &Path) -> Result<Engine, Failure> {
-    patiently(dir, || builder(dir).process(Supervisor::current_exe()).open()).await?.ok_or_else(|| in_use(dir))
+pub(super) async fn open_to_run(place: &Place) -> Result<Engine, Failure> {
+    patiently(place).await?.ok_or_else(|| in_use(place.dir()))
 }
 
 /// Opens the store to look at it and to change single jobs, or reaches the process that holds it.
 ///
 /// # Errors
 /// Also when there is no store.
-pub(super) async fn open_to_manage(dir: &Path) -> Result<Target, Failure> {
+pub(super) async fn open_to_manage(place: &Place) -> Result<Target, Failure> {
+    let dir = place.dir();
     if !Layout::new(dir).store().exists() {
         let problem = format!("there is no store in {} yet", dir.display());
         return Err(Failure::new(STORE, problem));
@@ -69,9 +105,9 @@ pub(super) async fn open_to_manage(dir: &Path) -> Result<Target, Failure> {
     let started = tokio::time::Instant::now();
     loop {
         if let Some(remote) = Remote::connect(dir).await? {
-            return Ok(Target::Remote(remote));
+            return Ok(Target::Remote { remote, place: place.clone() });
         }
-        match idle_builder(dir).open().await {
+        match idle_builder(place)?.open().await {
             Ok(engine) => return Ok(Target::Own(engine)),
             Err(Error::InUse(_)) if started.elapsed() < PATIENCE => {
                 tokio::time::sleep(PAUSE).await;
@@ -82,19 +118,16 @@ pub(super) async fn open_to_manage(dir: &Path) -> Result<Target, Failure> {
 }
 
 /// Opens as soon as no other process holds the store; `None` when one holds it for too long.
-async fn patiently<F>(dir: &Path, open: impl Fn() -> F) -> Result<Option<Engine>, Failure>
-where
-    F: Future<Output = Result<Engine, Error>>,
-{
+async fn patiently(place: &Place) -> Result<Option<Engine>, Failure> {
     let started = tokio::time::Instant::now();
     loop {
-        match open().await {
+        match builder(place)?.process(Supervisor::current_exe()).open().await {
             Ok(engine) => return Ok(Some(engine)),
             Err(Error::InUse(_)) => {}
             Err(error) => return Err(error.into()),
         }
         // A process that answers on the socket is there to stay.
-        if started.elapsed() >= PATIENCE || Remote::connect(dir).await?.is_some() {
+        if started.elapsed() >= PATIENCE || Remote::connect(place.dir()).await?.is_some() {
             return Ok(None);
         }
         tokio::time::sleep(PAUSE).await;
@@ -109,15 +142,15 @@ fn in_use(dir: &Path) -> Failure {
     Failure::new(STORE, problem)
 }
 
-fn builder(dir: &Path) -> Builder {
-    let builder = Engine::builder(dir).keys_text(std::env::var(KEY_VARIABLE).ok());
+fn builder(place: &Place) -> Result<Builder, Failure> {
+    let builder = Engine::builder(place.dir()).keys_text(std::env::var(KEY_VARIABLE).ok());
     #[cfg(feature = "wasm")]
-    let builder = builder.wasm();
-    builder
+    let builder = builder.wasm().plugins(place.grants()?);
+    Ok(builder)
 }
 
 /// An engine that starts nothing new: it has no slots. What runs is found and watched all the same.
-fn idle_builder(dir: &Path) -> Builder {
+fn idle_builder(place: &Place) -> Result<Builder, Failure> {
     let config = EngineConfig { default_slots: 0, ..EngineConfig::default() };
-    builder(dir).config(config).process(Supervisor::current_exe())
+    Ok(builder(place)?.config(config).process(Supervisor::current_exe()))
 }

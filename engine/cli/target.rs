@@ -3,7 +3,7 @@
 use super::control::Remote;
 use super::failure::{FAILED, Failure, STORE};
 use super::request::{ListRequest, LogPiece, LogsRequest, Reply, Request, answer};
-use super::store_dir::open_to_manage;
+use super::store_dir::{Place, open_to_manage};
 use super::wire::{JobDetailWire, JobListWire, JobWire, KeyRotationWire};
 use crate::engine::Engine;
 
@@ -12,20 +12,24 @@ pub(super) enum Target {
     /// This process holds the store.
     Own(Engine),
     /// Another one does.
-    Remote(Remote),
+    Remote {
+        remote: Remote,
+        /// Where to go on when it has ended.
+        place: Place,
+    },
 }
 
 impl Target {
     async fn ask(&mut self, request: Request) -> Result<Reply, Failure> {
         let reply = match self {
             Target::Own(engine) => answer(engine, request).await?,
-            Target::Remote(remote) => match remote.ask(&request).await? {
+            Target::Remote { remote, place } => match remote.ask(&request).await? {
                 Some(reply) => reply,
                 // The holder has ended, so this process may take its place. Only a question is asked twice: whether a
                 // change was made is not known.
                 None if request.is_question() => {
-                    let dir = remote.dir().to_owned();
-                    *self = open_to_manage(&dir).await?;
+                    let place = place.clone();
+                    *self = open_to_manage(&place).await?;
                     return Box::pin(self.ask(request)).await;
                 }
                 None => return Err(Failure::new(STORE, "the process that held the store has ended; ask again")),

@@ -1,6 +1,7 @@
 //! A component with its manifest, as they are found: read and looked at, not run and not yet trusted.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -68,7 +69,7 @@ impl Refusal {
 }
 
 /// A component with its manifest.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Candidate {
     /// The bytes of the component.
     pub component: Cow<'static, [u8]>,
@@ -78,6 +79,13 @@ pub struct Candidate {
     pub manifest: Manifest,
     pub(super) manifest_text: Vec<u8>,
     pub(super) content: Content,
+}
+
+impl fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Candidate { info, manifest, .. } = self;
+        f.debug_struct("Candidate").field("info", info).field("manifest", manifest).finish_non_exhaustive()
+    }
 }
 
 impl Candidate {

@@ -76,8 +76,11 @@ impl Fleet {
         let mut usable = Vec::new();
         for (name, found) in inner.registry.found() {
             match found {
-                Found::Plugin(plugin) if plugin.configured && plugin.manifest.kind == PluginKind::Executor => {
-                    usable.push((**plugin).clone());
+                Found::Plugin(plugin) if plugin.manifest.kind == PluginKind::Executor => {
+                    // One that is no longer configured goes on without any right.
+                    if plugin.configured || inner.platforms.contains_key(name) {
+                        usable.push((**plugin).clone());
+                    }
                 }
                 Found::Plugin(_) => {}
                 Found::Refused(_, refusal) => refused.push((name.clone(), vec![of_plugin(name, refusal.to_string())])),
@@ -101,7 +104,7 @@ impl Fleet {
         let package = Package {
             name: plugin.name.clone(),
             source: PathBuf::from(format!("plugin {}", plugin.name)),
-            component: component.into(),
+            component,
             rights: plugin.rights.clone(),
         };
         if let Some(platform) = inner.platforms.get(&plugin.name) {

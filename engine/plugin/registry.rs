@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::candidate::{Candidate, Refusal, unreadable};
 use super::component::ComponentInfo;
@@ -45,7 +46,7 @@ pub enum Origin {
 }
 
 /// A plugin that can be used.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Plugin {
     /// The name it is registered under.
     pub name: String,
@@ -62,6 +63,8 @@ pub struct Plugin {
     /// What it may do.
     pub rights: PluginRights,
     content: Content,
+    /// Its component, where it is configured: it can go on when the files of its name have changed.
+    component: Option<Arc<[u8]>>,
 }
 
 /// A plugin, or why there is none under a name.
@@ -95,6 +98,18 @@ pub enum Addition {
     Replaced,
     /// It was there already.
     Same,
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin")
+            .field("name", &self.name)
+            .field("origin", &self.origin)
+            .field("manifest", &self.manifest)
+            .field("sha256", &hex(&self.sha256))
+            .field("rights", &self.rights)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Display for Origin {
@@ -166,15 +181,18 @@ impl Registry {
         Ok(self.take_over(found))
     }
 
-    /// The bytes of the component of a plugin, which are still those that were found. Blocks.
+    /// The bytes of the component of a plugin as they were found. Blocks.
     ///
     /// # Errors
     /// [`Refusal::Unreadable`], [`Refusal::Changed`].
-    pub fn component(&self, plugin: &Plugin) -> Result<Cow<'static, [u8]>, Refusal> {
+    pub fn component(&self, plugin: &Plugin) -> Result<Arc<[u8]>, Refusal> {
+        if let Some(component) = &plugin.component {
+            return Ok(component.clone());
+        }
         let dir = self.open_dir().map_err(|error| Refusal::Unreadable(error.to_string()))?;
         let candidate = self.read(&plugin.name, &plugin.origin, dir.as_ref())?;
         match Refusal::of_change(&plugin.content, &candidate.content) {
-            None => Ok(candidate.component),
+            None => Ok(candidate.component.into()),
             Some(refusal) => Err(refusal),
         }
     }
@@ -405,6 +423,7 @@ impl Registry {
             manifest: candidate.manifest,
             info: candidate.info,
             content: candidate.content,
+            component: config.map(|_| candidate.component.into()),
         })
     }
 

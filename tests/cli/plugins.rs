@@ -176,7 +176,7 @@ fn mistakes_in_the_configuration_are_told_at_once_and_without_secrets() {
         "[plugin.shell]\nwrok = \"read\"\nsha256 = 5\n[plugin.shell.endpoint.jobs]\naddress = \"unix:/x\"\nauth = \"hush-hush\"\n",
     );
     let config = file.to_str().unwrap();
-    let told = place.run(&["plugin", "list", "--config", config]).expect(2).stderr;
+    let told = place.run(&["plugin", "list", "--config-file", config]).expect(2).stderr;
     for says in [
         "own.toml: plugin.shell.wrok: unknown field, did you mean \"work\"?",
         "plugin.shell.sha256: is a number",
@@ -185,7 +185,7 @@ fn mistakes_in_the_configuration_are_told_at_once_and_without_secrets() {
         assert!(told.contains(says), "{says} in {told}");
     }
     assert!(!told.contains("hush"), "{told}");
-    place.run(&["plugin", "list", "--config", "missing.toml"]).expect(2);
+    place.run(&["plugin", "list", "--config-file", "missing.toml"]).expect(2);
     configure(&place, "");
     let path = place.store().join("windlass.toml");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
@@ -199,4 +199,20 @@ fn a_job_of_an_executor_that_is_not_there_is_refused() {
     let file = place.file("jobs.yaml", "{executor: shell, with: {run: date}}");
     let told = place.run(&["run", file.to_str().unwrap()]).expect(2).stderr;
     assert!(told.contains("executor") && told.contains("shell"), "{told}");
+}
+
+#[test]
+fn a_run_takes_the_configuration_and_refuses_plugins_that_are_not_what_it_says() {
+    let place = Place::new();
+    let file = place.file("jobs.yaml", "shell: exit 0");
+    let file = file.to_str().unwrap();
+    configure(&place, "[plugin.ghost]\n");
+    let told = place.run(&["run", file]).expect(2).stderr;
+    assert!(told.contains("plugin.ghost") && told.contains("no such plugin"), "{told}");
+    let config = place.file("own.toml", "[plugin.shell]\nsource = \"/nowhere/shell.wasm\"\n");
+    let told = place.run(&["run", file, "--config-file", config.to_str().unwrap()]).expect(2).stderr;
+    assert!(told.contains("plugin.shell") && told.contains("/nowhere/shell.wasm"), "{told}");
+    configure(&place, "");
+    place.run(&["run", file]).expect(0);
+    assert_eq!(place.json(&["jobs"])["jobs"][0]["state"], "succeeded");
 }

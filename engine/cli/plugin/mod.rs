@@ -5,12 +5,12 @@ mod inspect;
 mod list;
 mod wire;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::configuration::ConfigArg;
 use super::failure::{Failure, NOT_FOUND};
+use super::store_dir::Place;
 use crate::config::PluginBounds;
 use crate::files::Layout;
 use crate::plugin::{EMBEDDED, Registry};
@@ -45,9 +45,9 @@ pub(super) enum PluginCommand {
 }
 
 /// Runs the command.
-pub(super) fn plugin(dir: &Path, config: &ConfigArg, command: PluginCommand, json: bool) -> Result<u8, Failure> {
-    let grants = config.grants(dir)?;
-    let mut registry = Registry::new(&Layout::new(dir), EMBEDDED, grants.clone(), PluginBounds::default());
+pub(super) fn plugin(place: &Place, command: PluginCommand, json: bool) -> Result<u8, Failure> {
+    let grants = place.grants()?;
+    let mut registry = Registry::new(&Layout::new(place.dir()), EMBEDDED, grants.clone(), PluginBounds::default());
     match command {
         PluginCommand::List => list::list(&mut registry, json),
         PluginCommand::Inspect { plugin } => inspect::inspect(&mut registry, &grants, &plugin, json),

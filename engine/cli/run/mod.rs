@@ -17,7 +17,7 @@ use self::unseen::Unseen;
 use super::control::ControlServer;
 use super::failure::{Failure, INTERRUPTED, USAGE};
 use super::output::note;
-use super::store_dir::open_to_run;
+use super::store_dir::{Place, open_to_run};
 use crate::clock::Clock;
 use crate::engine::{Engine, JobView};
 use crate::job::{JobId, RunOptions, Timestamp};
@@ -37,11 +37,12 @@ pub(super) struct RunArgs {
 }
 
 /// Runs the command.
-pub(super) async fn run(dir: &Path, args: RunArgs, json: bool) -> Result<u8, Failure> {
+pub(super) async fn run(place: &Place, args: RunArgs, json: bool) -> Result<u8, Failure> {
     let request = request_options(&args.option)?;
     let planned = plan::read_files(&args.files, &args.option)?;
     let opened_at = Clock::system().now();
-    let engine = open_to_run(dir).await?;
+    let dir = place.dir();
+    let engine = open_to_run(place).await?;
     let control = listen(dir, &engine);
     let mut screen = Screen::new(json, args.quiet);
     let notes: Vec<Unseen> = planned.iter().map(|file| Unseen::of(dir, &file.config)).collect();

@@ -182,7 +182,9 @@ fn a_plugin_that_goes_on_loses_what_is_no_longer_granted() {
     place.dropped("shell", "2");
     registry.set_grants(parse_config(b"[plugin.shell]\nwork = \"read\"\n").unwrap());
     registry.scan().unwrap();
-    assert_eq!(registry.get("shell").unwrap().rights.work, crate::plugin::WorkAccess::Read);
+    let plugin = registry.get("shell").unwrap();
+    assert_eq!(plugin.rights.work, crate::plugin::WorkAccess::Read);
+    assert_eq!(&*registry.component(plugin).unwrap(), component("1"));
 }
 
 #[test]
