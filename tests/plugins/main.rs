@@ -8,8 +8,10 @@
     reason = "a test may panic, and its rig with it"
 )]
 
+mod conformance;
 mod executors;
 mod hostile;
 mod programs;
+mod shelf;
 mod stage;
 mod wasm_jobs;

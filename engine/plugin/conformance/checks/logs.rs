@@ -37,9 +37,9 @@ pub(super) async fn resume(stage: &Stage<'_>) -> Found {
         return failed(format!("logs: read a second time {difference}"));
     }
     let step = pieces.len().div_ceil(MOST_CURSORS).max(1);
-    // The last one is always among them.
     let mut tried: Vec<usize> = (0..pieces.len()).step_by(step).collect();
-    tried.extend(pieces.len().checked_sub(1));
+    // The last one is always among them.
+    tried.extend(pieces.len().checked_sub(1).filter(|last| !tried.contains(last)));
     for at in &tried {
         let (Some(piece), Some(rest)) = (pieces.get(*at), pieces.get(at + 1..)) else { continue };
         let resumed = stage.log(stage.plugin(), &made.run(), Some(piece.cursor.clone())).await?;
