@@ -49,9 +49,32 @@ async fn measure() {
     let sandboxed = backlog(&dir.path().join("wasm"), &wasm, JOBS).await;
     let function = backlog(&dir.path().join("function"), &JobSpec::function("nothing", "null"), JOBS).await;
     let process = backlog(&dir.path().join("process"), &JobSpec::process("/bin/true", [""; 0]), PROCESSES).await;
+    let bare = bare_loop(&program);
     println!("a backlog of programs:    {sandboxed:>9.0} /s");
     println!("the same as functions:    {function:>9.0} /s, {:.2} of that", sandboxed / function);
+    println!("bare instances, no engine: {bare:>9.0} /s, {:.2} of that", sandboxed / bare);
     println!("the same as processes:    {process:>9.0} /s, {:.1} times that", sandboxed / process);
+}
+
+/// Instances of the program made, run and dropped in a second by one thread, with WASI and nothing of the engine.
+fn bare_loop(program: &Path) -> f64 {
+    use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+    let mut config = Config::new();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(PoolingAllocationConfig::new()));
+    config.epoch_interruption(true);
+    let engine = wasmtime::Engine::new(&config).unwrap();
+    let module = wasmtime::Module::from_file(&engine, program).unwrap();
+    let mut linker = wasmtime::Linker::new(&engine);
+    wasmtime_wasi::p1::add_to_linker_sync(&mut linker, |wasi| wasi).unwrap();
+    let ready = linker.instantiate_pre(&module).unwrap();
+    let start = Instant::now();
+    for _ in 0..JOBS {
+        let mut store = wasmtime::Store::new(&engine, wasmtime_wasi::WasiCtxBuilder::new().build_p1());
+        store.set_epoch_deadline(1);
+        let instance = ready.instantiate(&mut store).unwrap();
+        instance.get_typed_func::<(), ()>(&mut store, "_start").unwrap().call(&mut store, ()).unwrap();
+    }
+    JOBS as f64 / start.elapsed().as_secs_f64()
 }
 
 async fn open(dir: &Path, slots: usize) -> Engine {

@@ -243,7 +243,7 @@ impl Builder {
         for (name, plugin) in self.native {
             let setting = PlatformSetting { name: name.clone(), layout: layout.clone(), keep_work: config.keep_work };
             let plugin = Arc::new(plugin.engine_id(store.engine_id()));
-            let platform = PluginPlatform::new(setting, plugin, false);
+            let platform = PluginPlatform::new(setting, plugin, true);
             executors.insert(name, Registered::Platform(Arc::new(platform)));
         }
         #[cfg(feature = "wasm")]

@@ -10,6 +10,16 @@ use crate::job::{FunctionTask, Job, JobId, JobSpec, Task};
 use crate::store::NewJob;
 
 impl Engine {
+    /// Whether a job with this spec would be accepted here, as far as that can be told without accepting it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every mistake.
+    pub async fn check(&self, spec: &JobSpec) -> Result<(), Error> {
+        let specs = std::slice::from_ref(spec);
+        check_submission(specs, &self.runtime().config.job_limits).map_err(Error::Invalid)?;
+        self.check_runnable(specs).await
+    }
+
     pub(super) async fn accept(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<JobId>, Error> {
         let runtime = self.runtime();
         let edges = check_submission(&specs, &runtime.config.job_limits).map_err(Error::Invalid)?;

@@ -14,6 +14,9 @@ use crate::error::{Error, Problem};
 use crate::executors::{Executors, Registered};
 use crate::plugin::Grants;
 
+/// Plugins that cannot be used, and why.
+type Refused = Vec<(String, Vec<Problem>)>;
+
 /// The plugins of one engine.
 pub(crate) struct Fleet {
     host: Host,
@@ -69,7 +72,7 @@ impl Fleet {
     }
 
     /// `anew` takes in those too whose content is as it was: their rights may be others.
-    fn look(&self, executors: &Executors, anew: bool) -> Result<(Changes, Vec<(String, Vec<Problem>)>), Error> {
+    fn look(&self, executors: &Executors, anew: bool) -> Result<(Changes, Refused), Error> {
         let mut inner = self.lock();
         let changes = inner.registry.scan()?;
         let mut refused = Vec::new();

@@ -248,6 +248,9 @@ struct wl_host {
     wl_str settings;
     /* The id of this engine. Whatever a plugin makes on a platform it marks with this. */
     wl_str engine_id;
+    /* In `submit` (to be read) and `collect` (to be written): the directory /work of the attempt on this machine. NULL where
+       the plugin has no access to it. */
+    wl_str work;
 
     /* Says something to the operator: it goes to the engine's own log. A call that says too much is ended. */
     void (*log)(const wl_host *host, uint32_t level, wl_str message);

@@ -13,5 +13,6 @@ mod executors;
 mod hostile;
 mod programs;
 mod shelf;
+mod shell;
 mod stage;
 mod wasm_jobs;

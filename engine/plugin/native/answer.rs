@@ -19,7 +19,7 @@ pub(super) fn checked(question: &Question, answer: Answer<Reply>) -> Taken<Answe
             check_count(observations.len(), runs.len())?;
             observations.iter_mut().try_for_each(check_observation)?;
         }
-        (Question::Submit(_), Reply::Handle(handle)) => check_handle(handle)?,
+        (Question::Submit { .. }, Reply::Handle(handle)) => check_handle(handle)?,
         (Question::Stop { .. }, Reply::Stopped(handle)) => handle.as_ref().map_or(Ok(()), check_handle)?,
         (Question::Owned { .. }, Reply::Owned(page)) => {
             page.entries.iter().filter_map(|run| run.handle.as_ref()).try_for_each(check_handle)?;
@@ -29,7 +29,7 @@ pub(super) fn checked(question: &Question, answer: Answer<Reply>) -> Taken<Answe
         (Question::Describe, Reply::Descriptor(_))
         | (Question::Validate { .. }, Reply::Mistakes(_))
         | (Question::Logs { .. }, Reply::Over(_))
-        | (Question::Check | Question::Collect(_) | Question::Remove(_), Reply::Done) => {}
+        | (Question::Check | Question::Collect { .. } | Question::Remove(_), Reply::Done) => {}
         _ => return Err(Broken("it answered another question".to_owned())),
     }
     Ok(Ok(reply))

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::abi::{self, Host, Table};
-use super::host::{HostCalls, Visit};
+use super::host::{HostCalls, Surroundings, Visit};
 use super::lend::Loan;
 use crate::plugin::contract::{
     Answer, Attempt, Definition, Descriptor, ErrorKind, Handle, Observation, Page, PluginError, PluginTask, Retry, Run,
@@ -16,11 +16,11 @@ pub(super) enum Question {
     Check,
     Definitions { cursor: Option<String> },
     Validate { options: String },
-    Submit(PluginTask),
+    Submit { task: PluginTask, work: Option<String> },
     Observe { runs: Vec<Run>, wait_ms: u64 },
     Logs { run: Run, cursor: Option<String>, wait_ms: u64 },
     Stop { run: Run, grace_ms: u64 },
-    Collect(Run),
+    Collect { run: Run, work: Option<String> },
     Remove(Run),
     Owned { cursor: Option<String> },
 }
@@ -33,11 +33,11 @@ impl Question {
             Question::Check => "check",
             Question::Definitions { .. } => "definitions",
             Question::Validate { .. } => "validate",
-            Question::Submit(_) => "submit",
+            Question::Submit { .. } => "submit",
             Question::Observe { .. } => "observe",
             Question::Logs { .. } => "logs",
             Question::Stop { .. } => "stop",
-            Question::Collect(_) => "collect",
+            Question::Collect { .. } => "collect",
             Question::Remove(_) => "remove",
             Question::Owned { .. } => "owned",
         }
@@ -54,18 +54,26 @@ impl Question {
     /// The run that it is about.
     pub(super) fn attempt(&self) -> Option<&Attempt> {
         match self {
-            Question::Submit(task) => Some(&task.attempt),
+            Question::Submit { task, .. } => Some(&task.attempt),
             Question::Logs { run, .. }
             | Question::Stop { run, .. }
-            | Question::Collect(run)
+            | Question::Collect { run, .. }
             | Question::Remove(run) => Some(&run.attempt),
+            _ => None,
+        }
+    }
+
+    /// The work tree that the plugin may use.
+    fn work(&self) -> Option<&str> {
+        match self {
+            Question::Submit { work, .. } | Question::Collect { work, .. } => work.as_deref(),
             _ => None,
         }
     }
 
     /// The secrets that it tells the plugin, which must not come back in a message.
     pub(super) fn secrets(&self) -> Vec<&str> {
-        let Question::Submit(task) = self else {
+        let Question::Submit { task, .. } = self else {
             return Vec::new();
         };
         task.environment.iter().filter(|variable| variable.secret).map(|variable| variable.value.as_str()).collect()
@@ -116,9 +124,13 @@ pub(super) unsafe fn ask(
     calls: &mut dyn HostCalls,
 ) -> Answer<Reply> {
     let mut loan = Loan::default();
-    let (settings, engine_id) = (loan.text(&about.settings), loan.text(&about.engine_id));
+    let surroundings = Surroundings {
+        settings: loan.text(&about.settings),
+        engine_id: loan.text(&about.engine_id),
+        work: loan.optional(question.work()),
+    };
     let mut visit = Visit::new(question, about.answer_bytes, calls);
-    let host = visit.host(settings, engine_id);
+    let host = visit.host(surroundings);
     // SAFETY: everything that is lent lives until `loan` and `visit` go.
     let status = unsafe { enter(table, &host, question, &mut loan) };
     match status {
@@ -137,7 +149,7 @@ unsafe fn enter(table: &Table, host: &Host, question: &Question, loan: &mut Loan
             Question::Check => table.check?(host),
             Question::Definitions { cursor } => table.definitions?(host, loan.optional(cursor.as_deref())),
             Question::Validate { options } => table.validate?(host, loan.text(options)),
-            Question::Submit(task) => table.submit?(host, &loan.task(task)),
+            Question::Submit { task, .. } => table.submit?(host, &loan.task(task)),
             Question::Observe { runs, wait_ms } => {
                 let (runs, len) = loan.runs(runs);
                 table.observe?(host, runs, len, *wait_ms)
@@ -147,7 +159,7 @@ unsafe fn enter(table: &Table, host: &Host, question: &Question, loan: &mut Loan
                 table.logs?(host, &loan.run(run), cursor, *wait_ms)
             }
             Question::Stop { run, grace_ms } => table.stop?(host, &loan.run(run), *grace_ms),
-            Question::Collect(run) => table.collect?(host, &loan.run(run)),
+            Question::Collect { run, .. } => table.collect?(host, &loan.run(run)),
             Question::Remove(run) => table.remove?(host, &loan.run(run)),
             Question::Owned { cursor } => table.owned?(host, loan.optional(cursor.as_deref())),
         })
@@ -157,7 +169,7 @@ unsafe fn enter(table: &Table, host: &Host, question: &Question, loan: &mut Loan
 /// The answer where an optional function is left out. The others are there, or the plugin would not be loaded.
 fn without_function(question: &Question) -> Answer<Reply> {
     match question {
-        Question::Check | Question::Collect(_) => Ok(Reply::Done),
+        Question::Check | Question::Collect { .. } => Ok(Reply::Done),
         Question::Validate { .. } => Ok(Reply::Mistakes(Vec::new())),
         _ => {
             let message = format!("the plugin has no function `{}`", question.name());

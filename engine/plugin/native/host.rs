@@ -30,6 +30,13 @@ pub(super) trait HostCalls {
     fn write(&mut self, stream: LogStream, bytes: Vec<u8>, cursor: String) -> bool;
 }
 
+/// What a call is told beside its question.
+pub(super) struct Surroundings {
+    pub(super) settings: abi::Str,
+    pub(super) engine_id: abi::Str,
+    pub(super) work: abi::Str,
+}
+
 /// A call under way.
 pub(super) struct Visit<'a> {
     question: &'a Question,
@@ -74,13 +81,14 @@ impl<'a> Visit<'a> {
     }
 
     /// What the plugin gets. It must not be used after this value is moved or gone.
-    pub(super) fn host(&mut self, settings: abi::Str, engine_id: abi::Str) -> Host {
+    pub(super) fn host(&mut self, Surroundings { settings, engine_id, work }: Surroundings) -> Host {
         Host {
             abi: abi::ABI,
             size: u32::try_from(size_of::<Host>()).unwrap_or(u32::MAX),
             ctx: (&raw mut *self).cast::<c_void>(),
             settings,
             engine_id,
+            work,
             log,
             checkpoint,
             write_log,
@@ -132,7 +140,7 @@ impl Given {
             }
             Question::Validate { .. } => Reply::Mistakes(self.mistakes),
             Question::Definitions { .. } => Reply::Definitions(Page { entries: self.definitions, next: self.next }),
-            Question::Submit(_) => Reply::Handle(self.handle.ok_or_else(|| missing("handle"))?),
+            Question::Submit { .. } => Reply::Handle(self.handle.ok_or_else(|| missing("handle"))?),
             Question::Observe { runs, .. } => {
                 check_count(self.observations.len(), runs.len())?;
                 Reply::Observations(self.observations)
@@ -140,7 +148,7 @@ impl Given {
             Question::Logs { .. } => Reply::Over(self.over),
             Question::Stop { .. } => Reply::Stopped(self.handle),
             Question::Owned { .. } => Reply::Owned(Page { entries: self.runs, next: self.next }),
-            Question::Check | Question::Collect(_) | Question::Remove(_) => Reply::Done,
+            Question::Check | Question::Collect { .. } | Question::Remove(_) => Reply::Done,
         })
     }
 }
@@ -210,7 +218,7 @@ unsafe extern "C" fn checkpoint(host: *const Host, handle: abi::Handle) -> i32 {
     // SAFETY: as in `log`.
     unsafe {
         visited(host, abi::FAILED, |visit| {
-            visit.only("checkpoint", matches!(visit.question, Question::Submit(_)))?;
+            visit.only("checkpoint", matches!(visit.question, Question::Submit { .. }))?;
             visit.passing.refund();
             let handle = visit.passing.handle(handle)?;
             match visit.calls.checkpoint(handle) {
@@ -293,7 +301,7 @@ unsafe extern "C" fn give_handle(host: *const Host, handle: abi::Handle) {
     // SAFETY: as in `log`.
     unsafe {
         visited(host, (), |visit| {
-            let belongs = matches!(visit.question, Question::Submit(_) | Question::Stop { .. });
+            let belongs = matches!(visit.question, Question::Submit { .. } | Question::Stop { .. });
             visit.only("give_handle", belongs)?;
             visit.given.handle = Some(visit.taker.handle(handle)?);
             Ok(())

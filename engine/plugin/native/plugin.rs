@@ -150,6 +150,14 @@ fn name_of(path: &Path) -> Arc<str> {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into()
 }
 
+/// Paths are told as texts.
+fn text_of(path: Option<PathBuf>) -> Answer<Option<String>> {
+    path.map(PathBuf::into_os_string).map(std::ffi::OsString::into_string).transpose().map_err(|path| {
+        let message = format!("the path of the work tree is not UTF-8: {}", path.display());
+        PluginError::new(ErrorKind::Invalid, Retry::Never, message)
+    })
+}
+
 fn problem((field, problem, allowed): Mistake) -> Problem {
     Problem { field, problem, allowed }
 }
@@ -180,18 +188,21 @@ impl ExecutorPlugin for NativePlugin {
         }))
     }
 
-    /// Native plugins see no work trees.
     fn submit(
         &self,
         task: PluginTask,
-        _work: Option<PathBuf>,
+        work: Option<PathBuf>,
         checkpoints: Arc<dyn Checkpoints>,
     ) -> BoxFuture<'_, Answer<Handle>> {
         let ports = Ports { checkpoints: Some(checkpoints), sink: None };
-        Box::pin(self.call(Question::Submit(task), ports, |reply| match reply {
-            Reply::Handle(handle) => Some(handle),
-            _ => None,
-        }))
+        Box::pin(async {
+            let question = Question::Submit { task, work: text_of(work)? };
+            let handle = self.call(question, ports, |reply| match reply {
+                Reply::Handle(handle) => Some(handle),
+                _ => None,
+            });
+            handle.await
+        })
     }
 
     fn observe(&self, runs: Vec<Run>, wait_ms: u64) -> BoxFuture<'_, Answer<Vec<Observation>>> {
@@ -222,8 +233,8 @@ impl ExecutorPlugin for NativePlugin {
         }))
     }
 
-    fn collect(&self, run: Run, _work: Option<PathBuf>) -> BoxFuture<'_, Answer<()>> {
-        Box::pin(self.done(Question::Collect(run)))
+    fn collect(&self, run: Run, work: Option<PathBuf>) -> BoxFuture<'_, Answer<()>> {
+        Box::pin(async { self.done(Question::Collect { run, work: text_of(work)? }).await })
     }
 
     fn remove(&self, run: Run) -> BoxFuture<'_, Answer<()>> {

@@ -1,7 +1,5 @@
 //! The worlds of `wit/`, as the host sees them.
 
-#![expect(missing_docs, reason = "generated; the documentation is in wit/")]
-
 wasmtime::component::bindgen!({
     path: "wit",
     world: "executor-plugin",

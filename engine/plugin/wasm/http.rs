@@ -103,9 +103,11 @@ impl Hooks {
                 format!("{authority:?} stands for no endpoint that was asked for and granted; there is {known}");
             return Err(EndpointError::Request(message));
         };
-        let request = request.map(|body| {
+        let mut request = request.map(|body| {
             body.map_err(|error| EndpointError::Closed(format!("the plugin's body: {error}"))).boxed_unsync()
         });
+        // wasmtime makes it of the authority, which only stands for the platform; the endpoint has the real one.
+        request.headers_mut().remove(http::header::HOST);
         granted.endpoint.send(request, &self.call(&granted.rights, options)).await
     }
 }

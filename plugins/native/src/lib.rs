@@ -1,5 +1,5 @@
 //! The executor `mock` as a native plugin: whatever implements `Executor` can be a component, a shared library, or both.
 //!
-//! `shell.c` beside this is an example without the SDK, `windlass_plugin.h` the interface.
+//! `command.c` beside this is an example without the SDK, `windlass_plugin.h` the interface.
 
 windlass_plugin::native_executor!(windlass_plugin_mock::Mock);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 
 #[cfg(not(target_arch = "wasm32"))]
-use crate::testing::work as engine;
+use crate::native::work as engine;
 #[cfg(target_arch = "wasm32")]
 use wasm as engine;
 

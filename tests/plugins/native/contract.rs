@@ -86,7 +86,7 @@ async fn a_feature_without_its_function_is_a_breach_and_functions_may_be_left_ou
         assert_eq!(plugin.describe().await.unwrap().features, ["logs"]);
         assert_eq!(plugin.check().await, Ok(()));
         assert_eq!(plugin.validate("{}".to_owned()).await, Ok(Vec::new()));
-        assert_eq!(plugin.collect(run("x")).await, Ok(()));
+        assert_eq!(plugin.collect(run("x"), None).await, Ok(()));
         let error = plugin.definitions(None).await.unwrap_err();
         assert_eq!(
             (error.kind, error.message.as_str()),
@@ -101,11 +101,11 @@ async fn a_feature_without_its_function_is_a_breach_and_functions_may_be_left_ou
 async fn a_checkpoint_is_kept_before_the_call_goes_on() {
     for plugin in both() {
         let kept = Arc::new(Kept::default());
-        let handle = plugin.submit(task("a", "checkpoint"), kept.clone()).await.unwrap();
+        let handle = plugin.submit(task("a", "checkpoint"), None, kept.clone()).await.unwrap();
         assert_eq!(handle, Handle { schema: 1, data: b"late".to_vec() });
         assert_eq!(*kept.handles.lock().unwrap(), [Handle { schema: 3, data: b"early".to_vec() }]);
         let refusing = Kept { refuses: true, ..Kept::default() };
-        let error = plugin.submit(task("a", "checkpoint"), Arc::new(refusing)).await.unwrap_err();
+        let error = plugin.submit(task("a", "checkpoint"), None, Arc::new(refusing)).await.unwrap_err();
         assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Unavailable, "the disk is full"));
     }
 }
@@ -144,7 +144,7 @@ async fn the_process_of_a_plugin_has_nothing_of_the_engine() {
     let names: Vec<&str> = environment.lines().filter_map(|line| line.split('=').next()).collect();
     let allowed = ["PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ"];
     assert!(names.iter().all(|name| allowed.contains(name)), "{names:?}");
-    assert!(names.contains(&"PATH") && std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    assert!(names.contains(&"PATH") && std::env::vars_os().count() > names.len());
     assert_eq!(told(&plugin, "tell-input").await, "0", "its standard input is empty");
 }
 
@@ -152,11 +152,12 @@ async fn the_process_of_a_plugin_has_nothing_of_the_engine() {
 async fn a_secret_does_not_come_back_in_a_message() {
     for plugin in both() {
         let error = plugin
-            .submit(secret_task("tell-secret-and-fail", "hunter22"), Arc::new(Kept::default()))
+            .submit(secret_task("tell-secret-and-fail", "hunter22"), None, Arc::new(Kept::default()))
             .await
             .unwrap_err();
         assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Denied, "***"));
     }
-    let error = hostile().submit(secret_task("tell-secret", "hunter22"), Arc::new(Kept::default())).await.unwrap_err();
+    let error =
+        hostile().submit(secret_task("tell-secret", "hunter22"), None, Arc::new(Kept::default())).await.unwrap_err();
     assert!(error.message.ends_with("it last printed: it is ***"), "{error}");
 }

@@ -8,9 +8,10 @@
     reason = "a test may panic, and its rig with it"
 )]
 
+mod command;
 mod contract;
 mod failures;
+mod journeys;
 mod loading;
 mod rig;
 mod rust;
-mod shell;

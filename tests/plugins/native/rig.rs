@@ -21,7 +21,7 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_windlass");
 const PATIENCE: Duration = Duration::from_secs(60);
 
 static LIBRARIES: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
-pub(crate) static SHELL: LazyLock<PathBuf> = LazyLock::new(|| compiled("plugins/native/shell.c", "shell", &[]));
+pub(crate) static COMMAND: LazyLock<PathBuf> = LazyLock::new(|| compiled("plugins/native/command.c", "command", &[]));
 pub(crate) static HOSTILE: LazyLock<PathBuf> =
     LazyLock::new(|| compiled("tests/plugins/native/hostile.c", "hostile", &[]));
 
@@ -77,7 +77,7 @@ pub(crate) fn secret_task(options: &str, secret: &str) -> PluginTask {
 
 /// Submits, with checkpoints that work.
 pub(crate) async fn submit(plugin: &NativePlugin, options: &str) -> Answer<Handle> {
-    plugin.submit(task("job-1", options), Arc::new(Kept::default())).await
+    plugin.submit(task("job-1", options), None, Arc::new(Kept::default())).await
 }
 
 /// What a plugin has told in its handle.
@@ -174,8 +174,13 @@ pub(crate) async fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Whether there is such a process, other than one that nobody has reaped.
+/// Whether a thread of such a process lives; the first one may be gone before the others.
 pub(crate) fn is_running(pid: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return false;
+    };
+    threads.flatten().any(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    })
 }

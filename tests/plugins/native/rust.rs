@@ -27,7 +27,7 @@ fn both() -> [NativePlugin; 2] {
 }
 
 async fn started(plugin: &NativePlugin, options: &str) -> Run {
-    let handle = plugin.submit(task("mock-1", options), Arc::new(Kept::default())).await.unwrap();
+    let handle = plugin.submit(task("mock-1", options), None, Arc::new(Kept::default())).await.unwrap();
     Run { attempt: attempt("mock-1"), handle: Some(handle) }
 }
 
@@ -40,6 +40,10 @@ async fn it_runs_as_its_options_say() {
         assert_eq!(end_of(&plugin, &run).await, RunOutcome::Exited(4));
         assert_eq!(log_from(&plugin, &run, None).await, "line 1\nline 2\nline 3\n");
         assert_eq!(plugin.remove(run).await, Ok(()));
+        let work = tempfile::tempdir().unwrap();
+        let run = started(&plugin, r#"{"output": {"a/b.txt": "made"}}"#).await;
+        assert_eq!(plugin.collect(run, Some(work.path().to_owned())).await, Ok(()));
+        assert_eq!(std::fs::read_to_string(work.path().join("output/a/b.txt")).unwrap(), "made");
     }
 }
 
@@ -69,7 +73,8 @@ async fn everything_comes_through_as_it_was() {
 async fn a_panic_is_an_error_of_its_call() {
     for plugin in both() {
         for _ in 0..3 {
-            let made = plugin.submit(task("mock-1", r#"{"faults": {"submit": "panic"}}"#), Arc::new(Kept::default()));
+            let made =
+                plugin.submit(task("mock-1", r#"{"faults": {"submit": "panic"}}"#), None, Arc::new(Kept::default()));
             let error = made.await.unwrap_err();
             assert_eq!(error.kind, ErrorKind::Internal);
             assert!(error.message.starts_with("the plugin panicked: "), "{error}");
@@ -82,10 +87,11 @@ async fn a_panic_is_an_error_of_its_call() {
 async fn a_checkpoint_reaches_the_engine_and_a_refusal_the_plugin() {
     for plugin in both() {
         let kept = Arc::new(Kept::default());
-        let made = plugin.submit(task("mock-1", r#"{"checkpoint": true}"#), kept.clone()).await.unwrap();
+        let made = plugin.submit(task("mock-1", r#"{"checkpoint": true}"#), None, kept.clone()).await.unwrap();
         assert_eq!(*kept.handles.lock().unwrap(), [made]);
         let refusing = Kept { refuses: true, ..Kept::default() };
-        let error = plugin.submit(task("mock-1", r#"{"checkpoint": true}"#), Arc::new(refusing)).await.unwrap_err();
+        let error =
+            plugin.submit(task("mock-1", r#"{"checkpoint": true}"#), None, Arc::new(refusing)).await.unwrap_err();
         assert_eq!((error.kind, error.retry), (ErrorKind::Unavailable, Retry::Backoff));
     }
 }

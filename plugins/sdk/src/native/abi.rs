@@ -133,6 +133,7 @@ pub(super) struct Host {
     pub(super) ctx: *mut c_void,
     pub(super) settings: Str,
     pub(super) engine_id: Str,
+    pub(super) work: Str,
     pub(super) log: unsafe extern "C" fn(*const Host, u32, Str),
     pub(super) checkpoint: unsafe extern "C" fn(*const Host, Handle) -> i32,
     pub(super) write_log: unsafe extern "C" fn(*const Host, u32, Bytes, Str) -> i32,

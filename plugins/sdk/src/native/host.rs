@@ -1,5 +1,7 @@
 //! What a plugin asks of the engine: the one that calls, or that of a test.
 
+use std::path::PathBuf;
+
 use super::{ENGINE, abi, give, read};
 use crate::bindings::types;
 use crate::error::{Error, Result};
@@ -12,6 +14,11 @@ pub(crate) fn settings() -> String {
 
 pub(crate) fn engine_id() -> String {
     with(testing::engine_id, |engine| read::text(engine.engine_id))
+}
+
+/// The work tree of the call.
+pub(super) fn work() -> Option<PathBuf> {
+    with(|| None, |engine| read::optional(engine.work).map(PathBuf::from))
 }
 
 pub(crate) fn log(level: Level, message: &str) {

@@ -12,6 +12,7 @@ mod entries;
 mod give;
 pub(crate) mod host;
 mod read;
+pub(crate) mod work;
 
 #[doc(hidden)]
 pub use entries::table;
@@ -19,8 +20,8 @@ pub use entries::table;
 /// Makes a shared library of an [`Executor`](crate::Executor): a crate of the type `cdylib`, built for the machine that the
 /// engine runs on. It is loaded in a process of its own, and a panic is an error of the call.
 ///
-/// Such a plugin has all that std has, and reaches its platform by itself: there is no [`http::endpoint`](crate::http) and
-/// no [`work`](crate::work).
+/// Such a plugin has all that std has, and reaches its platform by itself: there is no [`http::endpoint`](crate::http). Of
+/// [`work`](crate::work) it has the paths.
 #[macro_export]
 macro_rules! native_executor {
     ($plugin:ty $(,)?) => {

@@ -109,9 +109,7 @@ impl fmt::Display for Log {
 
 fn not_scripted(what: &str) -> Error {
     if crate::native::is_called() {
-        return Error::unsupported(
-            "a native plugin reaches its platform by itself; endpoints and /work are for components",
-        );
+        return Error::unsupported("a native plugin reaches its platform and its files by itself");
     }
     Error::new(crate::ErrorKind::Denied, format!("the test has not said {what}"))
 }

@@ -9,10 +9,10 @@ use windlass::plugin::contract::{
 };
 use windlass::plugin::native::NativePlugin;
 
-use crate::rig::{Kept, Log, SHELL, attempt, end_of, is_running, log_from, run, spawned, task, wait_for};
+use crate::rig::{COMMAND, Kept, Log, attempt, end_of, is_running, log_from, run, spawned, task, wait_for};
 
-fn shell(state: &Path) -> NativePlugin {
-    spawned(&SHELL).settings(format!(r#"{{"state_dir": "{}"}}"#, state.display()))
+fn plugin_in(state: &Path) -> NativePlugin {
+    spawned(&COMMAND).settings(format!(r#"{{"state_dir": "{}"}}"#, state.display()))
 }
 
 fn command(job: &str, command: &str) -> PluginTask {
@@ -22,7 +22,7 @@ fn command(job: &str, command: &str) -> PluginTask {
 /// The latest handle with it.
 async fn started(plugin: &NativePlugin, task: PluginTask) -> Run {
     let attempt = task.attempt.clone();
-    let handle = plugin.submit(task, Arc::new(Kept::default())).await.unwrap();
+    let handle = plugin.submit(task, None, Arc::new(Kept::default())).await.unwrap();
     Run { attempt, handle: Some(handle) }
 }
 
@@ -41,11 +41,11 @@ fn lines(file: &Path) -> usize {
 #[tokio::test]
 async fn it_says_who_it_is_and_what_is_wrong() {
     let dir = TempDir::new().unwrap();
-    let plugin = shell(dir.path());
+    let plugin = plugin_in(dir.path());
     let descriptor = plugin.describe().await.unwrap();
     assert_eq!(
         (descriptor.name.as_str(), descriptor.features.as_slice()),
-        ("shell", ["logs", "owned"].map(str::to_owned).as_slice())
+        ("command", ["logs", "owned"].map(str::to_owned).as_slice())
     );
     serde_json::from_str::<serde_json::Value>(&descriptor.options_schema).unwrap();
     assert_eq!(plugin.check().await, Ok(()));
@@ -63,7 +63,7 @@ async fn it_says_who_it_is_and_what_is_wrong() {
         assert_eq!(problems.len(), 1, "{wrong}");
         assert_eq!(problems[0].field, "command");
     }
-    let error = spawned(&SHELL).check().await.unwrap_err();
+    let error = spawned(&COMMAND).check().await.unwrap_err();
     assert_eq!(
         (error.kind, error.message.as_str()),
         (ErrorKind::Invalid, "the setting `state_dir` has to be an absolute path")
@@ -73,10 +73,10 @@ async fn it_says_who_it_is_and_what_is_wrong() {
 #[tokio::test]
 async fn a_run_submitted_again_and_again_runs_once() {
     let dir = TempDir::new().unwrap();
-    let (plugin, runs) = (shell(dir.path()), dir.path().join("runs"));
+    let (plugin, runs) = (plugin_in(dir.path()), dir.path().join("runs"));
     let text = format!("echo ran >> {}; sleep 0.2; echo done", runs.display());
     let again = (0..4).map(|_| {
-        let plugin = shell(dir.path());
+        let plugin = plugin_in(dir.path());
         let task = command("twice", &text);
         tokio::spawn(async move { started(&plugin, task).await })
     });
@@ -94,7 +94,7 @@ async fn a_run_submitted_again_and_again_runs_once() {
 #[tokio::test]
 async fn the_end_of_a_run_is_told_as_it_was() {
     let dir = TempDir::new().unwrap();
-    let plugin = shell(dir.path());
+    let plugin = plugin_in(dir.path());
     for (job, text, expected) in [
         ("good", "true", RunOutcome::Succeeded),
         ("bad", "exit 7", RunOutcome::Exited(7)),
@@ -111,7 +111,7 @@ async fn the_end_of_a_run_is_told_as_it_was() {
 #[tokio::test]
 async fn what_it_prints_comes_whole_from_every_cursor() {
     let dir = TempDir::new().unwrap();
-    let plugin = shell(dir.path());
+    let plugin = plugin_in(dir.path());
     let variable = Variable { name: "WHO".to_owned(), value: "the world".to_owned(), secret: false };
     let text = "echo hello $WHO; sleep 0.1; echo again >&2; head -c 150000 /dev/zero | tr '\\0' x";
     let task = PluginTask { environment: vec![variable], ..command("log", text) };
@@ -132,7 +132,7 @@ async fn what_it_prints_comes_whole_from_every_cursor() {
 #[tokio::test]
 async fn a_stop_is_polite_then_forced_and_never_too_early() {
     let dir = TempDir::new().unwrap();
-    let plugin = shell(dir.path());
+    let plugin = plugin_in(dir.path());
     let polite =
         started(&plugin, command("polite", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done"))
             .await;
@@ -153,7 +153,7 @@ async fn a_stop_is_polite_then_forced_and_never_too_early() {
 #[tokio::test]
 async fn a_run_that_was_stopped_before_it_was_submitted_never_starts() {
     let dir = TempDir::new().unwrap();
-    let (plugin, runs) = (shell(dir.path()), dir.path().join("runs"));
+    let (plugin, runs) = (plugin_in(dir.path()), dir.path().join("runs"));
     assert_eq!(plugin.stop(run("early"), 0).await, Ok(None));
     let run = started(&plugin, command("early", &format!("echo ran >> {}", runs.display()))).await;
     assert_eq!((end_of(&plugin, &run).await, lines(&runs)), (RunOutcome::Stopped, 0));
@@ -162,7 +162,7 @@ async fn a_run_that_was_stopped_before_it_was_submitted_never_starts() {
 #[tokio::test]
 async fn a_run_outlives_the_process_of_the_plugin_and_the_plugin() {
     let dir = TempDir::new().unwrap();
-    let (go, plugin) = (dir.path().join("go"), shell(dir.path()));
+    let (go, plugin) = (dir.path().join("go"), plugin_in(dir.path()));
     let text = format!("echo $$; until test -e {}; do sleep 0.01; done; echo went", go.display());
     let run = started(&plugin, command("long", &text)).await;
     let log = Arc::new(Log::up_to(1));
@@ -170,7 +170,7 @@ async fn a_run_outlives_the_process_of_the_plugin_and_the_plugin() {
     let pid = log.text().trim().to_owned();
     drop(plugin);
     assert!(is_running(&pid));
-    let next = shell(dir.path());
+    let next = plugin_in(dir.path());
     assert_eq!(phase(&next, &run).await, Some(Phase::Running));
     std::fs::write(&go, "").unwrap();
     assert_eq!(end_of(&next, &run).await, RunOutcome::Succeeded);
@@ -180,7 +180,7 @@ async fn a_run_outlives_the_process_of_the_plugin_and_the_plugin() {
 #[tokio::test]
 async fn a_run_whose_keeper_was_killed_is_lost_and_not_run_again() {
     let dir = TempDir::new().unwrap();
-    let (plugin, runs) = (shell(dir.path()), dir.path().join("runs"));
+    let (plugin, runs) = (plugin_in(dir.path()), dir.path().join("runs"));
     let text = format!("echo ran >> {}; echo $PPID; exec sleep 600", runs.display());
     let run = started(&plugin, command("lost", &text)).await;
     let log = Arc::new(Log::up_to(1));
@@ -196,11 +196,11 @@ async fn a_run_whose_keeper_was_killed_is_lost_and_not_run_again() {
 #[tokio::test]
 async fn what_belongs_to_this_engine_is_listed_page_by_page_and_removed() {
     let dir = TempDir::new().unwrap();
-    let plugin = shell(dir.path());
+    let plugin = plugin_in(dir.path());
     assert_eq!(plugin.owned(None).await.unwrap().entries, []);
     let first = started(&plugin, command("job-000", "true")).await;
     end_of(&plugin, &first).await;
-    started(&shell(dir.path()).engine_id("engine-2"), command("of-another", "true")).await;
+    started(&plugin_in(dir.path()).engine_id("engine-2"), command("of-another", "true")).await;
     // As if a crash had come between the directory and the run.
     for n in 1..150 {
         std::fs::create_dir(dir.path().join(format!("engine-1/job-{n:03}.1"))).unwrap();

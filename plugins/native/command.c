@@ -1,9 +1,9 @@
 /*
  * A native plugin in C: runs shell commands of this machine as processes that go on while the engine is down.
  *
- *     cc -std=c11 -O2 -Wall -Wextra -shared -fPIC -o libshell.so shell.c
+ *     cc -std=c11 -O2 -Wall -Wextra -shared -fPIC -o libcommand.so command.c
  *
- * Settings: {"state_dir": "/var/lib/shell"}. Options of a job: {"command": "echo hello"}.
+ * Settings: {"state_dir": "/var/lib/command"}. Options of a job: {"command": "echo hello"}.
  *
  * A run is a directory, STATE_DIR/ENGINE/JOB.NUMBER, and a process that looks after it:
  *
@@ -385,7 +385,7 @@ static void become_keeper(const struct place *place, const char *command, char *
 static int32_t describe(const wl_host *host) {
     wl_str features[2] = {wl_text("logs"), wl_text("owned")};
     wl_descriptor descriptor = {
-        .name = wl_text("shell"),
+        .name = wl_text("command"),
         .version = wl_text("0.1.0"),
         .summary = wl_text("Shell commands of this machine"),
         .options_schema = wl_text("{\"type\":\"object\",\"properties\":{\"command\":{\"type\":\"string\",\"minLength\":1}},"
