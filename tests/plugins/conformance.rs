@@ -9,6 +9,7 @@ use windlass::plugin::conformance::{Cases, Report, Subject, Verdict, parse_cases
 use windlass::plugin::{Candidate, EMBEDDED, parse_config};
 
 use crate::shelf::Shelf;
+use crate::shell::Platform;
 
 /// The plugin that does wrong what its settings say; built once, by the compiler that builds this test.
 static FAULTY: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -53,13 +54,17 @@ fn names(report: &Report, verdict: Verdict) -> Vec<&str> {
     report.checks.iter().filter(|check| check.verdict == verdict).map(|check| check.name).collect()
 }
 
+/// A plugin that is part of this program.
+fn embedded(name: &str) -> Candidate {
+    let embedded = EMBEDDED.iter().find(|it| it.name == name).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(format!("{name}.wasm"));
+    std::fs::write(&path, embedded.component).unwrap();
+    Candidate::read(&path, PluginBounds::default().component_bytes).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mock_executor_passes() {
-    let mock = EMBEDDED.iter().find(|it| it.name == "mock").unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("mock.wasm");
-    std::fs::write(&path, mock.component).unwrap();
-    let candidate = Candidate::read(&path, PluginBounds::default().component_bytes).unwrap();
     let cases = cases(
         r#"
         quick = { run_ms = 300, print = "line {n}", lines = 4, to = "both", checkpoint = true, output = { "a/b.txt" = "x" } }
@@ -68,13 +73,29 @@ async fn the_mock_executor_passes() {
         output = ["a/b.txt"]
         "#,
     );
-    let report = suite(&candidate, "[plugin.mock]\nwork = \"write\"", &cases).await;
+    let report = suite(&embedded("mock"), "[plugin.mock]\nwork = \"write\"", &cases).await;
     assert!(report.passed(), "{}", lines(&report));
     // It has no platform, and so nothing that could be found there.
     let skipped = ["submit-again", "restart-without-handle", "denied", "nothing-left"];
     assert_eq!(names(&report, Verdict::Skipped), skipped, "{}", lines(&report));
     let steps = &report.get("submit-cut").unwrap().why;
     assert_eq!(steps, "1 steps", "the checkpoint");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shell_executor_passes() {
+    let platform = Platform::new(&[]);
+    let cases = cases(
+        r#"
+        quick = { command = ["sh", "-c", "echo one; echo two >&2; echo three; echo four > output/four.txt"] }
+        long = { command = ["sleep", "1000"] }
+        output = ["four.txt"]
+        "#,
+    );
+    let report = suite(&embedded("shell"), &platform.grants(), &cases).await;
+    assert!(report.passed(), "{}", lines(&report));
+    println!("{}", lines(&report));
+    assert_eq!(names(&report, Verdict::Skipped), ["definitions"], "{}", lines(&report));
 }
 
 const CASES: &str = r#"

@@ -130,12 +130,21 @@ impl Subject {
         Some(Arc::new(component.plugin.cut(cut)))
     }
 
-    /// The plugin without any right to reach a platform and without settings.
-    pub(super) fn denied(&self) -> Option<Result<Arc<dyn ExecutorPlugin>, Vec<Problem>>> {
+    /// The plugin as if its operator had said nothing about it.
+    pub(super) fn unconfigured(&self) -> Option<Result<Arc<dyn ExecutorPlugin>, Vec<Problem>>> {
         let change = |rights: &mut PluginRights| {
             rights.endpoints.clear();
             rights.work = WorkAccess::None;
             rights.settings = "{}".to_owned();
+        };
+        self.component.as_ref().map(|component| component.with(change))
+    }
+
+    /// The plugin without any right to reach a platform.
+    pub(super) fn denied(&self) -> Option<Result<Arc<dyn ExecutorPlugin>, Vec<Problem>>> {
+        let change = |rights: &mut PluginRights| {
+            rights.endpoints.clear();
+            rights.work = WorkAccess::None;
         };
         self.component.as_ref().map(|component| component.with(change))
     }

@@ -16,7 +16,7 @@ pub(super) async fn is_pure(stage: &Stage<'_>) -> Found {
     {
         return failed("describe: the next life of the engine gets another answer");
     }
-    if let Some(Ok(plugin)) = stage.subject.denied()
+    if let Some(Ok(plugin)) = stage.subject.unconfigured()
         && good("describe without rights and settings", plugin.describe().await)? != first
     {
         return failed("describe: the answer depends on the configuration");
