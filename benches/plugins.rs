@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use windlass::job::{NamedTask, Task};
-use windlass::plugin::{Grants, parse_config};
+use windlass::plugin::parse_config;
 use windlass::{Engine, EngineConfig, JobSpec};
 
 /// As in the `windlass` program.

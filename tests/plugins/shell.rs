@@ -6,9 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use windlass::files::Layout;
 use windlass::job::{NamedTask, Reason, Task};
 use windlass::plugin::parse_config;
-use windlass::{Engine, EngineConfig, JobId, JobSpec, State};
+use windlass::{Engine, EngineConfig, JobId, JobSpec, KeepWork, State};
 
 /// The server, built once.
 static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -69,7 +70,11 @@ fn serve(dir: &tempfile::TempDir, arguments: &[&str]) -> Child {
 }
 
 async fn open(dir: &Path, platform: &Platform) -> Engine {
-    let config = EngineConfig { shutdown_grace_ms: 0, ..EngineConfig::default() };
+    open_with(dir, platform, EngineConfig::default()).await
+}
+
+async fn open_with(dir: &Path, platform: &Platform, config: EngineConfig) -> Engine {
+    let config = EngineConfig { shutdown_grace_ms: 0, ..config };
     let grants = parse_config(platform.grants().as_bytes()).unwrap();
     Engine::builder(dir).config(config).plugins(grants).open().await.unwrap()
 }
@@ -166,5 +171,39 @@ async fn a_cancelled_job_is_stopped_there() {
     engine.cancel(id, "the test").await.unwrap();
     assert_eq!(end(&engine, id).await.0, State::Cancelled);
     within(async || !Path::new(&process).exists()).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outputs_come_home_whole_and_nothing_but_files_and_directories() {
+    const BIG: u64 = 64 << 20;
+    let (platform, dir) = (Platform::new(&[]), tempfile::tempdir().unwrap());
+    let config = EngineConfig { keep_work: KeepWork::All, ..EngineConfig::default() };
+    let engine = open_with(dir.path(), &platform, config).await;
+    let make = format!(
+        "mkdir -p output/a/b output/empty; printf hi > 'output/a/b/with space'; head -c {BIG} /dev/zero > output/big"
+    );
+    let (id, state, reason) = run(&engine, script(&make)).await;
+    assert_eq!((state, reason), (State::Succeeded, None), "{}", log(&engine, id));
+    let output = Layout::new(dir.path()).work(id, 1).join("output");
+    assert_eq!(std::fs::read_to_string(output.join("a/b/with space")).unwrap(), "hi");
+    assert_eq!(std::fs::metadata(output.join("big")).unwrap().len(), BIG);
+    assert!(output.join("empty").is_dir());
+    let (_, state, reason) = run(&engine, script("ln -s /etc/passwd output/link")).await;
+    assert_eq!(state, State::Failed);
+    assert!(matches!(&reason, Some(Reason::Error(told)) if told.contains("output/link is no file")), "{reason:?}");
+    engine.shutdown().await;
+}
+
+/// More than the operator lets a plugin bring in is refused, and said.
+#[tokio::test(flavor = "multi_thread")]
+async fn too_much_output_is_the_reason_of_the_end() {
+    let (platform, dir) = (Platform::new(&[]), tempfile::tempdir().unwrap());
+    let mut config = EngineConfig::default();
+    config.wasm.unpack_bytes = 1 << 20;
+    let engine = open_with(dir.path(), &platform, config).await;
+    let (_, state, reason) = run(&engine, script("head -c 3000000 /dev/zero > output/big")).await;
+    assert_eq!(state, State::Failed);
+    assert!(matches!(&reason, Some(Reason::Error(told)) if told.contains("more than 1048576 bytes")), "{reason:?}");
     engine.shutdown().await;
 }

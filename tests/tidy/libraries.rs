@@ -8,7 +8,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["http"]),
     ("clap", &["cli"]),
     ("http_body", &["http", "plugin/endpoint"]),
-    ("http_body_util", &["http", "plugin/endpoint"]),
+    ("http_body_util", &["http", "plugin/endpoint", "plugin/wasm"]),
     ("hyper", &["http", "plugin/endpoint"]),
     ("hyper_util", &["http", "plugin/endpoint"]),
     ("indicatif", &["cli"]),

@@ -1,4 +1,4 @@
-//! The macros that make a component of a plugin.
+//! The macros that make a component of a plugin, or a shared library.
 
 /// Makes a component of an [`Executor`](crate::Executor). With `manifest = "../plugin.toml"`, a path from the file that
 /// names it, the component carries its manifest with it.
@@ -14,6 +14,25 @@ macro_rules! executor {
             #[cfg(not(target_arch = "wasm32"))]
             let _ = ::std::marker::PhantomData::<$crate::exports::Executor<$plugin>>;
             $($crate::__manifest!($manifest);)?
+        };
+    };
+}
+
+/// Makes a shared library of an [`Executor`](crate::Executor): a crate of the type `cdylib`, built for the machine that the
+/// engine runs on. It is loaded in a process of its own, and a panic is an error of the call.
+///
+/// Such a plugin has all that std has, and reaches its platform by itself: there is no [`http::endpoint`](crate::http). Of
+/// [`work`](crate::work) it has the paths.
+#[macro_export]
+macro_rules! native_executor {
+    ($plugin:ty $(,)?) => {
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = {
+            #[allow(unsafe_code, reason = "the engine finds the plugin by this name")]
+            #[unsafe(no_mangle)]
+            extern "C" fn windlass_plugin_v1() -> *const ::std::ffi::c_void {
+                $crate::native::table::<$plugin>()
+            }
         };
     };
 }

@@ -17,25 +17,6 @@ pub(crate) mod work;
 #[doc(hidden)]
 pub use entries::table;
 
-/// Makes a shared library of an [`Executor`](crate::Executor): a crate of the type `cdylib`, built for the machine that the
-/// engine runs on. It is loaded in a process of its own, and a panic is an error of the call.
-///
-/// Such a plugin has all that std has, and reaches its platform by itself: there is no [`http::endpoint`](crate::http). Of
-/// [`work`](crate::work) it has the paths.
-#[macro_export]
-macro_rules! native_executor {
-    ($plugin:ty $(,)?) => {
-        #[cfg(not(target_arch = "wasm32"))]
-        const _: () = {
-            #[allow(unsafe_code, reason = "the engine finds the plugin by this name")]
-            #[unsafe(no_mangle)]
-            extern "C" fn windlass_plugin_v1() -> *const ::std::ffi::c_void {
-                $crate::native::table::<$plugin>()
-            }
-        };
-    };
-}
-
 thread_local! {
     /// The engine, while it calls.
     static ENGINE: Cell<*const abi::Host> = const { Cell::new(ptr::null()) };
