@@ -180,7 +180,7 @@ fn read_settings(field: &Field<'_>, problems: &mut Problems) -> Option<serde_jso
 }
 
 /// A value as JSON; times become texts. `None` for numbers that JSON lacks.
-fn to_json(value: &Value) -> Option<serde_json::Value> {
+pub(super) fn to_json(value: &Value) -> Option<serde_json::Value> {
     Some(match value {
         Value::String(text) => text.as_str().into(),
         Value::Integer(number) => (*number).into(),

@@ -38,6 +38,14 @@ impl Package {
     /// # Errors
     /// Everything that is wrong with the configuration of its endpoints.
     pub(crate) fn plugin(&self, host: &Host) -> Result<Arc<dyn ExecutorPlugin>, Vec<Problem>> {
+        Ok(Arc::new(self.wasm(host)?))
+    }
+
+    /// The same, as what it is.
+    ///
+    /// # Errors
+    /// As [`Package::plugin`].
+    pub(crate) fn wasm(&self, host: &Host) -> Result<WasmPlugin, Vec<Problem>> {
         let setting = WasmPluginSetting {
             name: self.name.clone(),
             engine_id: host.engine_id.clone(),
@@ -49,7 +57,7 @@ impl Package {
             work: self.rights.work,
             limits: self.rights.limits,
         };
-        Ok(Arc::new(WasmPlugin::new(setting)))
+        Ok(WasmPlugin::new(setting))
     }
 
     /// The platform that it is.

@@ -4,6 +4,8 @@
 mod candidate;
 #[cfg(feature = "wasm")]
 mod component;
+#[cfg(feature = "wasm")]
+pub mod conformance;
 pub mod contract;
 #[cfg(feature = "wasm")]
 mod embedded;

@@ -8,9 +8,11 @@
     reason = "a test may panic, and its rig with it"
 )]
 
+mod conformance;
 mod executors;
 mod hostile;
 mod programs;
+mod shelf;
 mod shell;
 mod stage;
 mod wasm_jobs;

@@ -23,19 +23,19 @@ static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
 
 const TOKEN: &str = "t0ken";
 
-struct Platform {
+pub(crate) struct Platform {
     dir: tempfile::TempDir,
     server: Child,
 }
 
 impl Platform {
-    fn new(arguments: &[&str]) -> Platform {
+    pub(crate) fn new(arguments: &[&str]) -> Platform {
         let dir = tempfile::tempdir().unwrap();
         let server = serve(&dir, arguments);
         Platform { dir, server }
     }
 
-    fn grants(&self) -> String {
+    pub(crate) fn grants(&self) -> String {
         let socket = self.dir.path().join("socket");
         format!(
             "[plugin.shell]\nwork = \"write\"\n[plugin.shell.endpoint.jobs]\naddress = \"unix:{}\"\n\

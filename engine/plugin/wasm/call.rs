@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime_wasi_http::WasiHttpCtx;
 
+use super::cut::Cut;
 use super::http::Hooks;
 use super::work::Unpacking;
 use crate::plugin::contract::Checkpoints;
@@ -34,6 +35,8 @@ pub(super) struct Call {
     pub(super) checkpoints: Option<Arc<dyn Checkpoints>>,
     pub(super) work: Option<WorkTree>,
     pub(super) unpacking: Option<Unpacking>,
+    /// Where it is to be cut off, if anywhere.
+    pub(super) cut: Option<Arc<Cut>>,
     pub(super) messages: u32,
     pub(super) checkpoints_made: u32,
 }

@@ -8,6 +8,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 use super::bindings::windlass::plugin::{host, logs, types, work};
 use super::call::MOST_CHECKPOINTS;
 use super::convert::{handle_of, to_wit_error};
+use super::cut::step;
 use super::guest::Guest;
 use super::sink::Sink;
 use super::work as tree;
@@ -70,7 +71,7 @@ impl host::Host for Guest {
             return refuse(ErrorKind::Exhausted, format!("more than {MOST_CHECKPOINTS} checkpoints in one call"));
         }
         let answer: Answer<()> = match handle_of(handle) {
-            Ok(handle) => checkpoints.checkpoint(handle).await,
+            Ok(handle) => step(self.call.cut.as_deref(), checkpoints.checkpoint(handle)).await,
             Err(error) => Err(error),
         };
         Ok(answer.map_err(to_wit_error))
@@ -101,7 +102,7 @@ impl logs::HostSink for Guest {
             logs::Channel::System => LogStream::System,
         };
         let sink = WasiView::ctx(self).table.get(&sink)?.0.clone();
-        Ok(sink.write(stream, &bytes, &cursor).await)
+        Ok(step(self.call.cut.as_deref(), sink.write(stream, &bytes, &cursor)).await)
     }
 
     async fn drop(&mut self, sink: Resource<Sink>) -> Result<()> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::cut::{Cut, step};
 use crate::plugin::endpoint::{AwsCredentials, Body, Call, Endpoint, EndpointError, ErrorKind, Rights};
 
 /// How the host part of an address ends that stands for an endpoint.
@@ -30,6 +31,7 @@ pub(super) struct Hooks {
     /// Answers may be silent for as long as the call lasts.
     may_be_silent: bool,
     aws: Option<AwsCredentials>,
+    cut: Option<Arc<Cut>>,
     /// What went wrong last, which the codes of wasi:http cannot say.
     last_error: Arc<Mutex<Option<String>>>,
 }
@@ -40,8 +42,8 @@ impl Hooks {
     }
 
     /// The same for one call.
-    pub(super) fn for_call(&self, may_be_silent: bool, aws: Option<AwsCredentials>) -> Hooks {
-        Hooks { may_be_silent, aws, last_error: Arc::default(), ..self.clone() }
+    pub(super) fn for_call(&self, may_be_silent: bool, aws: Option<AwsCredentials>, cut: Option<Arc<Cut>>) -> Hooks {
+        Hooks { may_be_silent, aws, cut, last_error: Arc::default(), ..self.clone() }
     }
 
     pub(super) fn last_error(&self) -> Option<String> {
@@ -72,7 +74,7 @@ impl WasiHttpHooks for Hooks {
         let authority = request.uri().authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
         let hooks = self.clone();
         Box::new(async move {
-            let sent = hooks.send(&authority, request, options).await;
+            let sent = step(hooks.cut.as_deref(), hooks.send(&authority, request, options)).await;
             let response = sent.map_err(|error| {
                 let (code, told) = code_of(&authority, error);
                 tracing::debug!(plugin = hooks.plugin, told, "a request of a plugin failed");

@@ -9,6 +9,7 @@ mod call;
 mod code;
 mod command;
 mod convert;
+mod cut;
 mod executor;
 mod guest;
 mod host;
@@ -23,6 +24,7 @@ mod task;
 mod ticker;
 mod work;
 
+pub(crate) use cut::{Cut, Side};
 pub(crate) use executor::{WasmExecutor, WasmSetting};
 pub(crate) use http::{Endpoints, Granted};
 pub(crate) use machine::Machine;

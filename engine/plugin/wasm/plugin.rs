@@ -21,6 +21,7 @@ use super::convert::{
     definitions_of, descriptor_of, error_of, handle_of, observations_of, owned_of, problems_of, stopped_of, to_wit_run,
     to_wit_task,
 };
+use super::cut::{Cut, cut_off};
 use super::guest::{Guest, Memory};
 use super::http::{Endpoints, Hooks};
 use super::log::Output;
@@ -53,7 +54,11 @@ pub(crate) struct WasmPluginSetting {
 }
 
 /// A component that exports `windlass:plugin/executor`.
-pub(crate) struct WasmPlugin(Arc<Inner>);
+#[derive(Clone)]
+pub(crate) struct WasmPlugin {
+    inner: Arc<Inner>,
+    cut: Option<Arc<Cut>>,
+}
 
 struct Inner {
     identity: Arc<Identity>,
@@ -74,6 +79,7 @@ struct Order {
     /// It moves files.
     transfer: bool,
     aws: Option<AwsCredentials>,
+    cut: Option<Arc<Cut>>,
 }
 
 /// Ends the call when nobody waits for it any more.
@@ -100,7 +106,14 @@ impl WasmPlugin {
         };
         let hooks = Hooks::new(name, setting.endpoints.clone());
         let places = Semaphore::new(setting.limits.parallel_calls.max(1) as usize);
-        WasmPlugin(Arc::new(Inner { identity: Arc::new(identity), hooks, places, program: OnceCell::new(), setting }))
+        let program = OnceCell::new();
+        let inner = Arc::new(Inner { identity: Arc::new(identity), hooks, places, program, setting });
+        WasmPlugin { inner, cut: None }
+    }
+
+    /// The same plugin; a call of this one ends where `cut` says.
+    pub(crate) fn cut(&self, cut: Arc<Cut>) -> WasmPlugin {
+        WasmPlugin { inner: self.inner.clone(), cut: Some(cut) }
     }
 
     /// Makes an instance, has `call` call it once, and throws it away.
@@ -112,7 +125,8 @@ impl WasmPlugin {
         + Send
         + 'static,
     ) -> BoxFuture<'_, Answer<T>> {
-        let inner = self.0.clone();
+        let inner = self.inner.clone();
+        let order = Order { cut: self.cut.clone(), ..order };
         Box::pin(async move {
             let sandbox = inner.setting.machine.sandbox().map_err(|message| internal(message, Retry::Backoff))?;
             let program = inner.program(&sandbox).await?;
@@ -152,6 +166,7 @@ impl Inner {
         let _own_place = self.places.acquire().await;
         let _place = sandbox.calls.acquire().await;
         let words = LastWords::default();
+        let cut = order.cut.clone();
         let mut store =
             self.store(sandbox, order, &words).map_err(|error| internal(format!("{error:#}"), Retry::Backoff))?;
         let _running = sandbox.ticker.running();
@@ -159,7 +174,11 @@ impl Inner {
             let instance: Instance = program.instantiate_async(&mut store).await?;
             call(instance.windlass_plugin_executor(), &mut store).await
         };
-        match tokio::time::timeout(most, called).await {
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(most, called) => ended,
+            () = cut_off(cut.as_deref()) => return Err(internal(format!("`{name}` was cut off"), Retry::Backoff)),
+        };
+        match ended {
             Ok(Ok(answer)) => answer.map_err(|error| with_cause(error, &store.data().call.hooks)),
             Ok(Err(error)) => Err(failure(name, &error, store.data().memory.refused, &words)),
             Err(_) => {
@@ -181,9 +200,10 @@ impl Inner {
         WasiView::ctx(&mut wasi).table.set_max_capacity(self.setting.machine.config.handles);
         let call = Call {
             identity: Some(self.identity.clone()),
-            hooks: self.hooks.for_call(order.wait_ms > 0, order.aws),
+            hooks: self.hooks.for_call(order.wait_ms > 0, order.aws, order.cut.clone()),
             checkpoints: order.checkpoints,
             work: order.work,
+            cut: order.cut,
             ..Call::default()
         };
         let memory = Memory::new(sandbox.call_budget.clone(), self.setting.limits.memory_bytes);
@@ -283,9 +303,9 @@ impl ExecutorPlugin for WasmPlugin {
         work: Option<PathBuf>,
         checkpoints: Arc<dyn Checkpoints>,
     ) -> BoxFuture<'_, Answer<Handle>> {
-        let work = self.0.work(work, false);
+        let work = self.inner.work(work, false);
         let aws = aws_key(&task);
-        let order = Order { checkpoints: Some(checkpoints), transfer: work.is_some(), work, aws, wait_ms: 0 };
+        let order = Order { checkpoints: Some(checkpoints), transfer: work.is_some(), work, aws, ..Order::default() };
         self.call("submit", order, move |plugin, store| {
             Box::pin(async move { Ok(answer(plugin.call_submit(store, &to_wit_task(task)).await?, handle_of)) })
         })
@@ -328,7 +348,7 @@ impl ExecutorPlugin for WasmPlugin {
     }
 
     fn collect(&self, run: Run, work: Option<PathBuf>) -> BoxFuture<'_, Answer<()>> {
-        let order = Order { work: self.0.work(work, true), transfer: true, ..Order::default() };
+        let order = Order { work: self.inner.work(work, true), transfer: true, ..Order::default() };
         self.call("collect", order, move |plugin, store| {
             Box::pin(async move { Ok(answer(plugin.call_collect(store, &to_wit_run(run)).await?, Ok)) })
         })

@@ -18,6 +18,11 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Problem>> {
         Ok(value) => value,
         Err(error) => return Err(vec![problem(String::new(), &error.to_string())]),
     };
+    // A list would be taken for the fields of a structure in their order.
+    if !value.is_object() {
+        let allowed = "an object".to_owned();
+        return Err(vec![Problem { field: String::new(), problem: "it is no object".to_owned(), allowed }]);
+    }
     let mut problems = Vec::new();
     loop {
         match serde_path_to_error::deserialize(&value) {
@@ -148,7 +153,9 @@ mod tests {
     fn what_is_missing_is_told() {
         assert_eq!(told("{}"), [is("image", "it is missing", "it is needed")]);
         assert_eq!(told(r#"{"image": 1}"#), [is("image", "invalid type: integer `1`", "a string")]);
-        assert_eq!(told("[]").len(), 1);
+        for no_object in ["[]", "[\"a\"]", "\"a\"", "null"] {
+            assert_eq!(told(no_object), [is("", "it is no object", "an object")]);
+        }
         assert_eq!(told("{").len(), 1);
     }
 }
