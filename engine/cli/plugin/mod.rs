@@ -1,6 +1,7 @@
 //! `windlass plugin`: the plugins of the store and what they may do.
 
 mod add;
+mod holder;
 mod inspect;
 mod list;
 mod wire;
@@ -45,14 +46,20 @@ pub(super) enum PluginCommand {
 }
 
 /// Runs the command.
-pub(super) fn plugin(place: &Place, command: PluginCommand, json: bool) -> Result<u8, Failure> {
+pub(super) async fn plugin(place: &Place, command: PluginCommand, json: bool) -> Result<u8, Failure> {
     let grants = place.grants()?;
     let mut registry = Registry::new(&Layout::new(place.dir()), EMBEDDED, grants.clone(), PluginBounds::default());
     match command {
         PluginCommand::List => list::list(&mut registry, json),
         PluginCommand::Inspect { plugin } => inspect::inspect(&mut registry, &grants, &plugin, json),
-        PluginCommand::Add { file, name, confirm } => add::add(&mut registry, &file, name.as_deref(), confirm, json),
-        PluginCommand::Remove { name } => add::remove(&mut registry, &name, json),
+        PluginCommand::Add { file, name, confirm } => {
+            let code = add::add(&mut registry, &file, name.as_deref(), confirm, json)?;
+            holder::tell(place.dir()).await.map(|()| code)
+        }
+        PluginCommand::Remove { name } => {
+            let code = add::remove(&mut registry, &name, json)?;
+            holder::tell(place.dir()).await.map(|()| code)
+        }
     }
 }
 
