@@ -37,7 +37,7 @@ pub use component::{ComponentError, ComponentInfo, Interface, read_component};
 pub use embedded::{EMBEDDED, Embedded};
 #[cfg(feature = "wasm")]
 pub(crate) use fleet::Fleet;
-pub use grants::{Grants, PluginConfig, parse_config};
+pub use grants::{Grants, NativeGrant, PluginConfig, parse_config};
 pub use limits::SomeLimits;
 #[cfg(feature = "wasm")]
 pub(crate) use load::Host;
