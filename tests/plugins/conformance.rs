@@ -94,7 +94,6 @@ async fn the_shell_executor_passes() {
     );
     let report = suite(&embedded("shell"), &platform.grants(), &cases).await;
     assert!(report.passed(), "{}", lines(&report));
-    println!("{}", lines(&report));
     assert_eq!(names(&report, Verdict::Skipped), ["definitions"], "{}", lines(&report));
 }
 

@@ -16,7 +16,7 @@ use crate::plugin::contract::{
 };
 
 /// How long one question may wait for an answer.
-const WAIT_MS: u64 = 1_000;
+const WAIT_MS: u64 = 300;
 /// The grace of a stop.
 const GRACE_MS: u64 = 2_000;
 /// Before a question is put again that was answered at once.

@@ -6,10 +6,14 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use bytes::Bytes;
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
-use wasmtime_wasi::p2::pipe::{AsyncReadStream, AsyncWriteStream};
+use wasmtime_wasi::p2::pipe::AsyncReadStream;
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::call::WorkTree;
 use crate::files::{create_file_beneath, create_work_tree};
@@ -17,6 +21,8 @@ use crate::plugin::contract::{Answer, ErrorKind, PluginError, Retry};
 
 /// Bytes between the archive and whoever reads or writes it.
 const PIECE: usize = 256 << 10;
+/// Pieces that were written and are not unpacked yet.
+const PIECES: usize = 4;
 /// Entries of one archive that is unpacked.
 const MOST_ENTRIES: u64 = 1_000_000;
 /// Where what is unpacked goes.
@@ -24,12 +30,6 @@ const OUTPUT: &str = "output";
 
 /// The blocking end of a pipe.
 struct Blocking(DuplexStream, Handle);
-
-impl Read for Blocking {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.1.block_on(self.0.read(bytes))
-    }
-}
 
 impl Write for Blocking {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -89,12 +89,65 @@ impl Unpacking {
 }
 
 /// Unpacks what is written to the stream. The end is a stream that was dropped, so `finish` is called after that.
-pub(super) fn unpack(work: WorkTree) -> (AsyncWriteStream, Unpacking) {
-    let (near, far) = duplex(PIECE);
-    let threads = Handle::current();
-    let pipe = Blocking(far, threads.clone());
-    let task = threads.spawn_blocking(move || unpack_all(pipe, &work));
-    (AsyncWriteStream::new(PIECE, near), Unpacking(task))
+pub(super) fn unpack(work: WorkTree) -> (Intake, Unpacking) {
+    let (pieces, taken) = mpsc::channel(PIECES);
+    let pipe = Taken { pieces: taken, left: Bytes::new() };
+    let task = Handle::current().spawn_blocking(move || unpack_all(pipe, &work));
+    (Intake(pieces), Unpacking(task))
+}
+
+/// The stream that a plugin writes an archive to. What was written is unpacked also when the stream is dropped right after.
+pub(super) struct Intake(mpsc::Sender<Bytes>);
+
+impl OutputStream for Intake {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        match self.0.try_send(bytes) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(StreamError::Closed),
+            Err(TrySendError::Full(_)) => Err(StreamError::trap("more was written than there was room for")),
+        }
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        match self.0.capacity() {
+            _ if self.0.is_closed() => Err(StreamError::Closed),
+            0 => Ok(0),
+            _ => Ok(PIECE),
+        }
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Intake {
+    async fn ready(&mut self) {
+        // One that nobody reads any more is ready to say so.
+        let _ = self.0.reserve().await;
+    }
+}
+
+/// What was written, for a thread that may wait for it.
+struct Taken {
+    pieces: mpsc::Receiver<Bytes>,
+    left: Bytes,
+}
+
+impl Read for Taken {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while self.left.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => self.left = piece,
+                None => return Ok(0),
+            }
+        }
+        let size = bytes.len().min(self.left.len());
+        let (bytes, _) = bytes.split_at_mut(size);
+        bytes.copy_from_slice(&self.left.split_to(size));
+        Ok(size)
+    }
 }
 
 fn unpack_all(pipe: impl Read, work: &WorkTree) -> io::Result<()> {
