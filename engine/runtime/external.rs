@@ -87,8 +87,8 @@ pub(super) async fn run(
     let job = finish(runtime, &attempt.job, outcome, None).await?;
     let succeeded = job.status.state == State::Succeeded;
     if let Err(error) = attempt.platform.remove(&run, succeeded).await {
-        // The sweep of this platform tries again.
         tracing::warn!(%error, job = %job.id, "what is left of an attempt could not be removed");
+        runtime.orphans.send_replace(());
     }
     Ok(())
 }
@@ -172,7 +172,8 @@ impl External<'_> {
         }
         drop(watch);
         if self.control.stop.is_raised() {
-            // What is still on its way there is not started any more.
+            // What is still on its way there is not to start any more; where it does, the sweep finds it.
+            self.runtime.orphans.send_replace(());
             let stopped = self.platform.stop(&self.run(), 0).await;
             stopped.inspect_err(|error| tracing::warn!(%error, job = %self.job.id, "a stop did not arrive")).ok();
             return Ok(Begun::Over(Outcome::Stopped));
