@@ -113,7 +113,7 @@ async fn watch(dir: &Path) {
     }
     println!("{RUNS} runs started:      {:>8.0} /s", RUNS as f64 / start.elapsed().as_secs_f64());
     // Logs that say nothing are looked at ever more rarely.
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    tokio::time::sleep(Duration::from_secs(80)).await;
     let before = cpu();
     tokio::time::sleep(WATCH).await;
     let ticks = WATCH.as_secs_f64() / 2.0;
