@@ -24,6 +24,9 @@ const FIRST_LOOK_MS: u64 = 5;
 const FIRST_TRY_AGAIN_MS: u64 = 50;
 const LAST_TRY_AGAIN_MS: u64 = 30_000;
 
+/// The longest that a plugin may have the engine wait before it tries such a call again, in milliseconds.
+const MOST_PUT_OFF_MS: u64 = 3_600_000;
+
 /// How long after its grace time a run that goes on is asked to stop again, in milliseconds.
 const STOP_AGAIN_MS: u64 = 10_000;
 
@@ -196,7 +199,7 @@ impl External<'_> {
     async fn rests(&self, millis: u64) -> bool {
         let mut detach = self.runtime.detach.subscribe();
         tokio::select! {
-            () = self.runtime.clock.sleep(millis) => false,
+            () = self.runtime.clock.sleep(millis.min(MOST_PUT_OFF_MS)) => false,
             () = self.control.stop.raised() => false,
             () = detached(&mut detach) => true,
         }

@@ -23,7 +23,7 @@ pub(super) async fn run(runtime: Arc<Runtime>, name: String, platform: Arc<dyn P
     let mut pause_ms = FIRST_PAUSE_MS;
     let mut orphans = runtime.orphans.subscribe();
     loop {
-        pause_ms = match sweep(&runtime, &*platform).await {
+        pause_ms = match sweep(&runtime, &name, &*platform).await {
             Ok(()) => interval_ms,
             Err(error) => {
                 tracing::warn!(error, platform = name, "there may be orphans");
@@ -38,12 +38,12 @@ pub(super) async fn run(runtime: Arc<Runtime>, name: String, platform: Arc<dyn P
     }
 }
 
-async fn sweep(runtime: &Runtime, platform: &dyn Platform) -> Result<(), String> {
+async fn sweep(runtime: &Runtime, name: &str, platform: &dyn Platform) -> Result<(), String> {
     let (mut cursor, mut left) = (None, 0_u64);
     for _ in 0..MOST_PAGES {
         let page = platform.owned(cursor).await.map_err(|error| error.to_string())?;
         for run in &page.runs {
-            if is_orphan(runtime, run).map_err(|error| error.to_string())? && !is_removed(platform, run).await {
+            if is_orphan(runtime, name, run).map_err(|error| error.to_string())? && !is_removed(platform, run).await {
                 left += 1;
             }
         }
@@ -56,8 +56,12 @@ async fn sweep(runtime: &Runtime, platform: &dyn Platform) -> Result<(), String>
 }
 
 /// The claim of an attempt is on disk before its platform hears of it, so what the store does not know as under way is not.
-fn is_orphan(runtime: &Runtime, run: &Run) -> Result<bool, Error> {
+/// Jobs of other executors are none of this platform's business, whatever it says.
+fn is_orphan(runtime: &Runtime, name: &str, run: &Run) -> Result<bool, Error> {
     let Some(stored) = runtime.store.find(run.name.job)? else { return Ok(true) };
+    if stored.job.spec.task.executor() != name {
+        return Ok(false);
+    }
     let under_way = |job: &Job| matches!(job.status.state, State::Running | State::Cancelling);
     Ok(!under_way(&stored.job) || stored.job.status.attempt != run.name.attempt)
 }
@@ -68,6 +72,6 @@ async fn is_removed(platform: &dyn Platform, run: &Run) -> bool {
     if let Err(error) = platform.stop(run, 0).await {
         tracing::warn!(%error, run = %run.name, "an orphan could not be stopped");
     }
-    let removed = platform.remove(run, false).await;
+    let removed = platform.remove_orphan(run).await;
     removed.inspect_err(|error| tracing::warn!(%error, run = %run.name, "an orphan could not be removed")).is_ok()
 }
