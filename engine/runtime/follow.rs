@@ -1,11 +1,12 @@
 //! The follower of one run: brings what the run prints into the log of its attempt, while it runs and to its last byte.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::{Runtime, lock};
 use crate::clock::Clock;
 use crate::config::PlatformConfig;
-use crate::executors::{AttemptOrder, Platform, Run};
+use crate::executors::{Platform, Run};
 use crate::files::AttemptLog;
 use crate::job::{RunHandle, Timestamp};
 
@@ -30,10 +31,16 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(runtime: &Arc<Runtime>, platform: Arc<dyn Platform>, run: Run, order: &AttemptOrder) -> Follower {
-        let secrets: Vec<String> = order.options.secrets().map(str::to_owned).collect();
+    /// A follower that hides the secrets. Where they are not known there is no log.
+    pub(super) fn new(
+        runtime: &Arc<Runtime>,
+        platform: Arc<dyn Platform>,
+        run: Run,
+        secrets: Option<&[String]>,
+    ) -> Follower {
         let dir = runtime.layout.log(run.name.job, run.name.attempt);
-        let log = AttemptLog::resume(dir, runtime.config.log_limits, &secrets, runtime.clock.clone());
+        let open = |secrets| AttemptLog::resume(dir, runtime.config.log_limits, secrets, runtime.clock.clone());
+        let log = secrets.map_or_else(|| Err(io::Error::other("the run options cannot be opened")), open);
         let log = log.inspect_err(|error| tracing::warn!(%error, job = %run.name.job, "there will be no log")).ok();
         let over = Mutex::new(log.is_none());
         let runtime = runtime.clone();
