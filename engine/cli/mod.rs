@@ -112,7 +112,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Release(ids) => manage::release(&place, ids, cli.json).await,
         Command::Key(command) => key::key(&place, command, cli.json).await,
         #[cfg(feature = "wasm")]
-        Command::Plugin(command) => plugin::plugin(&place, command, cli.json),
+        Command::Plugin(command) => plugin::plugin(&place, command, cli.json).await,
         Command::Doctor => doctor::doctor(&place, cli.json).await,
     }
 }

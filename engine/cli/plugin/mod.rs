@@ -1,8 +1,15 @@
 //! `windlass plugin`: the plugins of the store and what they may do.
 
 mod add;
+mod author;
+mod build;
+mod check;
 mod inspect;
 mod list;
+mod new;
+mod package;
+mod templates;
+mod test;
 mod wire;
 
 use std::path::PathBuf;
@@ -18,6 +25,15 @@ use crate::plugin::{EMBEDDED, Registry};
 /// What is done with plugins.
 #[derive(Subcommand)]
 pub(super) enum PluginCommand {
+    #[command(flatten)]
+    Store(StoreCommand),
+    #[command(flatten)]
+    Author(author::AuthorCommand),
+}
+
+/// What is done with the plugins of a store.
+#[derive(Subcommand)]
+pub(super) enum StoreCommand {
     /// List the plugins: built in, in the directory of the store, in files that the configuration names
     List,
     /// Show what a plugin is, what it asks for, what it is granted and what it may do
@@ -45,14 +61,21 @@ pub(super) enum PluginCommand {
 }
 
 /// Runs the command.
-pub(super) fn plugin(place: &Place, command: PluginCommand, json: bool) -> Result<u8, Failure> {
+pub(super) async fn plugin(place: &Place, command: PluginCommand, json: bool) -> Result<u8, Failure> {
+    match command {
+        PluginCommand::Store(command) => manage(place, command, json),
+        PluginCommand::Author(command) => author::author(place, command, json).await,
+    }
+}
+
+fn manage(place: &Place, command: StoreCommand, json: bool) -> Result<u8, Failure> {
     let grants = place.grants()?;
     let mut registry = Registry::new(&Layout::new(place.dir()), EMBEDDED, grants.clone(), PluginBounds::default());
     match command {
-        PluginCommand::List => list::list(&mut registry, json),
-        PluginCommand::Inspect { plugin } => inspect::inspect(&mut registry, &grants, &plugin, json),
-        PluginCommand::Add { file, name, confirm } => add::add(&mut registry, &file, name.as_deref(), confirm, json),
-        PluginCommand::Remove { name } => add::remove(&mut registry, &name, json),
+        StoreCommand::List => list::list(&mut registry, json),
+        StoreCommand::Inspect { plugin } => inspect::inspect(&mut registry, &grants, &plugin, json),
+        StoreCommand::Add { file, name, confirm } => add::add(&mut registry, &file, name.as_deref(), confirm, json),
+        StoreCommand::Remove { name } => add::remove(&mut registry, &name, json),
     }
 }
 
