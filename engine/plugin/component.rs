@@ -131,11 +131,19 @@ const SERVED: [&str; 4] = ["host", "logs", "types", "work"];
 /// The series of WASI that is offered.
 const WASI: &str = "0.2";
 /// The packages of WASI that are offered.
-const OFFERED: [&str; 6] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random"];
+const OFFERED: [&str; 7] =
+    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", SOCKETS];
+/// Every call of it is refused. It is there because the runtime of Python asks for it, whatever the program does.
+const SOCKETS: &str = "wasi:sockets";
 const OFFERED_SHOWN: &str =
     "windlass:plugin@0.1 (host, logs, types, work) and WASI 0.2 (cli, clocks, filesystem, http, io, random)";
 
 impl ComponentInfo {
+    /// Whether it imports sockets, all of whose calls are refused.
+    pub fn wants_sockets(&self) -> bool {
+        self.imports.iter().any(|import| import.package == SOCKETS)
+    }
+
     /// The kinds of plugin whose interface it exports.
     pub fn kinds(&self) -> Vec<PluginKind> {
         let exports = |kind: &PluginKind| {
@@ -183,7 +191,6 @@ fn missing(import: &Interface) -> Option<Problem> {
         _ if package == contract && !import.is_of(series) => "this engine does not speak this version of the contract",
         _ if package == contract && SERVED.contains(&name) => return None,
         _ if package == contract => "the contract has no such interface for plugins to import",
-        "wasi:sockets" => "plugins have no sockets; use an endpoint",
         "wasi:http" if name == "incoming-handler" => "plugins do not listen; they are called",
         "wasi:nn" | "wasi:keyvalue" | "wasi:config" | "wasi:tls" => "it is not offered to plugins",
         _ if wasi && !import.is_of(WASI) => "this version of WASI is not offered; build for WASI 0.2 (wasm32-wasip2)",
@@ -233,7 +240,6 @@ mod tests {
     #[test]
     fn each_import_that_is_not_there_is_told_with_a_way_out() {
         let imports = [
-            ("wasi:sockets/tcp@0.2.0", "plugins have no sockets; use an endpoint"),
             ("windlass:plugin/sql@0.1.0", "sql is not served yet"),
             ("windlass:plugin/host@0.2.0", "does not speak this version"),
             ("windlass:plugin/executor@0.1.0", "no such interface"),
@@ -244,7 +250,7 @@ mod tests {
         ];
         let text: String = imports.iter().map(|(name, _)| format!("(import \"{name}\" (instance))")).collect();
         let info = component(&format!(
-            "(component {text} (import \"wasi:io/poll@0.2.0\" (instance)) (import \"bare\" (instance)))"
+            "(component {text} (import \"wasi:io/poll@0.2.0\" (instance)) (import \"wasi:sockets/tcp@0.2.0\" (instance)) (import \"bare\" (instance)))"
         ));
         let problems = info.problems(PluginKind::Executor);
         assert_eq!(problems.len(), imports.len() + 2);

@@ -157,6 +157,14 @@ impl<'t> Field<'t> {
         }
     }
 
+    #[cfg(feature = "wasm")]
+    pub(super) fn truth(&self, problems: &mut Problems) -> Option<bool> {
+        match self.value {
+            Value::Boolean(truth) => Some(*truth),
+            _ => self.wrong_type(problems, "true, false"),
+        }
+    }
+
     /// A text of 1 to `most` bytes in one line.
     pub(super) fn line(&self, problems: &mut Problems, most: usize) -> Option<&'t str> {
         let allowed = format!("1 to {most} bytes without control characters");

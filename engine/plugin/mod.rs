@@ -37,11 +37,15 @@ pub use component::{ComponentError, ComponentInfo, Interface, read_component};
 pub use embedded::{EMBEDDED, Embedded};
 #[cfg(feature = "wasm")]
 pub(crate) use fleet::Fleet;
+#[cfg(all(feature = "cli", feature = "wasm"))]
+pub(crate) use grants::RESERVED;
 pub use grants::{Grants, NativeGrant, PluginConfig, parse_config};
 pub use limits::SomeLimits;
 #[cfg(feature = "wasm")]
 pub(crate) use load::Host;
 pub use manifest::{EndpointRequest, Manifest, PluginKind, WorkAccess, parse_manifest};
+#[cfg(all(feature = "cli", feature = "wasm"))]
+pub(crate) use manifest::{NAME_ALLOWED, is_name};
 #[cfg(feature = "native")]
 pub(crate) use platform::{PlatformSetting, PluginPlatform};
 #[cfg(feature = "wasm")]

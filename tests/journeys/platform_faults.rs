@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use windlass::executors::{
-    AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform, Run,
-    Sighting, StartError, SubmitError,
+    AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform,
+    Run, Sighting, StartError, SubmitError,
 };
 use windlass::files::AttemptLog;
 use windlass::job::{NamedTask, Outcome, Reason, RunHandle, Task};
@@ -270,9 +270,14 @@ async fn a_checkpoint_of_a_call_that_a_cancel_cuts_off_is_known() {
 
 #[tokio::test]
 async fn calls_that_hang_do_not_hold_up_a_shutdown() {
-    for (call, cancelled) in
-        [("submit", false), ("observe", false), ("follow", false), ("stop", true), ("collect", false), ("remove", false)]
-    {
+    for (call, cancelled) in [
+        ("submit", false),
+        ("observe", false),
+        ("follow", false),
+        ("stop", true),
+        ("collect", false),
+        ("remove", false),
+    ] {
         let mut stage = Stage::new().await;
         stage.far.hang(&[call]);
         let (id, name) = stage.begun(far()).await;

@@ -1,9 +1,16 @@
 //! `windlass plugin`: the plugins of the store and what they may do.
 
 mod add;
+mod author;
+mod build;
+mod check;
 mod holder;
 mod inspect;
 mod list;
+mod new;
+mod package;
+mod templates;
+mod test;
 mod wire;
 
 use std::path::PathBuf;
@@ -19,6 +26,15 @@ use crate::plugin::{EMBEDDED, Registry};
 /// What is done with plugins.
 #[derive(Subcommand)]
 pub(super) enum PluginCommand {
+    #[command(flatten)]
+    Store(StoreCommand),
+    #[command(flatten)]
+    Author(author::AuthorCommand),
+}
+
+/// What is done with the plugins of a store.
+#[derive(Subcommand)]
+pub(super) enum StoreCommand {
     /// List the plugins: built in, in the directory of the store, in files that the configuration names
     List,
     /// Show what a plugin is, what it asks for, what it is granted and what it may do
@@ -47,16 +63,23 @@ pub(super) enum PluginCommand {
 
 /// Runs the command.
 pub(super) async fn plugin(place: &Place, command: PluginCommand, json: bool) -> Result<u8, Failure> {
+    match command {
+        PluginCommand::Store(command) => manage(place, command, json).await,
+        PluginCommand::Author(command) => author::author(place, command, json).await,
+    }
+}
+
+async fn manage(place: &Place, command: StoreCommand, json: bool) -> Result<u8, Failure> {
     let grants = place.grants()?;
     let mut registry = Registry::new(&Layout::new(place.dir()), EMBEDDED, grants.clone(), PluginBounds::default());
     match command {
-        PluginCommand::List => list::list(&mut registry, json),
-        PluginCommand::Inspect { plugin } => inspect::inspect(&mut registry, &grants, &plugin, json),
-        PluginCommand::Add { file, name, confirm } => {
+        StoreCommand::List => list::list(&mut registry, json),
+        StoreCommand::Inspect { plugin } => inspect::inspect(&mut registry, &grants, &plugin, json),
+        StoreCommand::Add { file, name, confirm } => {
             let code = add::add(&mut registry, &file, name.as_deref(), confirm, json)?;
             holder::tell(place.dir()).await.map(|()| code)
         }
-        PluginCommand::Remove { name } => {
+        StoreCommand::Remove { name } => {
             let code = add::remove(&mut registry, &name, json)?;
             holder::tell(place.dir()).await.map(|()| code)
         }

@@ -9,6 +9,8 @@
 //! prints = "hello\n"
 //! # The files that the quick one leaves in /work/output. Optional.
 //! output = ["report.txt"]
+//! # Whether runs are somewhere outside of the plugin; only asked of one whose rights do not tell. Optional.
+//! platform = true
 //! # How long the suite waits for a run to get where it should. Optional.
 //! patience = "60s"
 //! ```
@@ -19,7 +21,7 @@ use crate::plugin::grants::to_json;
 
 const MOST_BYTES: usize = 1 << 20;
 const MOST_FILES: usize = 1_000;
-const KNOWN: [&str; 5] = ["quick", "long", "prints", "output", "patience"];
+const KNOWN: [&str; 6] = ["quick", "long", "prints", "output", "platform", "patience"];
 const PATIENCE_MS: u64 = 60_000;
 
 /// The runs of the suite.
@@ -33,6 +35,8 @@ pub struct Cases {
     pub prints: Option<String>,
     /// The files that the quick one leaves in `/work/output`.
     pub output: Vec<String>,
+    /// Whether runs are somewhere outside of the plugin; only asked of one whose rights do not tell.
+    pub platform: Option<bool>,
     /// How long the suite waits for a run to get where it should.
     pub patience_ms: u64,
 }
@@ -51,11 +55,12 @@ pub fn parse_cases(text: &[u8]) -> Result<Cases, Vec<Problem>> {
     let long = read_options(&fields, "long", "the options of a run that goes on until it is stopped", &mut problems);
     let prints = fields.get("prints").and_then(|field| field.text(&mut problems, "a text"));
     let output = fields.get("output").and_then(|field| read_files(&field, &mut problems)).unwrap_or_default();
+    let platform = fields.get("platform").and_then(|field| field.truth(&mut problems));
     let patience = fields.get("patience").and_then(|field| field.duration_ms(&mut problems));
     match (quick, long) {
         (Some(quick), Some(long)) if problems.are_none() => {
             let prints = prints.map(str::to_owned);
-            Ok(Cases { quick, long, prints, output, patience_ms: patience.unwrap_or(PATIENCE_MS) })
+            Ok(Cases { quick, long, prints, output, platform, patience_ms: patience.unwrap_or(PATIENCE_MS) })
         }
         _ => Err(problems.into_list()),
     }

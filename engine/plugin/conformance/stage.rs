@@ -126,11 +126,6 @@ impl<'s> Stage<'s> {
         self.subject.first()
     }
 
-    /// The plugin in the next life of the engine.
-    pub(super) fn next_life(&self) -> Result<&Arc<dyn ExecutorPlugin>, Ended> {
-        self.subject.second().map_or_else(|| skipped("there is no other life of this plugin to test it with"), Ok)
-    }
-
     pub(super) async fn descriptor(&self) -> Result<Descriptor, Ended> {
         good("describe", self.plugin().describe().await)
     }
@@ -144,12 +139,17 @@ impl<'s> Stage<'s> {
         if self.has(feature).await? { Ok(()) } else { skipped(format!("the plugin has no feature `{feature}`")) }
     }
 
+    /// Whether runs are somewhere outside of the plugin.
+    pub(super) fn has_platform(&self) -> bool {
+        self.subject.facts.has_platform.or(self.cases.platform).unwrap_or(true)
+    }
+
     /// Skips a check that needs runs to be somewhere outside of the plugin.
     pub(super) fn needs_platform(&self) -> Result<(), Ended> {
-        if self.subject.facts.has_platform {
+        if self.has_platform() {
             return Ok(());
         }
-        skipped("the plugin can reach no platform: all there is of a run is its handle")
+        skipped("the plugin has no platform: all there is of a run is its handle")
     }
 
     /// An attempt that the plugin has not heard of.

@@ -24,9 +24,9 @@ pub struct Facts {
     pub name: String,
     /// The version in its manifest.
     pub version: String,
-    /// Whether its runs are somewhere outside of it. A plugin that can reach nothing keeps all there is of a run in the
-    /// handle, and is not asked to find one without it.
-    pub has_platform: bool,
+    /// Whether its runs are somewhere outside of it, where its rights tell that. A plugin that can reach nothing keeps all
+    /// there is of a run in the handle, and is not asked to find one without it.
+    pub has_platform: Option<bool>,
     /// What it may do with work trees.
     pub work: WorkAccess,
 }
@@ -39,7 +39,7 @@ pub struct Subject {
     /// Where work trees are.
     pub(super) dir: PathBuf,
     first: Arc<dyn ExecutorPlugin>,
-    second: Option<Arc<dyn ExecutorPlugin>>,
+    second: Arc<dyn ExecutorPlugin>,
     component: Option<Component>,
 }
 
@@ -79,7 +79,7 @@ impl Subject {
         let facts = Facts {
             name: manifest.name.clone(),
             version: manifest.version.clone(),
-            has_platform: !manifest.endpoints.is_empty() || manifest.work == WorkAccess::Host,
+            has_platform: Some(!manifest.endpoints.is_empty() || manifest.work == WorkAccess::Host),
             work: rights.work,
         };
         let package = Package {
@@ -95,33 +95,25 @@ impl Subject {
         let second = package.plugin(&self::host(&engine_id, dir))?;
         let first = Arc::new(plugin.clone());
         let dir = dir.to_owned();
-        Ok(Subject {
-            facts,
-            engine_id,
-            dir,
-            first,
-            second: Some(second),
-            component: Some(Component { plugin, package, host }),
-        })
+        Ok(Subject { facts, engine_id, dir, first, second, component: Some(Component { plugin, package, host }) })
     }
 
-    /// Any plugin. `second` is the same one as the next life of the engine would have it. Calls of it cannot be cut off,
-    /// and its rights stay as they are; the checks that need that are skipped.
-    pub fn plugin(
-        facts: Facts,
-        dir: &Path,
-        first: Arc<dyn ExecutorPlugin>,
-        second: Option<Arc<dyn ExecutorPlugin>>,
-    ) -> Subject {
-        Subject { facts, engine_id: fresh_id(), dir: dir.to_owned(), first, second, component: None }
+    /// Any plugin; `make` makes it for the engine of an id, and is called once for each life of that engine. Its calls
+    /// cannot be cut off, and its rights stay as they are; the checks that need that are skipped. Work trees are kept under
+    /// `dir`.
+    pub fn plugin(facts: Facts, dir: &Path, make: impl Fn(&str) -> Arc<dyn ExecutorPlugin>) -> Subject {
+        let engine_id = fresh_id();
+        let (first, second) = (make(&engine_id), make(&engine_id));
+        Subject { facts, engine_id, dir: dir.to_owned(), first, second, component: None }
     }
 
     pub(super) fn first(&self) -> &Arc<dyn ExecutorPlugin> {
         &self.first
     }
 
-    pub(super) fn second(&self) -> Option<&Arc<dyn ExecutorPlugin>> {
-        self.second.as_ref()
+    /// The plugin in the next life of the engine.
+    pub(super) fn second(&self) -> &Arc<dyn ExecutorPlugin> {
+        &self.second
     }
 
     /// The plugin whose call ends where `cut` says.

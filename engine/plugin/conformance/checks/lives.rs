@@ -5,7 +5,7 @@ use super::ends::{is_removed, is_stopped};
 use crate::plugin::contract::{Observation, Phase, RunStatus};
 
 pub(super) async fn by_handle(stage: &Stage<'_>) -> Found {
-    let next = stage.next_life()?;
+    let next = stage.subject.second();
     let made = stage.long().await?;
     match stage.ask(next, made.run(), 0).await? {
         Observation::Known(RunStatus { phase: Phase::Pending(_) | Phase::Running, .. }) => {}
@@ -17,7 +17,7 @@ pub(super) async fn by_handle(stage: &Stage<'_>) -> Found {
 
 pub(super) async fn by_name(stage: &Stage<'_>) -> Found {
     stage.needs_platform()?;
-    let next = stage.next_life()?;
+    let next = stage.subject.second();
     let made = stage.long().await?;
     made.forget_handle();
     match stage.ask(next, made.run(), 0).await? {

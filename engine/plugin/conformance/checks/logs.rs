@@ -57,7 +57,7 @@ pub(super) async fn follow(stage: &Stage<'_>) -> Found {
     stage.submit(&made, &stage.cases.quick).await?;
     let until = Instant::now() + Duration::from_millis(stage.cases.patience_ms);
     // As an engine that goes down after each call.
-    let lives = [stage.plugin(), stage.subject.second().unwrap_or(stage.plugin())];
+    let lives = [stage.plugin(), stage.subject.second()];
     let mut followed: Vec<Piece> = Vec::new();
     for plugin in lives.into_iter().cycle() {
         let tape = Tape::endless();

@@ -7,7 +7,7 @@ use crate::plugin::contract::{Observation, Phase, RunStatus};
 /// There is a run of this attempt, and one only.
 pub(super) async fn is_one(stage: &Stage<'_>, made: &Made) -> Result<(), Ended> {
     stage.known(made).await?;
-    if stage.subject.facts.has_platform {
+    if stage.has_platform() {
         match stage.ask(stage.plugin(), made.without_handle(), 0).await? {
             Observation::Known(_) => {}
             other => return failed(format!("observe without a handle: {}", observation(&other))),
@@ -30,7 +30,7 @@ pub(super) async fn twice(stage: &Stage<'_>) -> Found {
     is_one(stage, &made).await?;
     stage.stop(&made).await?;
     is_stopped(stage, &made).await?;
-    if !stage.subject.facts.has_platform {
+    if !stage.has_platform() {
         return Ok(String::new());
     }
     match stage.ask(stage.plugin(), first, 0).await? {
