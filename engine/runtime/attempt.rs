@@ -44,9 +44,12 @@ pub(super) fn spawn(runtime: &Arc<Runtime>, stored: Box<Stored>, control: Arc<Co
             if let Err(error) = run(&runtime, stored, &control, slot, begin).await {
                 tracing::error!(%error, job = %id, "an attempt is left as it is");
             }
-            let left = runtime.hub.attempts.unregister(id.seq());
-            if left + 1 == super::dispatcher::FINISHING {
-                // The dispatcher has stopped because too many ends were being written.
+            let (left, again) = runtime.hub.attempts.unregister(id.seq());
+            if let Some(job) = &again {
+                runtime.store.give_back(job);
+            }
+            // The dispatcher may have stopped because too many ends were being written.
+            if again.is_some() || left + 1 == super::dispatcher::FINISHING {
                 runtime.hub.dispatch.notify_one();
             }
         })

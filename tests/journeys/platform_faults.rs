@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use windlass::executors::{
-    AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform, Run,
-    Sighting, StartError, SubmitError,
+    AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform,
+    Run, Sighting, StartError, SubmitError,
 };
 use windlass::files::AttemptLog;
 use windlass::job::{NamedTask, Outcome, Reason, RunHandle, Task};
@@ -270,9 +270,14 @@ async fn a_checkpoint_of_a_call_that_a_cancel_cuts_off_is_known() {
 
 #[tokio::test]
 async fn calls_that_hang_do_not_hold_up_a_shutdown() {
-    for (call, cancelled) in
-        [("submit", false), ("observe", false), ("follow", false), ("stop", true), ("collect", false), ("remove", false)]
-    {
+    for (call, cancelled) in [
+        ("submit", false),
+        ("observe", false),
+        ("follow", false),
+        ("stop", true),
+        ("collect", false),
+        ("remove", false),
+    ] {
         let mut stage = Stage::new().await;
         stage.far.hang(&[call]);
         let (id, name) = stage.begun(far()).await;
@@ -309,4 +314,25 @@ async fn a_platform_that_forgets_an_answer_is_out_of_contact() {
     stage.far.switches.forgets_one.store(false, Ordering::Relaxed);
     stage.engine.advance(5_000).await;
     assert_eq!(stage.state(id), State::Succeeded);
+}
+
+#[tokio::test]
+async fn a_removal_that_hangs_keeps_the_next_attempt_waiting_and_nobody_busy() {
+    let mut stage = Stage::new().await;
+    stage.far.hang(&["remove"]);
+    let (id, name) = stage.begun(far()).await;
+    stage.far.fake.lose(name);
+    stage.engine.advance(5_000).await;
+    assert_eq!(stage.state(id), State::Queued);
+    // Who looks again and again never lets the thread rest.
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.worker_park_count(0);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let turns = metrics.worker_park_count(0) - before;
+    assert!(turns > 0 && turns < 100, "the thread rests {turns} times");
+    stage.far.hang(&[]);
+    stage.restart().await;
+    stage.engine.advance(5_000).await;
+    let status = stage.engine.get(id).unwrap().job.status;
+    assert_eq!((status.state, status.attempt), (State::Running, 2));
 }
