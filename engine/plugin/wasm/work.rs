@@ -2,6 +2,7 @@
 //!
 //! What is packed and unpacked is regular files and directories; what is unpacked lands under `output` only.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
@@ -25,6 +26,8 @@ const PIECE: usize = 256 << 10;
 const PIECES: usize = 4;
 /// Entries of one archive that is unpacked.
 const MOST_ENTRIES: u64 = 1_000_000;
+/// Bytes that stand before the content of one entry. Its long names are held in memory.
+const MOST_HEADER_BYTES: u64 = 1 << 20;
 /// Where what is unpacked goes.
 const OUTPUT: &str = "output";
 
@@ -150,11 +153,35 @@ impl Read for Taken {
     }
 }
 
+/// A reader that gives out no more than is left at the time.
+struct Metered<'a, R> {
+    reader: R,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left.get()).unwrap_or(usize::MAX).min(bytes.len());
+        if most == 0 && !bytes.is_empty() {
+            return Err(refused(format!("more than {MOST_HEADER_BYTES} bytes stand before an entry")));
+        }
+        let (bytes, _) = bytes.split_at_mut(most);
+        let read = self.reader.read(bytes)?;
+        self.left.set(self.left.get().saturating_sub(read as u64));
+        Ok(read)
+    }
+}
+
 fn unpack_all(pipe: impl Read, work: &WorkTree) -> io::Result<()> {
-    let mut archive = tar::Archive::new(pipe.take(work.most_bytes.saturating_add(1)));
+    let left = Cell::new(MOST_HEADER_BYTES);
+    let mut archive = tar::Archive::new(Metered { reader: pipe.take(work.most_bytes.saturating_add(1)), left: &left });
     let (mut bytes, mut count) = (0_u64, 0_u64);
-    for entry in archive.entries()? {
+    let mut entries = archive.entries()?;
+    loop {
+        left.set(MOST_HEADER_BYTES);
+        let Some(entry) = entries.next() else { return Ok(()) };
         let mut entry = entry?;
+        left.set(u64::MAX);
         count += 1;
         bytes = bytes.saturating_add(entry.size());
         if count > MOST_ENTRIES || bytes > work.most_bytes {
@@ -171,7 +198,6 @@ fn unpack_all(pipe: impl Read, work: &WorkTree) -> io::Result<()> {
             kind => return Err(refused(format!("{path} is no file and no directory but {kind:?}"))),
         }
     }
-    Ok(())
 }
 
 /// Where an entry goes, beneath the work tree; paths that lead elsewhere are refused where it is made.
@@ -193,4 +219,30 @@ fn target(path: &Path) -> io::Result<String> {
 
 fn refused(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unpacked(archive: &[u8], dir: &Path) -> io::Result<()> {
+        create_work_tree(dir, &[OUTPUT])?;
+        unpack_all(archive, &WorkTree { dir: dir.to_owned(), host_path: false, write: true, most_bytes: 64 << 20 })
+    }
+
+    #[test]
+    fn a_name_as_long_as_a_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        let content = vec![b'x'; 3 << 20];
+        header.set_size(content.len() as u64);
+        archive.append_data(&mut header.clone(), format!("{}/file", "long/".repeat(100)), content.as_slice()).unwrap();
+        unpacked(&archive.get_ref().clone(), dir.path()).unwrap();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_cksum();
+        archive.append(&header, content.as_slice()).unwrap();
+        let error = unpacked(&archive.into_inner().unwrap(), dir.path()).unwrap_err();
+        assert!(error.to_string().contains("before an entry"), "{error}");
+    }
 }
