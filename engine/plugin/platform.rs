@@ -1,6 +1,7 @@
 //! A plugin that runs jobs, as a platform of the engine: between the words of the contract and those of the core.
 
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::OnceCell;
@@ -128,6 +129,13 @@ fn to_run(run: &Run) -> PluginRun {
 
 fn contact(error: PluginError) -> ContactError {
     ContactError { message: error.to_string() }
+}
+
+fn remove_work(dir: &Path) -> io::Result<()> {
+    remove_tree(dir)?;
+    // Stays while there are other attempts, or a directory of the chain.
+    let _ = dir.parent().map(std::fs::remove_dir);
+    Ok(())
 }
 
 fn no_work_tree(error: io::Error) -> SubmitError {
@@ -342,10 +350,10 @@ impl Platform for PluginPlatform {
             self.loaded().plugin.remove(to_run(run)).await.map_err(contact)?;
             if self.loaded().has_work && !self.setting.keep_work.keeps(succeeded) {
                 let dir = self.setting.layout.of_attempt(run.name.job, run.name.attempt);
-                let removed = remove_tree(&dir);
+                // It may be large.
+                let removed = tokio::task::spawn_blocking(move || remove_work(&dir)).await;
+                let removed = removed.map_err(io::Error::other).and_then(|removed| removed);
                 removed.map_err(|error| ContactError { message: error.to_string() })?;
-                // Stays while there are other attempts, or a directory of the chain.
-                let _ = dir.parent().map(std::fs::remove_dir);
             }
             Ok(())
         })
