@@ -10,6 +10,7 @@ mod dispatcher;
 mod external;
 mod follow;
 mod hub;
+mod newcomers;
 mod observer;
 mod recover;
 mod retention;
@@ -30,9 +31,9 @@ use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::error::Error;
 use crate::executors::function::{Functions, Reporter, StopSignal};
-use crate::executors::{AttemptName, BoxFuture, Executors, Platform, Registered};
+use crate::executors::{AttemptName, BoxFuture, Executors, Platform};
 use crate::files::{Layout, LogLimits};
-use crate::job::{Event, JobEvent, JobId};
+use crate::job::{Event, JobEvent, JobId, Seq};
 use crate::secret::Entropy;
 use crate::store::{Moved, Store};
 use observer::Observer;
@@ -58,6 +59,8 @@ pub(crate) struct Runtime {
     observers: Mutex<HashMap<String, Arc<Observer>>>,
     /// Logs that are followed at once.
     followers: Semaphore,
+    /// Jobs that were taken off their queue and whose executor is not registered.
+    unserved: Mutex<Vec<Seq>>,
     /// Told when something may have been left on a platform.
     orphans: watch::Sender<()>,
 }
@@ -102,6 +105,7 @@ impl Runtime {
             loops: Mutex::new(Vec::new()),
             observers: Mutex::default(),
             followers,
+            unserved: Mutex::default(),
             orphans: watch::Sender::new(()),
         });
         let first_new = runtime.store.next_seq();
@@ -110,13 +114,8 @@ impl Runtime {
             tokio::spawn(dispatcher::run(runtime.clone())),
             tokio::spawn(scheduler::run(runtime.clone())),
             tokio::spawn(retention::run(runtime.clone(), first_new)),
+            tokio::spawn(newcomers::run(runtime.clone())),
         ]);
-        for (name, executor) in runtime.executors.all() {
-            if let Registered::Platform(platform) = executor {
-                let sweep = tokio::spawn(sweep::run(runtime.clone(), name, platform));
-                lock(&runtime.loops).push(sweep);
-            }
-        }
         Ok(runtime)
     }
 
