@@ -276,7 +276,7 @@ impl External<'_> {
 
     /// Waits for the end of the run, passing on a stop. `None` when the engine detaches from it.
     async fn watch(&mut self, mut watch: Watch) -> Result<Option<Outcome>, Error> {
-        let follower = Follower::new(self.runtime, self.platform.clone(), self.run(), self.secrets.as_deref());
+        let follower = Follower::new(self.runtime, &watch.observer, self.run(), self.secrets.as_deref());
         let mut stopping = Stopping { again_at: None, pause_ms: FIRST_TRY_AGAIN_MS };
         let mut lost = self.job.status.lost_since.is_some();
         let mut detach = self.runtime.detach.subscribe();

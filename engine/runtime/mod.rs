@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub(crate) use hub::Hub;
@@ -57,8 +57,6 @@ pub(crate) struct Runtime {
     loops: Mutex<Vec<JoinHandle<()>>>,
     /// The observers of platforms, by the name of the platform.
     observers: Mutex<HashMap<String, Arc<Observer>>>,
-    /// Logs that are followed at once.
-    followers: Semaphore,
     /// Jobs that were taken off their queue and whose executor is not registered.
     unserved: Mutex<Vec<Seq>>,
     /// Told when something may have been left on a platform.
@@ -89,7 +87,6 @@ impl Runtime {
     /// [`Error::Storage`].
     pub(crate) async fn start(parts: Parts) -> Result<Arc<Runtime>, Error> {
         let Parts { store, clock, entropy, config, layout, functions, executors, hub } = parts;
-        let followers = Semaphore::new(config.platforms.log_followers.max(1));
         let runtime = Arc::new(Runtime {
             store,
             clock,
@@ -104,7 +101,6 @@ impl Runtime {
             hand_back: StopSignal::default(),
             loops: Mutex::new(Vec::new()),
             observers: Mutex::default(),
-            followers,
             unserved: Mutex::default(),
             orphans: watch::Sender::new(()),
         });
