@@ -12,7 +12,7 @@ use super::package::{MANIFEST, read_manifest, unreadable, write};
 use super::templates::WIT;
 use crate::cli::failure::{FAILED, Failure, USAGE};
 use crate::cli::output::{note, print, print_json};
-use crate::plugin::Manifest;
+use crate::plugin::{Manifest, PluginKind};
 
 const TARGET: &str = "wasm32-wasip2";
 /// What is needed to build a plugin in Python, inside its directory.
@@ -103,10 +103,20 @@ fn python(dir: &Path, manifest: &Manifest) -> Result<PathBuf, Failure> {
     let mut tool = Command::new(venv.join("bin/componentize-py"));
     // Libraries are taken from there.
     tool.current_dir(dir).env("VIRTUAL_ENV", &venv);
-    tool.arg("-d").arg(&wit).arg("-w").arg(format!("{}-plugin", manifest.kind));
+    tool.arg("-d").arg(&wit).arg("-w").arg(python_world(manifest.kind));
     tool.args(["--quiet", "componentize", "plugin", "-o"]).arg(&file);
     output(&mut tool)?;
     Ok(file)
+}
+
+/// The world of a plugin in Python. Such a component imports all that its world has, so what this engine does not serve is
+/// left out.
+fn python_world(kind: PluginKind) -> &'static str {
+    match kind {
+        PluginKind::Executor => "executor-plugin",
+        PluginKind::Fetcher => "fetcher-plugin-without-sql",
+        PluginKind::Sink => "sink-plugin",
+    }
 }
 
 fn c(dir: &Path, manifest: &Manifest) -> Result<PathBuf, Failure> {
