@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 #[cfg(feature = "wasm")]
+mod authors;
+#[cfg(feature = "wasm")]
 mod guide;
 mod manage;
 #[cfg(feature = "wasm")]
