@@ -114,6 +114,9 @@ pub struct PlatformConfig {
     pub log_followers: usize,
     /// How long a platform is asked to wait for more of a log, in milliseconds.
     pub log_wait_ms: u64,
+    /// The longest that a log which says nothing is left alone while its run goes on, in milliseconds. One that speaks is
+    /// looked at more often.
+    pub log_pause_ms: u64,
     /// How long the end of the log of a run is waited for when the run is over, in milliseconds.
     pub last_lines_ms: u64,
     /// How often runs that no job owns are looked for, in milliseconds. Also done at open.
@@ -122,7 +125,13 @@ pub struct PlatformConfig {
 
 impl Default for PlatformConfig {
     fn default() -> Self {
-        PlatformConfig { log_followers: 16, log_wait_ms: 2_000, last_lines_ms: 30_000, sweep_interval_ms: 3_600_000 }
+        PlatformConfig {
+            log_followers: 16,
+            log_wait_ms: 2_000,
+            log_pause_ms: 10_000,
+            last_lines_ms: 30_000,
+            sweep_interval_ms: 3_600_000,
+        }
     }
 }
 

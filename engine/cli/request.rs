@@ -20,12 +20,23 @@ pub(super) const MAX_LOG_BYTES: usize = 256 * 1024;
 #[serde(rename_all = "snake_case", tag = "ask")]
 pub(super) enum Request {
     List(ListRequest),
-    Get { id: String },
+    Get {
+        id: String,
+    },
     Logs(LogsRequest),
-    Cancel { id: String, by: String },
-    Retry { id: String },
-    Release { id: String },
+    Cancel {
+        id: String,
+        by: String,
+    },
+    Retry {
+        id: String,
+    },
+    Release {
+        id: String,
+    },
     RotateKey,
+    /// Look for plugins again: some were added, replaced or removed.
+    RefreshPlugins,
 }
 
 impl Request {
@@ -71,6 +82,11 @@ pub(super) enum Reply {
         id: String,
     },
     KeyRotated(KeyRotationWire),
+    /// What is other than before, by name.
+    PluginsRefreshed {
+        changed: Vec<String>,
+        refused: Vec<String>,
+    },
     Failed {
         code: u8,
         message: String,
@@ -150,7 +166,20 @@ pub(super) async fn answer(engine: &Engine, request: Request) -> Result<Reply, F
             let rotation = engine.rotate_key().await?;
             Reply::KeyRotated(KeyRotationWire { resealed: rotation.resealed, active_key: rotation.active })
         }
+        Request::RefreshPlugins => refresh_plugins(engine)?,
     })
+}
+
+#[cfg(feature = "wasm")]
+fn refresh_plugins(engine: &Engine) -> Result<Reply, Failure> {
+    let changes = engine.refresh_plugins(None)?;
+    let changed = [changes.added, changes.changed, changes.removed].concat();
+    Ok(Reply::PluginsRefreshed { changed, refused: changes.refused })
+}
+
+#[cfg(not(feature = "wasm"))]
+fn refresh_plugins(_engine: &Engine) -> Result<Reply, Failure> {
+    Err(Failure::new(USAGE, "this windlass was built without plugins"))
 }
 
 /// A full page, or the rest of the list. The engine's own pages may be short, since each looks at a bounded number of

@@ -119,9 +119,16 @@ impl Builder {
 
     /// Enables plugins: those that the grants name become executors of that name, and may do what their manifest asks for
     /// and the grants allow. They are part of this program, lie in `plugins/NAME/` of the store directory, or in the file
-    /// that the grants name.
+    /// that the grants name. Shared libraries that the grants name are loaded in processes of their own, which are this program
+    /// again: see [`supervise_if_asked`](crate::supervise_if_asked).
     #[cfg(feature = "wasm")]
     pub fn plugins(mut self, grants: Grants) -> Self {
+        #[cfg(feature = "native")]
+        for (name, grant) in &grants.native {
+            let settings = serde_json::Value::Object(grant.settings.clone()).to_string();
+            let plugin = NativePlugin::spawn(&grant.library).settings(settings);
+            self.native.push((name.clone(), plugin));
+        }
         self.grants = Some(grants);
         self
     }

@@ -50,6 +50,11 @@ pub trait Platform: Send + Sync + 'static {
     /// Removes what is left of a run, here and there. Not there is fine. `succeeded` is what the core made of it.
     fn remove<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>>;
 
+    /// Removes what is left there of a run that no job here owns. Nothing here is touched: it may have any name.
+    fn remove_orphan<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), ContactError>> {
+        self.remove(run, false)
+    }
+
     /// The runs on the platform that this engine has started, a page from the cursor on, and where the next page begins.
     fn owned(&self, cursor: Option<String>) -> BoxFuture<'_, Result<OwnedRuns, ContactError>>;
 }

@@ -39,7 +39,9 @@ struct Inner {
     out: Masker,
     err: Masker,
     system: Masker,
-    /// The last cursor at which nothing was held back.
+    /// Where the source goes on for this life of the engine: after everything that was written, held back or not.
+    cursor: Option<String>,
+    /// The last cursor at which nothing was held back: where the next life goes on.
     mark: Option<Mark>,
     /// It is on disk.
     saved: bool,
@@ -94,6 +96,7 @@ impl AttemptLog {
             system: Masker::new(secrets),
             saved_end: mark.as_ref().map_or(0, |mark| mark.end),
             saved_at: clock.now(),
+            cursor: mark.as_ref().map(|mark| mark.cursor.clone()),
             mark,
             saved: true,
             failed: false,
@@ -115,7 +118,8 @@ impl AttemptLog {
     /// Notes where the source goes on after everything written so far.
     pub fn mark(&self, cursor: &str) {
         let mut inner = self.lock();
-        // Bytes that are held back would be neither in the log nor after the cursor.
+        inner.cursor = Some(cursor.to_owned());
+        // Bytes that are held back would be neither in the log nor after the cursor of the next life.
         if inner.out.holds_back() || inner.err.holds_back() || inner.system.holds_back() {
             return;
         }
@@ -131,7 +135,7 @@ impl AttemptLog {
 
     /// Where the source goes on.
     pub fn cursor(&self) -> Option<String> {
-        self.lock().mark.as_ref().map(|mark| mark.cursor.clone())
+        self.lock().cursor.clone()
     }
 
     /// Has the next life of the engine go on from the last mark. Done by itself now and then, and at the end.
@@ -247,10 +251,14 @@ mod tests {
         log.mark("1");
         log.write(LogStream::Stdout, b"hunt");
         log.mark("2");
+        log.save_mark();
+        assert_eq!(log.cursor().as_deref(), Some("2"), "nothing that was taken is asked for again");
+        // Killed: what was held back comes again.
+        std::mem::forget(log);
+        let log = open(dir.path(), &["hunter22"]);
         assert_eq!(log.cursor().as_deref(), Some("1"));
-        log.write(LogStream::Stdout, b"er22 b");
+        log.write(LogStream::Stdout, b"hunter22 b");
         log.mark("3");
-        assert_eq!(log.cursor().as_deref(), Some("3"));
         assert_eq!(text(dir.path()), "a *** b");
     }
 

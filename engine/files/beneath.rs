@@ -3,16 +3,22 @@
 //! Paths are walked one component at a time, each opened without following links. That holds on every kernel, needs no
 //! `openat2` with a fallback beside it, and the components have to be created one by one anyway.
 
+use std::ffi::CStr;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+const READABLE: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// How deep a tree is followed when it is removed, with as many directories open.
+const DEEP: usize = 64;
 
 /// Creates `root` and in it the directories named by `paths`, which are relative and never leave the root: an absolute
 /// path, `.`, `..`, an empty component or a NUL is refused, and so is a link on the way. What exists already is kept.
@@ -43,14 +49,69 @@ pub fn create_file_beneath(root: &Path, path: &str) -> io::Result<fs::File> {
 /// Removes `root` and all in it, following no link. Directories which the job made unreadable are opened up first.
 /// A root that does not exist is a success.
 pub fn remove_tree(root: &Path) -> io::Result<()> {
-    let mut removed = fs::remove_dir_all(root);
+    let mut removed = remove_all(root);
     if matches!(&removed, Err(error) if error.kind() == io::ErrorKind::PermissionDenied) {
         make_removable(root)?;
-        removed = fs::remove_dir_all(root);
+        removed = remove_all(root);
     }
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
+    }
+}
+
+/// Removes a tree however deep it is: what lies too deep to be followed is moved up to the root.
+fn remove_all(root: &Path) -> io::Result<()> {
+    let top = match openat(CWD, root, READABLE, Mode::empty()) {
+        Ok(top) => top,
+        // No directory: as the standard library has it.
+        Err(Errno::NOTDIR | Errno::LOOP) => return fs::remove_dir_all(root),
+        Err(error) => return Err(error.into()),
+    };
+    let mut moved = 0;
+    loop {
+        let before = moved;
+        empty(openat(&top, ".", READABLE, Mode::empty())?, &top, 0, &mut moved)?;
+        if moved == before {
+            return fs::remove_dir(root);
+        }
+    }
+}
+
+/// Removes all that is in a directory but what lies too deep.
+fn empty(directory: OwnedFd, top: &OwnedFd, depth: usize, moved: &mut u64) -> io::Result<()> {
+    let mut directory = Dir::new(directory)?;
+    while let Some(entry) = directory.read() {
+        let entry = entry?;
+        let (name, at) = (entry.file_name(), directory.fd()?);
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let removed = match unlinkat(at, name, AtFlags::empty()) {
+            // Which of the two it says of a directory depends on the system.
+            Err(Errno::ISDIR | Errno::PERM) if depth == DEEP => move_up(at, name, top, moved),
+            Err(Errno::ISDIR | Errno::PERM) => {
+                empty(openat(at, name, READABLE, Mode::empty())?, top, depth + 1, moved)?;
+                unlinkat(at, name, AtFlags::REMOVEDIR)
+            }
+            removed => removed,
+        };
+        match removed {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn move_up(at: BorrowedFd<'_>, name: &CStr, top: &OwnedFd, moved: &mut u64) -> Result<(), Errno> {
+    loop {
+        *moved += 1;
+        // The name may be taken.
+        match renameat(at, name, top, format!(".too-deep-{moved}")) {
+            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+            renamed => return renamed,
+        }
     }
 }
 
@@ -120,6 +181,22 @@ mod tests {
         remove_tree(&root).unwrap();
         assert!(!root.exists());
         remove_tree(&root).unwrap();
+    }
+
+    #[test]
+    fn a_tree_is_removed_however_deep_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("work");
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join(".too-deep-1"), "a name that is taken").unwrap();
+        let mut at = openat(CWD, &root, DIRECTORY, Mode::empty()).unwrap();
+        for _ in 0..10_000 {
+            mkdirat(&at, "d", Mode::from_raw_mode(0o777)).unwrap();
+            rustix::fs::symlinkat("/", &at, "link").unwrap();
+            at = openat(&at, "d", DIRECTORY, Mode::empty()).unwrap();
+        }
+        remove_tree(&root).unwrap();
+        assert!(!root.exists());
     }
 
     #[test]

@@ -12,6 +12,10 @@
 //! [plugin.shell.endpoint.jobs]
 //! address = "unix:/run/jobs.sock"
 //! auth = { kind = "bearer", token = { env = "JOBS_TOKEN" } }
+//!
+//! [native.command]
+//! library = "/opt/plugins/libcommand.so"
+//! settings = { directory = "/var/lib/command" }
 //! ```
 
 use std::collections::BTreeMap;
@@ -38,6 +42,24 @@ pub(crate) const RESERVED: [&str; 3] = ["function", "process", "wasm"];
 pub struct Grants {
     /// The plugins.
     pub plugins: BTreeMap<String, PluginConfig>,
+    /// Plugins that are shared libraries. They can do whatever the engine's user can, so there is nothing else to grant.
+    pub native: BTreeMap<String, NativeGrant>,
+}
+
+/// A plugin that is a shared library.
+#[derive(Clone)]
+pub struct NativeGrant {
+    /// The library, an absolute path.
+    pub library: PathBuf,
+    /// What it is told, an object; only it knows the meaning.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+impl fmt::Debug for NativeGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.settings.keys().collect();
+        f.debug_struct("NativeGrant").field("library", &self.library).field("settings", &keys).finish()
+    }
 }
 
 /// What one plugin is granted: nothing unless it says so.
@@ -98,21 +120,45 @@ pub fn parse_config(text: &[u8]) -> Result<Grants, Vec<Problem>> {
     let Some(table) = read_document(text, MOST_BYTES, &mut problems) else {
         return Err(problems.into_list());
     };
-    let fields = Fields::of(&table, "", &["plugin"], &mut problems);
+    let fields = Fields::of(&table, "", &["plugin", "native"], &mut problems);
     let mut grants = Grants::default();
     let entries = fields.get("plugin").and_then(|field| field.entries(&mut problems, "tables [plugin.NAME]"));
     for (name, field) in entries.unwrap_or_default() {
-        if !is_name(name) {
-            field.fail(&mut problems, "it is not a name of a plugin", NAME_ALLOWED);
-        } else if RESERVED.contains(&name) {
-            let allowed = format!("a name other than {}", RESERVED.join(", "));
-            field.fail(&mut problems, "the name belongs to the engine", allowed);
-        }
+        check_name(name, &field, &mut problems);
         if let Some(config) = read_plugin(&field, &mut problems) {
             grants.plugins.insert(name.to_owned(), config);
         }
     }
+    let entries = fields.get("native").and_then(|field| field.entries(&mut problems, "tables [native.NAME]"));
+    for (name, field) in entries.unwrap_or_default() {
+        check_name(name, &field, &mut problems);
+        if grants.plugins.contains_key(name) {
+            field.fail(&mut problems, "a plugin of this name is configured too", "a name of its own");
+        }
+        if let Some(grant) = read_native(&field, &mut problems) {
+            grants.native.insert(name.to_owned(), grant);
+        }
+    }
     if problems.are_none() { Ok(grants) } else { Err(problems.into_list()) }
+}
+
+fn check_name(name: &str, field: &Field<'_>, problems: &mut Problems) {
+    if !is_name(name) {
+        field.fail(problems, "it is not a name of a plugin", NAME_ALLOWED);
+    } else if RESERVED.contains(&name) {
+        let allowed = format!("a name other than {}", RESERVED.join(", "));
+        field.fail(problems, "the name belongs to the engine", allowed);
+    }
+}
+
+fn read_native(field: &Field<'_>, problems: &mut Problems) -> Option<NativeGrant> {
+    let fields = field.fields(&["library", "settings"], problems)?;
+    let settings = fields.get("settings").and_then(|field| read_settings(&field, problems)).unwrap_or_default();
+    let Some(library) = fields.get("library") else {
+        problems.add(format!("{}.library", field.path), "it is missing", "the absolute path of a shared library");
+        return None;
+    };
+    Some(NativeGrant { library: read_source(&library, problems)?, settings })
 }
 
 fn read_plugin(field: &Field<'_>, problems: &mut Problems) -> Option<PluginConfig> {
@@ -266,6 +312,10 @@ methods = ["GET"]
 auth = { kind = "bearer", token = { value = "hush-hush" } }
 
 [plugin.docker]
+
+[native.command]
+library = "/opt/plugins/libcommand.so"
+settings = { directory = "/var/lib/hush-hush" }
 "#;
 
     fn problems(text: &str) -> String {
@@ -290,6 +340,9 @@ auth = { kind = "bearer", token = { value = "hush-hush" } }
         assert!(!format!("{grants:?}").contains("hush"));
         let docker = &grants.plugins["docker"];
         assert!(docker.endpoints.is_empty() && docker.work == WorkAccess::None && docker.settings.is_empty());
+        let command = &grants.native["command"];
+        assert_eq!(command.library, PathBuf::from("/opt/plugins/libcommand.so"));
+        assert_eq!(command.settings["directory"], "/var/lib/hush-hush");
         assert!(parse_config(b"").unwrap().plugins.is_empty());
     }
 
@@ -322,6 +375,10 @@ auth = { kind = "bearer", token = { value = 5, hush-hush = 1 } }
 [plugin.shell.endpoint.fourth]
 address = "unix:/x"
 auth = "hush-hush"
+[native.shell]
+library = "lib.so"
+[native.other]
+libary = 1
 "#,
         );
         for says in [
@@ -343,6 +400,10 @@ auth = "hush-hush"
             "plugin.shell.endpoint.other.auth: unknown variant `kerberos`; allowed: one of `none`",
             "plugin.shell.endpoint.other.methods[0]: it is no method",
             "plugin.shell.endpoint.third.auth",
+            "native.shell: a plugin of this name is configured too",
+            "native.shell.library: it is not absolute",
+            "native.other.libary: unknown field, did you mean \"library\"?",
+            "native.other.library: it is missing",
             "plugin.shell.endpoint.fourth.auth: a value in it is none that belongs there",
         ] {
             assert!(told.contains(says), "{says} in {told}");

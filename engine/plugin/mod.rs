@@ -39,7 +39,7 @@ pub use embedded::{EMBEDDED, Embedded};
 pub(crate) use fleet::Fleet;
 #[cfg(all(feature = "cli", feature = "wasm"))]
 pub(crate) use grants::RESERVED;
-pub use grants::{Grants, PluginConfig, parse_config};
+pub use grants::{Grants, NativeGrant, PluginConfig, parse_config};
 pub use limits::SomeLimits;
 #[cfg(feature = "wasm")]
 pub(crate) use load::Host;

@@ -326,6 +326,10 @@ impl Platform for PluginPlatform {
         })
     }
 
+    fn remove_orphan<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), ContactError>> {
+        Box::pin(async move { self.loaded().plugin.remove(to_run(run)).await.map_err(contact) })
+    }
+
     fn owned(&self, cursor: Option<String>) -> BoxFuture<'_, Result<OwnedRuns, ContactError>> {
         Box::pin(async move {
             let loaded = self.loaded();

@@ -12,6 +12,7 @@ use super::slots::Slot;
 use super::{Runtime, lock};
 use crate::error::Error;
 use crate::executors::{AttemptOrder, BoxFuture, ContactError, Journal, Platform, Run, StartError, SubmitError};
+use crate::files::Masker;
 use crate::job::{
     Effect, Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, StopCause, Timestamp, pending_effects,
 };
@@ -23,6 +24,12 @@ const FIRST_LOOK_MS: u64 = 5;
 /// How long the engine waits before it tries a call again that changes something: doubling, in milliseconds.
 const FIRST_TRY_AGAIN_MS: u64 = 50;
 const LAST_TRY_AGAIN_MS: u64 = 30_000;
+
+/// The longest that a plugin may have the engine wait before it tries such a call again, in milliseconds.
+const MOST_PUT_OFF_MS: u64 = 3_600_000;
+
+/// How often a run that the platform does not have is asked to stop where the answer is an error.
+const STOPS_OF_NOTHING: u32 = 8;
 
 /// How long after its grace time a run that goes on is asked to stop again, in milliseconds.
 const STOP_AGAIN_MS: u64 = 10_000;
@@ -36,6 +43,8 @@ struct External<'a> {
     executor: &'a str,
     job: Job,
     order: AttemptOrder,
+    /// What nobody is to see; `None` where the run options cannot be opened.
+    secrets: Option<Vec<String>>,
 }
 
 /// How far an attempt has come.
@@ -67,8 +76,9 @@ pub(super) async fn run(
         Ok(options) => (options, None),
         Err(error) => (RunOptions::new(), Some(not_started(&error))),
     };
+    let secrets = refused.is_none().then(|| options.secrets().map(str::to_owned).collect());
     let order = order_of(&stored.job, options);
-    let mut attempt = External { runtime, control, platform, executor, job: stored.job, order };
+    let mut attempt = External { runtime, control, platform, executor, job: stored.job, order, secrets };
     let begun = match (refused, begin) {
         (Some(refused), Begin::Claim) => Begun::Over(refused),
         (None, Begin::Claim) => attempt.submit().await?,
@@ -86,9 +96,9 @@ pub(super) async fn run(
     let run = attempt.run();
     let job = finish(runtime, &attempt.job, outcome, None).await?;
     let succeeded = job.status.state == State::Succeeded;
-    if let Err(error) = attempt.platform.remove(&run, succeeded).await {
-        // The sweep of this platform tries again.
-        tracing::warn!(%error, job = %job.id, "what is left of an attempt could not be removed");
+    if let Err(error) = attempt.in_time(attempt.platform.remove(&run, succeeded)).await {
+        tracing::warn!(error = attempt.masked(&error.message), job = %job.id, "an attempt could not be removed");
+        runtime.orphans.send_replace(());
     }
     Ok(())
 }
@@ -106,6 +116,33 @@ impl External<'_> {
         Ok(())
     }
 
+    /// A call that is to get through if it can: a shutdown waits for it no longer than for functions.
+    async fn in_time<T>(&self, call: BoxFuture<'_, Result<T, ContactError>>) -> Result<T, ContactError> {
+        tokio::select! {
+            answer = call => answer,
+            () = self.runtime.handed_back() => Err(ContactError { message: "the engine shuts down".to_owned() }),
+        }
+    }
+
+    /// What a platform says, as it may be shown: it was told the secrets of the job and may repeat them.
+    fn masked(&self, message: &str) -> String {
+        let Some(secrets) = &self.secrets else { return "it cannot be shown without the run options".to_owned() };
+        let mut masker = Masker::new(secrets);
+        let mut shown = masker.push(message.as_bytes());
+        shown.extend(masker.flush());
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+
+    fn masked_outcome(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::NotStarted { message, permanent } => {
+                Outcome::NotStarted { message: self.masked(&message), permanent }
+            }
+            Outcome::Error { message, permanent } => Outcome::Error { message: self.masked(&message), permanent },
+            outcome => outcome,
+        }
+    }
+
     fn watched(&self, first_ms: u64) -> Watch {
         self.runtime.observer(self.executor, &self.platform).watch(self.run(), first_ms)
     }
@@ -121,14 +158,19 @@ impl External<'_> {
             }
             let journal = Arc::new(Checkpoints { runtime: self.runtime.clone(), job: Mutex::new(self.job.clone()) });
             let submitted = tokio::select! {
-                submitted = self.platform.submit(&self.order, journal.clone()) => submitted,
+                submitted = self.platform.submit(&self.order, journal.clone()) => Some(submitted),
                 () = detached(&mut detach) => return Ok(Begun::Detached),
-                () = self.control.stop.raised() => return self.find(None).await,
+                () = self.control.stop.raised() => None,
+            };
+            let Some(submitted) = submitted else {
+                self.catch_up().await?;
+                return self.find(None).await;
             };
             self.job = lock(&journal.job).clone();
             let (error, after) = match submitted {
                 Ok(handle) => return self.submitted(handle).await,
                 Err(SubmitError::Refused(StartError { message, permanent })) => {
+                    let message = self.masked(&message);
                     return Ok(Begun::Over(Outcome::NotStarted { message, permanent }));
                 }
                 Err(SubmitError::OutOfContact(error, after)) => (error, after),
@@ -139,6 +181,15 @@ impl External<'_> {
             }
             pause = (pause * 2).min(LAST_TRY_AGAIN_MS);
         }
+    }
+
+    /// Takes over the checkpoint that a call which was cut off may have made: without it the run may not be found.
+    async fn catch_up(&mut self) -> Result<(), Error> {
+        self.runtime.store.flush().await?;
+        if let Some(stored) = self.runtime.store.find(self.job.id)? {
+            self.job = stored.job;
+        }
+        Ok(())
     }
 
     async fn submitted(&mut self, handle: RunHandle) -> Result<Begun, Error> {
@@ -153,28 +204,24 @@ impl External<'_> {
 
     /// Looks for a run that an earlier life, or a call that was cut off, may have begun.
     async fn find(&mut self, refused: Option<Outcome>) -> Result<Begun, Error> {
-        let mut watch = self.watched(0);
-        let mut detach = self.runtime.detach.subscribe();
-        loop {
-            let report = watch.reports.borrow_and_update().clone();
-            match report.end {
-                Some(End::Gone) => break,
-                _ if report.known => return Ok(Begun::Watched(watch)),
-                _ => {}
+        let mut pause = FIRST_TRY_AGAIN_MS;
+        for _ in 0..STOPS_OF_NOTHING {
+            if let Some(begun) = self.look_for().await? {
+                return Ok(begun);
             }
-            if let Some(error) = &report.lost {
-                self.lose(error).await?;
+            if !self.control.stop.is_raised() {
+                break;
             }
-            tokio::select! {
-                changed = watch.reports.changed() => if changed.is_err() { return Ok(Begun::Detached) },
-                () = detached(&mut detach) => return Ok(Begun::Detached),
+            // What is still on its way there is not to start any more; where it does, the sweep finds it.
+            self.runtime.orphans.send_replace(());
+            let Err(error) = self.in_time(self.platform.stop(&self.run(), 0)).await else { break };
+            tracing::warn!(error = self.masked(&error.message), job = %self.job.id, "a stop did not arrive");
+            if self.pauses(pause).await {
+                return Ok(Begun::Detached);
             }
+            pause = (pause * 2).min(LAST_TRY_AGAIN_MS);
         }
-        drop(watch);
         if self.control.stop.is_raised() {
-            // What is still on its way there is not started any more.
-            let stopped = self.platform.stop(&self.run(), 0).await;
-            stopped.inspect_err(|error| tracing::warn!(%error, job = %self.job.id, "a stop did not arrive")).ok();
             return Ok(Begun::Over(Outcome::Stopped));
         }
         let begun = !matches!(pending_effects(&self.job).next(), Some(Effect::Start { .. }));
@@ -186,24 +233,53 @@ impl External<'_> {
         }
     }
 
+    /// Waits until the platform says what it knows of the run. `None` when it has none.
+    async fn look_for(&mut self) -> Result<Option<Begun>, Error> {
+        let mut watch = self.watched(0);
+        let mut detach = self.runtime.detach.subscribe();
+        loop {
+            let report = watch.reports.borrow_and_update().clone();
+            match report.end {
+                Some(End::Gone) => return Ok(None),
+                _ if report.known => return Ok(Some(Begun::Watched(watch))),
+                _ => {}
+            }
+            if let Some(error) = &report.lost {
+                self.lose(error).await?;
+            }
+            tokio::select! {
+                changed = watch.reports.changed() => if changed.is_err() { return Ok(Some(Begun::Detached)) },
+                () = detached(&mut detach) => return Ok(Some(Begun::Detached)),
+            }
+        }
+    }
+
     async fn lose(&self, error: &ContactError) -> Result<(), Error> {
-        tracing::warn!(%error, job = %self.job.id, "the platform of an attempt cannot be reached");
+        let error = self.masked(&error.message);
+        tracing::warn!(error, job = %self.job.id, "the platform of an attempt cannot be reached");
         note_contact(self.runtime, &self.job, Event::ContactLost { attempt: self.job.status.attempt }).await
     }
 
     /// Waits, unless the job is to be stopped. Whether the engine detaches meanwhile.
     async fn rests(&self, millis: u64) -> bool {
+        tokio::select! {
+            detaches = self.pauses(millis) => detaches,
+            () = self.control.stop.raised() => false,
+        }
+    }
+
+    /// Waits. Whether the engine detaches meanwhile.
+    async fn pauses(&self, millis: u64) -> bool {
         let mut detach = self.runtime.detach.subscribe();
         tokio::select! {
-            () = self.runtime.clock.sleep(millis) => false,
-            () = self.control.stop.raised() => false,
+            () = self.runtime.clock.sleep(millis.min(MOST_PUT_OFF_MS)) => false,
             () = detached(&mut detach) => true,
         }
     }
 
     /// Waits for the end of the run, passing on a stop. `None` when the engine detaches from it.
     async fn watch(&mut self, mut watch: Watch) -> Result<Option<Outcome>, Error> {
-        let follower = Follower::new(self.runtime, self.platform.clone(), self.run(), &self.order);
+        let follower = Follower::new(self.runtime, self.platform.clone(), self.run(), self.secrets.as_deref());
         let mut stopping = Stopping { again_at: None, pause_ms: FIRST_TRY_AGAIN_MS };
         let mut lost = self.job.status.lost_since.is_some();
         let mut detach = self.runtime.detach.subscribe();
@@ -232,7 +308,7 @@ impl External<'_> {
                 let message = "the platform stopped the run, and nobody here had asked for it".to_owned();
                 Outcome::Error { message, permanent: false }
             }
-            End::Outcome(outcome) => outcome,
+            End::Outcome(outcome) => self.masked_outcome(outcome),
             End::Gone if self.control.stop.is_raised() => Outcome::Stopped,
             End::Gone => Outcome::Interrupted,
         };
@@ -270,7 +346,7 @@ impl External<'_> {
     async fn stop(&mut self, watch: &Watch, stopping: &mut Stopping, follower: &Follower) -> Result<(), Error> {
         let grace_ms = self.job.spec.stop_grace_ms;
         let now = self.runtime.clock.now();
-        match self.platform.stop(&self.run(), grace_ms).await {
+        match self.in_time(self.platform.stop(&self.run(), grace_ms)).await {
             Ok(handle) => {
                 stopping.again_at = Some(now.plus_millis(grace_ms.saturating_add(STOP_AGAIN_MS)));
                 if let Some(handle) = handle {
@@ -282,7 +358,7 @@ impl External<'_> {
                 watch.look_again();
             }
             Err(error) => {
-                tracing::warn!(%error, job = %self.job.id, "a stop did not arrive");
+                tracing::warn!(error = self.masked(&error.message), job = %self.job.id, "a stop did not arrive");
                 stopping.again_at = Some(now.plus_millis(stopping.pause_ms));
                 stopping.pause_ms = (stopping.pause_ms * 2).min(LAST_TRY_AGAIN_MS);
             }
@@ -309,7 +385,7 @@ impl External<'_> {
             let (error, after) = match collected {
                 Ok(()) => return Ok(Some(outcome)),
                 Err(SubmitError::Refused(StartError { message, permanent })) => {
-                    let message = format!("the outputs could not be collected: {message}");
+                    let message = format!("the outputs could not be collected: {}", self.masked(&message));
                     return Ok(Some(Outcome::Error { message, permanent }));
                 }
                 Err(SubmitError::OutOfContact(error, after)) => (error, after),

@@ -1,16 +1,20 @@
 //! The follower of one run: brings what the run prints into the log of its attempt, while it runs and to its last byte.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::{Runtime, lock};
 use crate::clock::Clock;
 use crate::config::PlatformConfig;
-use crate::executors::{AttemptOrder, Platform, Run};
+use crate::executors::{Platform, Run};
 use crate::files::AttemptLog;
-use crate::job::RunHandle;
+use crate::job::{RunHandle, Timestamp};
 
-/// How long a log that says nothing new is left alone: doubling, in milliseconds.
+/// How long a log that says nothing new is left alone: a part of the time for which it has been silent, at least this long, in
+/// milliseconds.
+const PATIENCE: u64 = 8;
 const FIRST_PAUSE_MS: u64 = 10;
+/// The same at the end, where all that is missing is on its way.
 const LAST_PAUSE_MS: u64 = 2_000;
 
 /// Follows the log of one run.
@@ -20,20 +24,28 @@ pub(super) struct Follower {
     run: Mutex<Run>,
     /// None where it cannot be written, or not without showing secrets.
     log: Option<Arc<AttemptLog>>,
-    pause_ms: Mutex<u64>,
+    /// When it last said something new.
+    news_at: Mutex<Timestamp>,
     /// All of it is there.
     over: Mutex<bool>,
 }
 
 impl Follower {
-    pub(super) fn new(runtime: &Arc<Runtime>, platform: Arc<dyn Platform>, run: Run, order: &AttemptOrder) -> Follower {
-        let secrets: Vec<String> = order.options.secrets().map(str::to_owned).collect();
+    /// A follower that hides the secrets. Where they are not known there is no log.
+    pub(super) fn new(
+        runtime: &Arc<Runtime>,
+        platform: Arc<dyn Platform>,
+        run: Run,
+        secrets: Option<&[String]>,
+    ) -> Follower {
         let dir = runtime.layout.log(run.name.job, run.name.attempt);
-        let log = AttemptLog::resume(dir, runtime.config.log_limits, &secrets, runtime.clock.clone());
+        let open = |secrets| AttemptLog::resume(dir, runtime.config.log_limits, secrets, runtime.clock.clone());
+        let log = secrets.map_or_else(|| Err(io::Error::other("the run options cannot be opened")), open);
         let log = log.inspect_err(|error| tracing::warn!(%error, job = %run.name.job, "there will be no log")).ok();
         let over = Mutex::new(log.is_none());
         let runtime = runtime.clone();
-        Follower { runtime, platform, run: Mutex::new(run), log, pause_ms: Mutex::new(FIRST_PAUSE_MS), over }
+        let news_at = Mutex::new(runtime.clock.now());
+        Follower { runtime, platform, run: Mutex::new(run), log, news_at, over }
     }
 
     pub(super) fn set_handle(&self, handle: RunHandle) {
@@ -51,8 +63,9 @@ impl Follower {
     /// Follows until all of the log is there, and then waits for ever. It may be dropped at any time and called again.
     pub(super) async fn follow(&self) {
         while !*lock(&self.over) {
-            let pause = *lock(&self.pause_ms);
-            self.clock().sleep(pause).await;
+            let silent_ms = self.clock().now().millis_since(*lock(&self.news_at));
+            let most = self.config().log_pause_ms.max(FIRST_PAUSE_MS);
+            self.clock().sleep((silent_ms / PATIENCE).clamp(FIRST_PAUSE_MS, most)).await;
             self.look(self.config().log_wait_ms).await;
         }
         std::future::pending().await
@@ -89,8 +102,9 @@ impl Follower {
         drop(place);
         let over = followed.inspect_err(|error| tracing::debug!(%error, job = %run.name.job, "a log is not followed"));
         let over = over.unwrap_or(false);
-        let mut pause = lock(&self.pause_ms);
-        *pause = if log.cursor() == before { (*pause * 2).min(LAST_PAUSE_MS) } else { FIRST_PAUSE_MS };
+        if log.cursor() != before {
+            *lock(&self.news_at) = self.clock().now();
+        }
         *lock(&self.over) = over;
         over
     }

@@ -58,6 +58,8 @@ pub(crate) struct Runtime {
     observers: Mutex<HashMap<String, Arc<Observer>>>,
     /// Logs that are followed at once.
     followers: Semaphore,
+    /// Told when something may have been left on a platform.
+    orphans: watch::Sender<()>,
 }
 
 /// The parts of a [`Runtime`] that its builder decides.
@@ -100,6 +102,7 @@ impl Runtime {
             loops: Mutex::new(Vec::new()),
             observers: Mutex::default(),
             followers,
+            orphans: watch::Sender::new(()),
         });
         let first_new = runtime.store.next_seq();
         recover::run(&runtime).await?;

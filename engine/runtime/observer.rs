@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{Runtime, lock};
 use crate::clock::Clock;
-use crate::executors::{ContactError, Platform, Run, Seen, Sighting};
+use crate::executors::{ContactError, ObserveError, Platform, Run, Seen, Sighting};
 use crate::job::{Outcome, RunHandle, Seq, Timestamp};
 
 /// How soon a run is asked after again: a part of the time since something was last new about it, within these bounds.
@@ -83,7 +83,9 @@ impl Watch {
     /// The attempt has a newer handle than the platform was asked with.
     pub(super) fn set_handle(&self, handle: RunHandle) {
         if let Some(watched) = lock(&self.observer.runs).get_mut(&self.seq) {
-            watched.run.handle = Some(handle);
+            watched.run.handle = Some(handle.clone());
+            // Nor is an older one told any more.
+            watched.tell.send_modify(|report| report.handle = Some(handle));
         }
     }
 
@@ -186,7 +188,8 @@ impl Observer {
             Seen::Gone => report.end = Some(End::Gone),
             Seen::Unknown(error) => report = Report { lost: Some(error), ..before.clone() },
         }
-        if let Some(handle) = sighting.handle {
+        // An answer to a question that was asked with another handle knows less than the one that replaced it.
+        if let Some(handle) = sighting.handle.filter(|_| watched.run.handle == run.handle) {
             watched.run.handle = Some(handle.clone());
             report.handle = Some(handle);
         }
@@ -251,9 +254,13 @@ enum Answered {
 /// Asks after these runs. Where the platform breaks down over one of them, that one is found.
 async fn ask(observer: &Observer, runs: &[Run], pause_ms: u64) -> Answered {
     let error = match observer.platform.observe(runs).await {
-        Ok(sightings) => {
+        Ok(sightings) if sightings.len() == runs.len() => {
             observer.saw_all(runs, sightings);
             return Answered::Yes;
+        }
+        Ok(sightings) => {
+            let message = format!("the platform gave {} answers to {} questions", sightings.len(), runs.len());
+            ObserveError { message, may_be_one: false }
         }
         Err(error) => error,
     };

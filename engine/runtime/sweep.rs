@@ -11,54 +11,67 @@ use crate::job::{Job, State};
 /// Pages of one sweep; a platform that has more is broken.
 const MOST_PAGES: usize = 10_000;
 
+/// When something may have been left behind, the next sweep comes after as many milliseconds: what is still on its way to the
+/// platform has arrived by then.
+const SOON_MS: u64 = 10_000;
+
 /// How long a platform that cannot be reached is left alone: doubling up to the interval of sweeps, in milliseconds.
 const FIRST_PAUSE_MS: u64 = 1_000;
 
 pub(super) async fn run(runtime: Arc<Runtime>, name: String, platform: Arc<dyn Platform>) {
     let interval_ms = runtime.config.platforms.sweep_interval_ms;
     let mut pause_ms = FIRST_PAUSE_MS;
+    let mut orphans = runtime.orphans.subscribe();
     loop {
-        pause_ms = match sweep(&runtime, &*platform).await {
+        pause_ms = match sweep(&runtime, &name, &*platform).await {
             Ok(()) => interval_ms,
             Err(error) => {
-                tracing::warn!(error, platform = name, "orphans cannot be looked for");
+                tracing::warn!(error, platform = name, "there may be orphans");
                 if pause_ms >= interval_ms { FIRST_PAUSE_MS } else { (pause_ms * 2).min(interval_ms) }
             }
         };
-        runtime.clock.sleep(pause_ms).await;
+        tokio::select! {
+            () = runtime.clock.sleep(pause_ms) => {}
+            // The sender lives as long as the runtime, which this task holds.
+            _ = orphans.changed() => runtime.clock.sleep(SOON_MS.min(pause_ms)).await,
+        }
     }
 }
 
-async fn sweep(runtime: &Runtime, platform: &dyn Platform) -> Result<(), String> {
-    let mut cursor = None;
+async fn sweep(runtime: &Runtime, name: &str, platform: &dyn Platform) -> Result<(), String> {
+    let (mut cursor, mut left) = (None, 0_u64);
     for _ in 0..MOST_PAGES {
         let page = platform.owned(cursor).await.map_err(|error| error.to_string())?;
         for run in &page.runs {
-            if is_orphan(runtime, run).map_err(|error| error.to_string())? {
-                remove(platform, run).await;
+            if is_orphan(runtime, name, run).map_err(|error| error.to_string())? && !is_removed(platform, run).await {
+                left += 1;
             }
         }
         cursor = page.next;
         if cursor.is_none() {
-            return Ok(());
+            return if left == 0 { Ok(()) } else { Err(format!("{left} of them could not be removed")) };
         }
     }
     Err(format!("it has more than {MOST_PAGES} pages of runs"))
 }
 
 /// The claim of an attempt is on disk before its platform hears of it, so what the store does not know as under way is not.
-fn is_orphan(runtime: &Runtime, run: &Run) -> Result<bool, Error> {
+/// Jobs of other executors are none of this platform's business, whatever it says.
+fn is_orphan(runtime: &Runtime, name: &str, run: &Run) -> Result<bool, Error> {
     let Some(stored) = runtime.store.find(run.name.job)? else { return Ok(true) };
+    if stored.job.spec.task.executor() != name {
+        return Ok(false);
+    }
     let under_way = |job: &Job| matches!(job.status.state, State::Running | State::Cancelling);
     Ok(!under_way(&stored.job) || stored.job.status.attempt != run.name.attempt)
 }
 
-async fn remove(platform: &dyn Platform, run: &Run) {
+/// Stops and removes an orphan; whether that went well.
+async fn is_removed(platform: &dyn Platform, run: &Run) -> bool {
     tracing::info!(run = %run.name, "a run that no job owns is removed");
     if let Err(error) = platform.stop(run, 0).await {
         tracing::warn!(%error, run = %run.name, "an orphan could not be stopped");
     }
-    if let Err(error) = platform.remove(run, false).await {
-        tracing::warn!(%error, run = %run.name, "an orphan could not be removed");
-    }
+    let removed = platform.remove_orphan(run).await;
+    removed.inspect_err(|error| tracing::warn!(%error, run = %run.name, "an orphan could not be removed")).is_ok()
 }

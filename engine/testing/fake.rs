@@ -30,6 +30,7 @@ struct State {
     refuse_collect: Option<SubmitError>,
     questions: u64,
     breaks_over: Option<AttemptName>,
+    refuse_removes: bool,
 }
 
 struct FakeRun {
@@ -143,6 +144,11 @@ impl FakeExecutor {
     /// Breaks down whenever it is asked after this run, among others or alone, or no longer.
     pub fn break_over(&self, attempt: Option<AttemptName>) {
         self.platform().breaks_over = attempt;
+    }
+
+    /// Refuses to remove runs from now on, or no longer; only a platform does.
+    pub fn refuse_removes(&self, refuse: bool) {
+        self.platform().refuse_removes = refuse;
     }
 
     /// Puts a run on the platform that the engine knows nothing of.
@@ -307,7 +313,11 @@ impl Platform for FakeExecutor {
 
     fn remove<'a>(&'a self, run: &'a Run, _succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {
         Box::pin(async move {
-            self.reach()?.runs.remove(&run.name);
+            let mut platform = self.reach()?;
+            if platform.refuse_removes {
+                return Err(ContactError { message: "the test wants it to stay".into() });
+            }
+            platform.runs.remove(&run.name);
             Ok(())
         })
     }

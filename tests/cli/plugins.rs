@@ -19,7 +19,7 @@ fn component(place: &Place, name: &str, imports: &[&str], mark: &str) -> PathBuf
 }
 
 const MANIFEST: &str = r#"
-name = "shell"
+name = "distant"
 version = "1.2.0"
 kind = "executor"
 api = "windlass:plugin@0.1"
@@ -40,9 +40,9 @@ memory = "128 MiB"
 
 const OFFERED: [&str; 3] = ["windlass:plugin/host@0.1.0", "wasi:http/outgoing-handler@0.2.12", "wasi:io/streams@0.2.6"];
 
-fn shell(place: &Place, mark: &str) -> String {
-    let path = component(place, "shell", &OFFERED, mark);
-    place.file("shell.toml", MANIFEST);
+fn distant(place: &Place, mark: &str) -> String {
+    let path = component(place, "distant", &OFFERED, mark);
+    place.file("distant.toml", MANIFEST);
     path.to_str().unwrap().to_owned()
 }
 
@@ -59,12 +59,12 @@ fn named<'v>(list: &'v Value, key: &str, name: &str) -> &'v Value {
 #[test]
 fn a_plugin_is_added_listed_and_removed() {
     let place = Place::new();
-    let file = shell(&place, "1");
+    let file = distant(&place, "1");
     let done = place.run(&["plugin", "add", &file]).expect(0);
-    assert!(done.stdout.contains("the plugin shell is added") && done.stdout.contains("idle until"), "{done:#?}");
+    assert!(done.stdout.contains("the plugin distant is added") && done.stdout.contains("idle until"), "{done:#?}");
     assert_eq!(place.json(&["plugin", "add", &file])["result"], "unchanged");
     let list = place.json(&["plugin", "list"]);
-    let plugin = named(&list["plugins"], "name", "shell");
+    let plugin = named(&list["plugins"], "name", "distant");
     assert_eq!(
         (&plugin["version"], &plugin["kind"], &plugin["state"]),
         (&"1.2.0".into(), &"executor".into(), &"idle".into())
@@ -72,42 +72,42 @@ fn a_plugin_is_added_listed_and_removed() {
     let shown = place.run(&["plugin", "list"]).expect(0).stdout;
     let digest = plugin["sha256"].as_str().unwrap();
     assert!(shown.starts_with("NAME") && shown.contains(&digest[..12]), "{shown}");
-    configure(&place, "[plugin.shell]\nwork = \"read\"\n");
+    configure(&place, "[plugin.distant]\nwork = \"read\"\n");
     let list = place.json(&["plugin", "list"]);
-    assert_eq!(named(&list["plugins"], "name", "shell")["state"], "granted");
-    assert_eq!(place.json(&["plugin", "remove", "shell"])["removed"], "shell");
-    let done = place.run(&["plugin", "remove", "shell"]).expect(4);
-    assert!(done.stderr.contains("no plugin shell"), "{done:#?}");
-    place.run(&["plugin", "inspect", "shell"]).expect(1);
+    assert_eq!(named(&list["plugins"], "name", "distant")["state"], "granted");
+    assert_eq!(place.json(&["plugin", "remove", "distant"])["removed"], "distant");
+    let done = place.run(&["plugin", "remove", "distant"]).expect(4);
+    assert!(done.stderr.contains("no plugin distant"), "{done:#?}");
+    place.run(&["plugin", "inspect", "distant"]).expect(1);
 }
 
 #[test]
 fn another_content_needs_to_be_confirmed() {
     let place = Place::new();
-    let file = shell(&place, "1");
+    let file = distant(&place, "1");
     place.run(&["plugin", "add", &file]).expect(0);
     let list = place.json(&["plugin", "list"]);
-    let old = named(&list["plugins"], "name", "shell")["sha256"].as_str().unwrap().to_owned();
-    shell(&place, "2");
+    let old = named(&list["plugins"], "name", "distant")["sha256"].as_str().unwrap().to_owned();
+    distant(&place, "2");
     let new = place.json(&["plugin", "inspect", &file])["sha256"].as_str().unwrap().to_owned();
     let told = place.run(&["plugin", "add", &file]).expect(1).stderr;
     assert!(told.contains(&old) && told.contains(&new) && told.contains("--confirm"), "{told}");
     // Put there behind its back.
-    std::fs::copy(&file, place.store().join("plugins/shell/plugin.wasm")).unwrap();
+    std::fs::copy(&file, place.store().join("plugins/distant/plugin.wasm")).unwrap();
     let list = place.json(&["plugin", "list"]);
-    let plugin = named(&list["plugins"], "name", "shell");
+    let plugin = named(&list["plugins"], "name", "distant");
     assert_eq!(plugin["state"], "refused");
     assert!(plugin["refusal"].as_str().unwrap().contains(&new), "{plugin}");
-    let told = place.run(&["plugin", "inspect", "shell"]).expect(1).stderr;
+    let told = place.run(&["plugin", "inspect", "distant"]).expect(1).stderr;
     assert!(told.contains("is refused") && told.contains(&old), "{told}");
     assert_eq!(place.json(&["plugin", "add", &file, "--confirm"])["result"], "replaced");
-    assert_eq!(place.json(&["plugin", "inspect", "shell"])["sha256"], new.as_str());
+    assert_eq!(place.json(&["plugin", "inspect", "distant"])["sha256"], new.as_str());
 }
 
 #[test]
 fn inspect_tells_what_is_asked_for_granted_and_left() {
     let place = Place::new();
-    let file = shell(&place, "1");
+    let file = distant(&place, "1");
     place.run(&["plugin", "add", &file, "--name", "builders"]).expect(0);
     configure(
         &place,
@@ -149,7 +149,7 @@ fn what_cannot_run_here_is_told_whole() {
     let file = file.to_str().unwrap();
     let told = place.run(&["plugin", "inspect", file]).expect(1).stderr;
     assert!(told.contains("manifest: there is none"), "{told}");
-    place.file("odd.toml", &MANIFEST.replace("shell", "odd"));
+    place.file("odd.toml", &MANIFEST.replace("distant", "odd"));
     let done = place.run(&["plugin", "inspect", file]).expect(1);
     for says in ["do not listen", "sql is not served yet", "unfit"] {
         assert!(done.stdout.contains(says), "{says} in {done:#?}");
@@ -173,13 +173,13 @@ fn mistakes_in_the_configuration_are_told_at_once_and_without_secrets() {
     let place = Place::new();
     let file = place.file(
         "own.toml",
-        "[plugin.shell]\nwrok = \"read\"\nsha256 = 5\n[plugin.shell.endpoint.jobs]\naddress = \"unix:/x\"\nauth = \"hush-hush\"\n",
+        "[plugin.distant]\nwrok = \"read\"\nsha256 = 5\n[plugin.distant.endpoint.jobs]\naddress = \"unix:/x\"\nauth = \"hush-hush\"\n",
     );
     let config = file.to_str().unwrap();
     let told = place.run(&["plugin", "list", "--config-file", config]).expect(2).stderr;
     for says in [
-        "own.toml: plugin.shell.wrok: unknown field, did you mean \"work\"?",
-        "plugin.shell.sha256: is a number",
+        "own.toml: plugin.distant.wrok: unknown field, did you mean \"work\"?",
+        "plugin.distant.sha256: is a number",
         "endpoint.jobs.auth",
     ] {
         assert!(told.contains(says), "{says} in {told}");
@@ -196,9 +196,9 @@ fn mistakes_in_the_configuration_are_told_at_once_and_without_secrets() {
 #[test]
 fn a_job_of_an_executor_that_is_not_there_is_refused() {
     let place = Place::new();
-    let file = place.file("jobs.yaml", "{executor: shell, with: {run: date}}");
+    let file = place.file("jobs.yaml", "{executor: distant, with: {run: date}}");
     let told = place.run(&["run", file.to_str().unwrap()]).expect(2).stderr;
-    assert!(told.contains("executor") && told.contains("shell"), "{told}");
+    assert!(told.contains("executor") && told.contains("distant"), "{told}");
 }
 
 #[test]
@@ -209,9 +209,9 @@ fn a_run_takes_the_configuration_and_refuses_plugins_that_are_not_what_it_says()
     configure(&place, "[plugin.ghost]\n");
     let told = place.run(&["run", file]).expect(2).stderr;
     assert!(told.contains("plugin.ghost") && told.contains("no such plugin"), "{told}");
-    let config = place.file("own.toml", "[plugin.shell]\nsource = \"/nowhere/shell.wasm\"\n");
+    let config = place.file("own.toml", "[plugin.distant]\nsource = \"/nowhere/distant.wasm\"\n");
     let told = place.run(&["run", file, "--config-file", config.to_str().unwrap()]).expect(2).stderr;
-    assert!(told.contains("plugin.shell") && told.contains("/nowhere/shell.wasm"), "{told}");
+    assert!(told.contains("plugin.distant") && told.contains("/nowhere/distant.wasm"), "{told}");
     configure(&place, "");
     place.run(&["run", file]).expect(0);
     assert_eq!(place.json(&["jobs"])["jobs"][0]["state"], "succeeded");

@@ -7,6 +7,7 @@ mod idle;
 mod keeping;
 mod lives;
 mod model;
+mod platform_faults;
 mod platforms;
 mod processes;
 mod queues;

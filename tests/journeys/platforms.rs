@@ -305,6 +305,21 @@ async fn orphans_are_found_and_removed_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_removed_is_removed_soon_after() {
+    let stage = Stage::new().await;
+    let (id, name) = stage.begun(far()).await;
+    stage.far.refuse_removes(true);
+    stage.far.end(name, Outcome::Succeeded);
+    stage.engine.advance(2_000).await;
+    assert_eq!((stage.state(id), stage.far.known()), (State::Succeeded, 1));
+    // The first sweep meets the same, and the one after it comes soon too.
+    stage.engine.advance(15_000).await;
+    stage.far.refuse_removes(false);
+    stage.engine.advance(60_000).await;
+    assert_eq!(stage.far.known(), 0);
+}
+
+#[tokio::test]
 async fn a_deadline_stops_the_run() {
     let stage = Stage::new().await;
     let mut spec = far();

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use windlass::config::PluginBounds;
+use windlass::files::Layout;
 use windlass::job::{JobFact, NamedTask, Reason, RetryPolicy, Task};
-use windlass::plugin::parse_config;
+use windlass::plugin::{Addition, EMBEDDED, Registry, parse_config};
 use windlass::{Engine, EngineConfig, Error, JobId, JobSpec, KeepWork, State};
 
 const GRANTS: &str = "[plugin.mock]\nwork = \"write\"\n";
@@ -17,14 +19,14 @@ fn mock(options: &str) -> JobSpec {
     JobSpec::new(Task::Named(NamedTask { executor: "mock".into(), params: options.as_bytes().to_vec() }))
 }
 
-async fn open(dir: &std::path::Path, grants: &str) -> Engine {
+async fn open(dir: &std::path::Path, grants: &str) -> Result<Engine, Error> {
     open_with(dir, grants, KeepWork::default()).await
 }
 
-async fn open_with(dir: &std::path::Path, grants: &str, keep_work: KeepWork) -> Engine {
+async fn open_with(dir: &std::path::Path, grants: &str, keep_work: KeepWork) -> Result<Engine, Error> {
     let config = EngineConfig { default_slots: 64, shutdown_grace_ms: 0, keep_work, ..EngineConfig::default() };
     let grants = parse_config(grants.as_bytes()).unwrap();
-    Engine::builder(dir).config(config).plugins(grants).open().await.unwrap()
+    Engine::builder(dir).config(config).plugins(grants).open().await
 }
 
 impl Stage {
@@ -34,7 +36,7 @@ impl Stage {
 
     async fn with(grants: &str) -> Stage {
         let dir = tempfile::tempdir().unwrap();
-        Stage { engine: open(dir.path(), grants).await, dir }
+        Stage { engine: open(dir.path(), grants).await.unwrap(), dir }
     }
 
     async fn run(&self, options: &str) -> JobId {
@@ -119,13 +121,16 @@ async fn outputs_come_into_the_work_tree() {
     let dir = tempfile::tempdir().unwrap();
     let work = |id: JobId| windlass::files::Layout::new(dir.path()).work(id, 1);
     let options = r#"{"output": {"a/b.txt": "content"}}"#;
-    let stage = Stage { engine: open_with(dir.path(), GRANTS, KeepWork::All).await, dir: tempfile::tempdir().unwrap() };
+    let stage = Stage {
+        engine: open_with(dir.path(), GRANTS, KeepWork::All).await.unwrap(),
+        dir: tempfile::tempdir().unwrap(),
+    };
     let id = stage.run(options).await;
     assert_eq!(stage.end(id).0, State::Succeeded);
     assert_eq!(std::fs::read_to_string(work(id).join("output/a/b.txt")).unwrap(), "content");
     stage.engine.shutdown().await;
     drop(stage);
-    let stage = Stage { engine: open(dir.path(), GRANTS).await, dir: tempfile::tempdir().unwrap() };
+    let stage = Stage { engine: open(dir.path(), GRANTS).await.unwrap(), dir: tempfile::tempdir().unwrap() };
     let work = work(stage.run(options).await);
     let gone = async {
         while work.exists() {
@@ -180,7 +185,7 @@ async fn a_run_outlives_the_engine() {
             stage.engine.shutdown().await;
         }
         drop(stage.engine);
-        stage.engine = open(stage.dir.path(), GRANTS).await;
+        stage.engine = open(stage.dir.path(), GRANTS).await.unwrap();
     }
     let all: String = (1..=30).map(|line| format!("line {line}\n")).collect();
     for id in ids {
@@ -209,10 +214,55 @@ async fn what_the_platform_offers_is_listed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_granted_is_no_executor() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = open(dir.path(), "").await;
+    let engine = open(dir.path(), "").await.unwrap();
     let Err(Error::Invalid(problems)) = engine.submit(mock("{}")).await else { panic!("it is accepted") };
     assert!(problems[0].problem.contains("not enabled"), "{problems:?}");
     engine.refresh_plugins(Some(parse_config(GRANTS.as_bytes()).unwrap())).unwrap();
     let id = engine.submit(mock("{}")).await.unwrap();
     assert_eq!(engine.wait(id).await.unwrap().state(), State::Succeeded);
+}
+
+/// The built-in `mock` with other bytes: a section that nobody reads.
+fn twin(dir: &std::path::Path, mark: u8) -> std::path::PathBuf {
+    let mock = EMBEDDED.iter().find(|embedded| embedded.name == "mock").unwrap();
+    let section = [0, 6, 4, b'm', b'a', b'r', b'k', mark];
+    std::fs::write(dir.join("twin.toml"), mock.manifest).unwrap();
+    let path = dir.join("twin.wasm");
+    std::fs::write(&path, [mock.component, &section].concat()).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_dropped_in_and_replaced_under_a_run() {
+    let (dir, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let refused = open(dir.path(), "[plugin.twin]\n").await.err().expect("there is no such plugin yet");
+    assert!(refused.to_string().contains("plugin.twin"), "{refused}");
+    let engine = open(dir.path(), "").await.unwrap();
+    let grants = || parse_config(b"[plugin.twin]\n").unwrap();
+    let layout = Layout::new(dir.path());
+    let mut registry = Registry::new(&layout, EMBEDDED, grants(), PluginBounds::default());
+    assert_eq!(registry.add(&twin(files.path(), 1), Some("twin"), false).unwrap(), ("twin".into(), Addition::New));
+    assert_eq!(engine.refresh_plugins(Some(grants())).unwrap().added, ["twin"]);
+    let job = |options: &str| {
+        JobSpec::new(Task::Named(NamedTask { executor: "twin".into(), params: options.as_bytes().to_vec() }))
+    };
+    let long = engine.submit(job(r#"{"run_ms": 1500, "print": "line {n}", "lines": 15}"#)).await.unwrap();
+    let quick = engine.submit(job("{}")).await.unwrap();
+    assert_eq!(engine.wait(quick).await.unwrap().state(), State::Succeeded);
+    let compiled = || std::fs::read_dir(layout.compiled()).unwrap().count();
+    assert_eq!(compiled(), 1);
+
+    // Another content is refused until somebody confirms it; what ran goes on.
+    let other = twin(files.path(), 2);
+    std::fs::copy(&other, dir.path().join("plugins/twin/plugin.wasm")).unwrap();
+    assert_eq!(engine.refresh_plugins(None).unwrap().refused, ["twin"]);
+    assert!(matches!(registry.add(&other, Some("twin"), false), Err(Error::Conflict(_))));
+    assert_eq!(registry.add(&other, Some("twin"), true).unwrap().1, Addition::Replaced);
+    engine.refresh_plugins(None).unwrap();
+    let quick = engine.submit(job("{}")).await.unwrap();
+    assert_eq!(engine.wait(quick).await.unwrap().state(), State::Succeeded);
+    assert_eq!(compiled(), 2);
+    let long = engine.wait(long).await.unwrap();
+    assert_eq!((long.state(), long.job.status.attempt), (State::Succeeded, 1));
+    engine.shutdown().await;
 }

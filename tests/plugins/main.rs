@@ -14,5 +14,6 @@ mod hostile;
 mod programs;
 mod shelf;
 mod shell;
+mod siege;
 mod stage;
 mod wasm_jobs;

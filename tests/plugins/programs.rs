@@ -18,6 +18,29 @@ pub(crate) static TOOL: LazyLock<PathBuf> = LazyLock::new(|| {
     tool
 });
 
+/// `tests/plugins/guests/hostile_plugin` as a component, with its manifest beside it.
+pub(crate) static HOSTILE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = scratch("hostile_plugin");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root).args(["build", "--locked", "--profile", "plugin", "--target", "wasm32-wasip2"]);
+    cargo.args(["--package", "windlass-plugin-hostile", "--target-dir"]).arg(&target);
+    // Those are meant for the program that is tested.
+    for variable in ["CARGO_BUILD_RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER"] {
+        cargo.env_remove(variable);
+    }
+    assert!(cargo.status().unwrap().success(), "the hostile plugin is not built; above is what cargo says");
+    let built = target.join("wasm32-wasip2/plugin/windlass_plugin_hostile.wasm");
+    let plugin = scratch("hostile.wasm");
+    let staged = scratch(&format!("hostile-{}.wasm", std::process::id()));
+    std::fs::copy(built, &staged).unwrap();
+    std::fs::rename(staged, &plugin).unwrap();
+    let staged = scratch(&format!("hostile-{}.toml", std::process::id()));
+    std::fs::copy(root.join("tests/plugins/guests/hostile_plugin/plugin.toml"), &staged).unwrap();
+    std::fs::rename(staged, plugin.with_extension("toml")).unwrap();
+    plugin
+});
+
 fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }

@@ -4,6 +4,7 @@ mod add;
 mod author;
 mod build;
 mod check;
+mod holder;
 mod inspect;
 mod list;
 mod new;
@@ -63,19 +64,25 @@ pub(super) enum StoreCommand {
 /// Runs the command.
 pub(super) async fn plugin(place: &Place, command: PluginCommand, json: bool) -> Result<u8, Failure> {
     match command {
-        PluginCommand::Store(command) => manage(place, command, json),
+        PluginCommand::Store(command) => manage(place, command, json).await,
         PluginCommand::Author(command) => author::author(place, command, json).await,
     }
 }
 
-fn manage(place: &Place, command: StoreCommand, json: bool) -> Result<u8, Failure> {
+async fn manage(place: &Place, command: StoreCommand, json: bool) -> Result<u8, Failure> {
     let grants = place.grants()?;
     let mut registry = Registry::new(&Layout::new(place.dir()), EMBEDDED, grants.clone(), PluginBounds::default());
     match command {
         StoreCommand::List => list::list(&mut registry, json),
         StoreCommand::Inspect { plugin } => inspect::inspect(&mut registry, &grants, &plugin, json),
-        StoreCommand::Add { file, name, confirm } => add::add(&mut registry, &file, name.as_deref(), confirm, json),
-        StoreCommand::Remove { name } => add::remove(&mut registry, &name, json),
+        StoreCommand::Add { file, name, confirm } => {
+            let code = add::add(&mut registry, &file, name.as_deref(), confirm, json)?;
+            holder::tell(place.dir()).await.map(|()| code)
+        }
+        StoreCommand::Remove { name } => {
+            let code = add::remove(&mut registry, &name, json)?;
+            holder::tell(place.dir()).await.map(|()| code)
+        }
     }
 }
 

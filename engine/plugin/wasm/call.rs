@@ -7,7 +7,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::cut::Cut;
 use super::http::Hooks;
-use super::work::Unpacking;
+use super::work::{Packing, Unpacking};
 use crate::plugin::contract::Checkpoints;
 
 /// Bytes of what a guest has printed that go into an error.
@@ -37,6 +37,7 @@ pub(super) struct Call {
     pub(super) unpacking: Option<Unpacking>,
     /// Where it is to be cut off, if anywhere.
     pub(super) cut: Option<Arc<Cut>>,
+    pub(super) packing: Vec<Packing>,
     pub(super) messages: u32,
     pub(super) checkpoints_made: u32,
 }

@@ -11,9 +11,12 @@ use super::convert::{handle_of, to_wit_error};
 use super::cut::step;
 use super::guest::Guest;
 use super::sink::Sink;
-use super::work as tree;
+use super::work::{self as tree, Packing};
 use crate::files::LogStream;
 use crate::plugin::contract::{Answer, ErrorKind, MOST_CURSOR_BYTES, MOST_MESSAGE_BYTES, PluginError, Retry};
+
+/// Archives that one call may have packed at once. Each takes a thread, of which all guests share some hundred.
+const MOST_PACKING: usize = 4;
 
 /// Bytes that one call of `write` may hand over.
 const MOST_WRITE: usize = 1 << 20;
@@ -126,7 +129,13 @@ impl work::Host for Guest {
         let Some(work) = self.call.work.clone() else {
             return refuse(ErrorKind::Denied, "this plugin was not granted `work`, or the call is about no attempt");
         };
-        let stream: DynInputStream = Box::new(tree::pack(work.dir));
+        self.call.packing.retain(Packing::goes_on);
+        if self.call.packing.len() >= MOST_PACKING {
+            return refuse(ErrorKind::Exhausted, "this call packs too often at once");
+        }
+        let (stream, packing) = tree::pack(work.dir);
+        self.call.packing.push(packing);
+        let stream: DynInputStream = Box::new(stream);
         Ok(Ok(WasiView::ctx(self).table.push(stream)?))
     }
 

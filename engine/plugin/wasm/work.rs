@@ -2,9 +2,11 @@
 //!
 //! What is packed and unpacked is regular files and directories; what is unpacked lands under `output` only.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
@@ -25,6 +27,10 @@ const PIECE: usize = 256 << 10;
 const PIECES: usize = 4;
 /// Entries of one archive that is unpacked.
 const MOST_ENTRIES: u64 = 1_000_000;
+/// Bytes before the content of an entry: its header and those that extend it, which are read into memory.
+const MOST_HEADER_BYTES: u64 = 1 << 20;
+/// Bytes of the path of an entry, as many as the system takes.
+const MOST_PATH_BYTES: usize = 4_096;
 /// Where what is unpacked goes.
 const OUTPUT: &str = "output";
 
@@ -41,13 +47,22 @@ impl Write for Blocking {
     }
 }
 
+/// An archive that is being packed.
+pub(super) struct Packing(JoinHandle<()>);
+
+impl Packing {
+    pub(super) fn goes_on(&self) -> bool {
+        !self.0.is_finished()
+    }
+}
+
 /// An archive of all that is in `dir`. An error on the way breaks the archive off before its end marker, which whoever
 /// reads it notices.
-pub(super) fn pack(dir: PathBuf) -> AsyncReadStream {
+pub(super) fn pack(dir: PathBuf) -> (AsyncReadStream, Packing) {
     let (near, far) = duplex(PIECE);
     let threads = Handle::current();
     let pipe = Blocking(far, threads.clone());
-    threads.spawn_blocking(move || {
+    let task = threads.spawn_blocking(move || {
         let mut archive = tar::Builder::new(io::BufWriter::with_capacity(PIECE / 4, pipe));
         archive.mode(tar::HeaderMode::Deterministic);
         let packed = pack_dir(&mut archive, &dir, Path::new("")).and_then(|()| archive.into_inner()?.flush());
@@ -55,7 +70,7 @@ pub(super) fn pack(dir: PathBuf) -> AsyncReadStream {
             tracing::debug!(%error, "a work tree was not packed to its end");
         }
     });
-    AsyncReadStream::new(near)
+    (AsyncReadStream::new(near), Packing(task))
 }
 
 fn pack_dir<W: Write>(archive: &mut tar::Builder<W>, dir: &Path, name: &Path) -> io::Result<()> {
@@ -150,15 +165,49 @@ impl Read for Taken {
     }
 }
 
+/// Lets as many bytes of an archive through as it may have.
+struct Bounded<R> {
+    pipe: R,
+    left: u64,
+    most: u64,
+    /// Of those, until the content of the next entry.
+    header_left: Rc<Cell<u64>>,
+    /// There is no more, and its reader wanted more.
+    broken_off: Rc<Cell<bool>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(too_large(self.most));
+        }
+        let most = self.left.min(self.header_left.get());
+        if most == 0 {
+            let message = format!("what comes before an entry is longer than {MOST_HEADER_BYTES} bytes");
+            return Err(refused(message));
+        }
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(bytes.len());
+        let size = self.pipe.read(bytes.get_mut(..most).unwrap_or_default())?;
+        self.broken_off.set(size == 0);
+        self.left -= size as u64;
+        self.header_left.set(self.header_left.get().saturating_sub(size as u64));
+        Ok(size)
+    }
+}
+
 fn unpack_all(pipe: impl Read, work: &WorkTree) -> io::Result<()> {
-    let mut archive = tar::Archive::new(pipe.take(work.most_bytes.saturating_add(1)));
+    let (header_left, broken_off) = (Rc::new(Cell::new(MOST_HEADER_BYTES)), Rc::new(Cell::new(false)));
+    let (left, most) = (work.most_bytes.saturating_add(1), work.most_bytes);
+    let bounded = Bounded { pipe, left, most, header_left: header_left.clone(), broken_off: broken_off.clone() };
+    let mut archive = tar::Archive::new(bounded);
     let (mut bytes, mut count) = (0_u64, 0_u64);
     for entry in archive.entries()? {
         let mut entry = entry?;
+        header_left.set(u64::MAX);
         count += 1;
         bytes = bytes.saturating_add(entry.size());
         if count > MOST_ENTRIES || bytes > work.most_bytes {
-            return Err(refused(format!("it holds more than {} bytes or {MOST_ENTRIES} entries", work.most_bytes)));
+            return Err(too_large(work.most_bytes));
         }
         let path = target(&entry.path()?)?;
         match entry.header().entry_type() {
@@ -170,12 +219,21 @@ fn unpack_all(pipe: impl Read, work: &WorkTree) -> io::Result<()> {
             tar::EntryType::XGlobalHeader => {}
             kind => return Err(refused(format!("{path} is no file and no directory but {kind:?}"))),
         }
+        header_left.set(MOST_HEADER_BYTES);
+    }
+    // After its end marker nothing is read.
+    if broken_off.get() {
+        return Err(refused("it breaks off before its end".to_owned()));
     }
     Ok(())
 }
 
 /// Where an entry goes, beneath the work tree; paths that lead elsewhere are refused where it is made.
 fn target(path: &Path) -> io::Result<String> {
+    let bytes = path.as_os_str().len();
+    if bytes > MOST_PATH_BYTES {
+        return Err(refused(format!("a path of {bytes} bytes; allowed: at most {MOST_PATH_BYTES}")));
+    }
     let mut target = OUTPUT.to_owned();
     for part in path.components() {
         match part {
@@ -189,6 +247,10 @@ fn target(path: &Path) -> io::Result<String> {
         }
     }
     Ok(target)
+}
+
+fn too_large(most_bytes: u64) -> io::Error {
+    refused(format!("it holds more than {most_bytes} bytes or {MOST_ENTRIES} entries"))
 }
 
 fn refused(message: String) -> io::Error {

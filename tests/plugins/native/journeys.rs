@@ -74,3 +74,25 @@ async fn a_plugin_that_crashes_fails_its_job_and_no_other() {
     assert_eq!(engine.wait(other).await.unwrap().state(), State::Succeeded);
     engine.shutdown().await;
 }
+
+/// The command takes a library from its configuration, and is the process that loads it.
+#[test]
+fn the_command_runs_jobs_of_a_library_that_the_configuration_names() {
+    let dir = TempDir::new().unwrap();
+    let store = dir.path().join("store");
+    std::fs::create_dir(&store).unwrap();
+    let (library, state) = (COMMAND.display(), dir.path().join("runs"));
+    let config =
+        format!("[native.command]\nlibrary = \"{library}\"\nsettings = {{ state_dir = \"{}\" }}\n", state.display());
+    std::fs::write(store.join("windlass.toml"), config).unwrap();
+    let jobs = dir.path().join("jobs.yaml");
+    std::fs::write(
+        &jobs,
+        "jobs:\n  - name: hello\n    executor: command\n    with: {command: echo from the library}\n",
+    )
+    .unwrap();
+    let mut windlass = std::process::Command::new(PROGRAM);
+    let done = windlass.args(["run", "--store"]).arg(&store).arg(&jobs).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && out.contains("from the library"), "{out}{err}");
+}

@@ -1,0 +1,317 @@
+//! Jobs on platforms that behave badly: they hang, forget answers, give handles away and repeat secrets.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use windlass::executors::{
+    AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform,
+    Run, Sighting, StartError, SubmitError,
+};
+use windlass::files::AttemptLog;
+use windlass::job::{NamedTask, Outcome, Reason, RunHandle, Task};
+use windlass::testing::{FakeExecutor, TestEngine};
+use windlass::{EngineConfig, JobId, JobSpec, State};
+
+/// A platform that does as it is told by its switches.
+#[derive(Clone, Default)]
+struct Odd {
+    fake: FakeExecutor,
+    switches: Arc<Switches>,
+}
+
+#[derive(Default)]
+struct Switches {
+    /// Calls of these names never answer.
+    hangs: Mutex<Vec<&'static str>>,
+    /// Observing gives one handle, stopping another.
+    gives_handles: AtomicBool,
+    /// Submitting hangs when it has made a checkpoint.
+    stays_after_checkpoint: AtomicBool,
+    /// Observing forgets the last answer.
+    forgets_one: AtomicBool,
+    questions: AtomicUsize,
+    stopped_with: Mutex<Vec<Option<RunHandle>>>,
+}
+
+fn handle(text: &str) -> RunHandle {
+    RunHandle(text.as_bytes().to_vec())
+}
+
+impl Odd {
+    fn hang(&self, calls: &[&'static str]) {
+        *self.switches.hangs.lock().unwrap() = calls.to_vec();
+    }
+
+    async fn answers(&self, call: &str) {
+        if self.switches.hangs.lock().unwrap().contains(&call) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn is(&self, switch: impl Fn(&Switches) -> &AtomicBool) -> bool {
+        switch(&self.switches).load(Ordering::Relaxed)
+    }
+}
+
+impl Platform for Odd {
+    fn check(&self) -> BoxFuture<'_, Result<(), ContactError>> {
+        Platform::check(&self.fake)
+    }
+
+    fn definitions(&self, cursor: Option<String>) -> BoxFuture<'_, Result<DefinitionPage, ContactError>> {
+        self.fake.definitions(cursor)
+    }
+
+    fn validate<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<(), Vec<windlass::Problem>>> {
+        Platform::validate(&self.fake, task)
+    }
+
+    fn submit<'a>(
+        &'a self,
+        order: &'a AttemptOrder,
+        journal: Arc<dyn Journal>,
+    ) -> BoxFuture<'a, Result<RunHandle, SubmitError>> {
+        Box::pin(async move {
+            self.answers("submit").await;
+            if self.is(|it| &it.stays_after_checkpoint) {
+                journal.checkpoint(handle("checkpoint")).await.unwrap();
+                std::future::pending::<()>().await;
+            }
+            self.fake.submit(order, journal).await
+        })
+    }
+
+    fn observe<'a>(&'a self, runs: &'a [Run]) -> BoxFuture<'a, Result<Vec<Sighting>, ObserveError>> {
+        Box::pin(async move {
+            self.switches.questions.fetch_add(1, Ordering::Relaxed);
+            // Whoever asks without a pause is to be noticed, not to stop the test.
+            tokio::task::yield_now().await;
+            self.answers("observe").await;
+            let mut seen = self.fake.observe(runs).await?;
+            if self.is(|it| &it.gives_handles) {
+                seen.iter_mut().for_each(|it| it.handle = Some(handle("observed")));
+            }
+            if self.is(|it| &it.forgets_one) {
+                seen.pop();
+            }
+            Ok(seen)
+        })
+    }
+
+    fn follow<'a>(
+        &'a self,
+        run: &'a Run,
+        log: &'a Arc<AttemptLog>,
+        wait_ms: u64,
+    ) -> BoxFuture<'a, Result<bool, ContactError>> {
+        Box::pin(async move {
+            self.answers("follow").await;
+            self.fake.follow(run, log, wait_ms).await
+        })
+    }
+
+    fn stop<'a>(&'a self, run: &'a Run, grace_ms: u64) -> BoxFuture<'a, Result<Option<RunHandle>, ContactError>> {
+        Box::pin(async move {
+            self.switches.stopped_with.lock().unwrap().push(run.handle.clone());
+            self.answers("stop").await;
+            Platform::stop(&self.fake, run, grace_ms).await?;
+            Ok(self.is(|it| &it.gives_handles).then(|| handle("stopped")))
+        })
+    }
+
+    fn collect<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), SubmitError>> {
+        Box::pin(async move {
+            self.answers("collect").await;
+            self.fake.collect(run).await
+        })
+    }
+
+    fn remove<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {
+        Box::pin(async move {
+            self.answers("remove").await;
+            Platform::remove(&self.fake, run, succeeded).await
+        })
+    }
+
+    fn owned(&self, cursor: Option<String>) -> BoxFuture<'_, Result<OwnedRuns, ContactError>> {
+        self.fake.owned(cursor)
+    }
+}
+
+fn far() -> JobSpec {
+    JobSpec::new(Task::Named(NamedTask { executor: "far".into(), params: b"{}".to_vec() }))
+}
+
+fn secret() -> JobSpec {
+    let mut spec = far();
+    spec.options.set_secret("TOKEN", "hunter22");
+    spec
+}
+
+struct Stage {
+    engine: TestEngine,
+    far: Odd,
+}
+
+impl Stage {
+    async fn new() -> Stage {
+        let far = Odd::default();
+        let registered = far.clone();
+        let config = EngineConfig { default_slots: 100, shutdown_grace_ms: 0, ..EngineConfig::default() };
+        let engine = TestEngine::open(move |builder| {
+            builder.config(config.clone()).platform("far", Arc::new(registered.clone()))
+        });
+        Stage { engine: engine.await.unwrap(), far }
+    }
+
+    async fn begun(&self, spec: JobSpec) -> (JobId, AttemptName) {
+        let id = self.engine.submit(spec).await.unwrap();
+        self.engine.advance(100).await;
+        (id, AttemptName { job: id, attempt: 1 })
+    }
+
+    fn state(&self, id: JobId) -> State {
+        self.engine.get(id).unwrap().state()
+    }
+
+    fn log(&self, id: JobId) -> String {
+        let page = self.engine.logs(id, None, 0, 1 << 20).unwrap();
+        page.chunks.iter().map(|chunk| String::from_utf8_lossy(&chunk.bytes).into_owned()).collect()
+    }
+
+    async fn restart(&mut self) {
+        tokio::time::timeout(Duration::from_secs(20), self.engine.restart()).await.expect("it hangs").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_the_masker_holds_back_is_not_printed_again_and_again() {
+    let stage = Stage::new().await;
+    let (id, name) = stage.begun(secret()).await;
+    // It ends as the secret begins.
+    stage.far.fake.print(name, b"password: h");
+    stage.engine.advance(20_000).await;
+    assert_eq!(stage.log(id), "password: ");
+    stage.far.fake.print(name, b"unter22\n");
+    stage.far.fake.end(name, Outcome::Succeeded);
+    stage.engine.advance(5_000).await;
+    assert_eq!((stage.state(id), stage.log(id).as_str()), (State::Succeeded, "password: ***\n"));
+}
+
+#[tokio::test]
+async fn without_its_run_options_a_job_has_no_log_rather_than_one_with_secrets() {
+    let key = |byte: &str| format!("windlass-key-1:{}=", byte.repeat(43));
+    let (old, both) = (key("A"), format!("{}\n{}", key("E"), key("A")));
+    let keys = Arc::new(Mutex::new(old.clone()));
+    let far = Odd::default();
+    let (registered, used) = (far.clone(), keys.clone());
+    let engine = TestEngine::open(move |builder| {
+        let keys = used.lock().unwrap().clone();
+        builder.keys_text(Some(keys)).platform("far", Arc::new(registered.clone()))
+    });
+    let mut stage = Stage { engine: engine.await.unwrap(), far };
+    // What is sealed with the new key cannot be opened by a life that has the old one only.
+    *keys.lock().unwrap() = both;
+    stage.restart().await;
+    let (id, name) = stage.begun(secret()).await;
+    *keys.lock().unwrap() = old;
+    stage.restart().await;
+    stage.far.fake.print(name, b"it is hunter22\n");
+    stage.engine.advance(5_000).await;
+    let failed = Outcome::Error { message: "hunter22 is wrong".into(), permanent: true };
+    stage.far.fake.end(name, failed);
+    stage.engine.advance(5_000).await;
+    let view = stage.engine.get(id).unwrap();
+    assert_eq!(view.state(), State::Failed);
+    assert!(!format!("{view:?} {}", stage.log(id)).contains("hunter22"), "{view:?} {}", stage.log(id));
+}
+
+#[tokio::test]
+async fn a_platform_that_repeats_a_secret_does_not_show_it() {
+    let stage = Stage::new().await;
+    let refusal = StartError { message: "bad variable TOKEN=hunter22".into(), permanent: true };
+    stage.far.fake.refuse_starts(Some(refusal));
+    let (refused, _) = stage.begun(secret()).await;
+    stage.far.fake.refuse_starts(None);
+    let (failed, name) = stage.begun(secret()).await;
+    stage.far.fake.end(name, Outcome::Error { message: "hunter22 is wrong".into(), permanent: true });
+    stage.engine.advance(2_000).await;
+    let reason = |id| stage.engine.get(id).unwrap().job.status.reason.unwrap();
+    assert_eq!(reason(refused), Reason::NotStarted("bad variable TOKEN=***".into()));
+    assert_eq!(reason(failed), Reason::Error("*** is wrong".into()));
+}
+
+#[tokio::test]
+async fn the_handle_of_a_stop_is_not_replaced_by_an_older_one() {
+    let stage = Stage::new().await;
+    stage.far.switches.gives_handles.store(true, Ordering::Relaxed);
+    let (id, _) = stage.begun(far()).await;
+    let handle_of = || stage.engine.get(id).unwrap().job.status.handle;
+    assert_eq!(handle_of(), Some(handle("observed")));
+    stage.far.fake.ignore_stops(true);
+    stage.far.hang(&["observe"]);
+    stage.engine.advance(3_000).await;
+    stage.engine.cancel(id, "me").await.unwrap();
+    stage.engine.advance(3_000).await;
+    assert_eq!(handle_of(), Some(handle("stopped")));
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_a_call_that_a_cancel_cuts_off_is_known() {
+    let stage = Stage::new().await;
+    stage.far.switches.stays_after_checkpoint.store(true, Ordering::Relaxed);
+    let (id, _) = stage.begun(far()).await;
+    stage.engine.cancel(id, "me").await.unwrap();
+    stage.engine.advance(2_000).await;
+    assert_eq!(stage.state(id), State::Cancelled);
+    assert_eq!(*stage.far.switches.stopped_with.lock().unwrap(), [Some(handle("checkpoint"))]);
+}
+
+#[tokio::test]
+async fn calls_that_hang_do_not_hold_up_a_shutdown() {
+    for (call, cancelled) in [
+        ("submit", false),
+        ("observe", false),
+        ("follow", false),
+        ("stop", true),
+        ("collect", false),
+        ("remove", false),
+    ] {
+        let mut stage = Stage::new().await;
+        stage.far.hang(&[call]);
+        let (id, name) = stage.begun(far()).await;
+        match cancelled {
+            true => drop(stage.engine.cancel(id, "me").await.unwrap()),
+            false => drop(stage.far.fake.end(name, Outcome::Succeeded)),
+        }
+        stage.engine.advance(3_000).await;
+        stage.restart().await;
+        stage.far.hang(&[]);
+        if call == "submit" {
+            stage.engine.advance(3_000).await;
+            assert!(stage.far.fake.end(name, Outcome::Succeeded), "{call}");
+        }
+        stage.restart().await;
+        stage.engine.advance(40_000).await;
+        let end = if cancelled { State::Cancelled } else { State::Succeeded };
+        assert_eq!((stage.state(id), stage.far.fake.known()), (end, 0), "{call}");
+        assert_eq!(stage.far.fake.starts().len(), 1, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_platform_that_forgets_an_answer_is_out_of_contact() {
+    let stage = Stage::new().await;
+    let (id, name) = stage.begun(far()).await;
+    stage.far.switches.forgets_one.store(true, Ordering::Relaxed);
+    stage.far.fake.end(name, Outcome::Succeeded);
+    let before = stage.far.switches.questions.load(Ordering::Relaxed);
+    stage.engine.advance(60_000).await;
+    assert!(stage.engine.get(id).unwrap().job.status.lost_since.is_some());
+    let asked = stage.far.switches.questions.load(Ordering::Relaxed) - before;
+    assert!((20..=80).contains(&asked), "asked {asked} times in a minute");
+    stage.far.switches.forgets_one.store(false, Ordering::Relaxed);
+    stage.engine.advance(5_000).await;
+    assert_eq!(stage.state(id), State::Succeeded);
+}
