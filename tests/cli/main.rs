@@ -1,6 +1,10 @@
 //! The `windlass` command as its users meet it: real processes, real stores.
 #![cfg(test)]
 
+#[cfg(feature = "wasm")]
+mod authors;
+#[cfg(feature = "wasm")]
+mod guide;
 mod manage;
 #[cfg(feature = "wasm")]
 mod plugins;

@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use super::package::{MANIFEST, read_manifest, unreadable, write};
 use super::templates::WIT;
 use crate::cli::failure::{FAILED, Failure, USAGE};
 use crate::cli::output::{note, print, print_json};
-use crate::plugin::Manifest;
+use crate::plugin::{Manifest, PluginKind};
 
 const TARGET: &str = "wasm32-wasip2";
 /// What is needed to build a plugin in Python, inside its directory.
@@ -70,15 +69,20 @@ fn rust(dir: &Path, manifest: &Manifest) -> Result<PathBuf, Failure> {
     Ok(file)
 }
 
+/// What cargo says about something that it did; other messages have no files.
+#[derive(Deserialize)]
+struct CargoMessage {
+    reason: String,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+}
+
 /// The last component that cargo says it made.
 fn component(told: &[u8]) -> Option<PathBuf> {
-    let told = String::from_utf8_lossy(told);
-    let messages = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let files = messages.filter(|message| message["reason"] == "compiler-artifact").flat_map(|message| {
-        let files = message["filenames"].as_array().cloned().unwrap_or_default();
-        files.into_iter().filter_map(|file| file.as_str().map(PathBuf::from)).collect::<Vec<_>>()
-    });
-    files.filter(|file| file.extension() == Some(OsStr::new("wasm"))).last()
+    let lines = told.split(|byte| *byte == b'\n').rev();
+    let messages = lines.filter_map(|line| serde_json::from_slice::<CargoMessage>(line).ok());
+    let mut files = messages.filter(|it| it.reason == "compiler-artifact").flat_map(|it| it.filenames);
+    files.find(|file| file.extension() == Some(OsStr::new("wasm")))
 }
 
 fn python(dir: &Path, manifest: &Manifest) -> Result<PathBuf, Failure> {
@@ -103,10 +107,20 @@ fn python(dir: &Path, manifest: &Manifest) -> Result<PathBuf, Failure> {
     let mut tool = Command::new(venv.join("bin/componentize-py"));
     // Libraries are taken from there.
     tool.current_dir(dir).env("VIRTUAL_ENV", &venv);
-    tool.arg("-d").arg(&wit).arg("-w").arg(format!("{}-plugin", manifest.kind));
+    tool.arg("-d").arg(&wit).arg("-w").arg(python_world(manifest.kind));
     tool.args(["--quiet", "componentize", "plugin", "-o"]).arg(&file);
     output(&mut tool)?;
     Ok(file)
+}
+
+/// The world of a plugin in Python. Such a component imports all that its world has, so what this engine does not serve is
+/// left out.
+fn python_world(kind: PluginKind) -> &'static str {
+    match kind {
+        PluginKind::Executor => "executor-plugin",
+        PluginKind::Fetcher => "fetcher-plugin-without-sql",
+        PluginKind::Sink => "sink-plugin",
+    }
 }
 
 fn c(dir: &Path, manifest: &Manifest) -> Result<PathBuf, Failure> {

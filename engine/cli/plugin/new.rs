@@ -95,7 +95,9 @@ pub(super) fn new(args: &NewArgs, json: bool) -> Result<u8, Failure> {
     }
     let dir = dir.display();
     let mut text = format!("{dir}: {}\n", paths.join(", "));
-    text.push_str(&format!("next: windlass plugin build {dir} && windlass plugin test {dir}\n"));
+    // There is a conformance suite for executors only.
+    let next = if kind == PluginKind::Executor { "test" } else { "check" };
+    text.push_str(&format!("next: windlass plugin build {dir} && windlass plugin {next} {dir}\n"));
     print(&text)?;
     Ok(0)
 }

@@ -38,9 +38,9 @@ struct ReportWire {
 
 pub(super) async fn test(place: &Place, path: &Path, cases: Option<&Path>, json: bool) -> Result<u8, Failure> {
     let built = Built::find(path)?;
+    let subject = subject(place, &built)?;
     let cases_file = cases.map_or_else(|| built.path().with_file_name(CASES), Path::to_owned);
     let cases = read_cases(&cases_file)?;
-    let subject = subject(place, &built)?;
     // Whoever reads along sees each check as soon as it is over.
     let mut reader_is_gone = None;
     let report = run(&subject, &cases, |check| {
