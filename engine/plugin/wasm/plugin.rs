@@ -226,6 +226,11 @@ impl Inner {
     }
 }
 
+/// Whether it broke off for holding as much open as it may.
+fn is_full(error: &wasmtime::Error) -> bool {
+    matches!(error.root_cause().downcast_ref(), Some(ResourceTableError::Full))
+}
+
 /// What a call that broke off is told as.
 fn failure(name: &str, error: &wasmtime::Error, memory: &Memory, words: &LastWords) -> PluginError {
     if memory.crowded_out {
@@ -238,7 +243,7 @@ fn failure(name: &str, error: &wasmtime::Error, memory: &Memory, words: &LastWor
     }
     let message = match error.downcast_ref::<Trap>() {
         Some(trap) => format!("the plugin trapped in `{name}`: {trap}"),
-        None if error.root_cause().is::<ResourceTableError>() => format!("the plugin holds too much open in `{name}`"),
+        None if is_full(error) => format!("the plugin holds too much open in `{name}`"),
         None => format!("the plugin failed in `{name}`: {}", error.root_cause()),
     };
     internal(with_words(message, words), Retry::Backoff)
