@@ -274,7 +274,8 @@ mod tests {
         let content = vec![b'x'; 3 << 20];
         header.set_size(content.len() as u64);
         archive.append_data(&mut header.clone(), format!("{}/file", "long/".repeat(100)), content.as_slice()).unwrap();
-        unpacked(&archive.get_ref().clone(), dir.path()).unwrap();
+        let end = [0; 1_024];
+        unpacked(&[archive.get_ref().as_slice(), &end].concat(), dir.path()).unwrap();
         header.set_entry_type(tar::EntryType::GNULongName);
         header.set_cksum();
         archive.append(&header, content.as_slice()).unwrap();
