@@ -110,7 +110,8 @@ pub enum KeepWork {
 /// How runs on platforms are followed, see [`Platform`](crate::executors::Platform).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformConfig {
-    /// Runs whose logs are read at the same moment; all others wait their turn.
+    /// Runs of one platform whose logs are read at the same moment; all others wait their turn. As many again are for
+    /// runs that are over.
     pub log_followers: usize,
     /// How long a platform is asked to wait for more of a log, in milliseconds.
     pub log_wait_ms: u64,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::watch;
+
 use super::{Executor, Platform};
 use crate::error::Problem;
 use crate::job::Task;
@@ -31,19 +33,29 @@ impl Registered {
 
 /// The executors by name. Some may come while the engine runs; none goes.
 #[derive(Default)]
-pub(crate) struct Executors(RwLock<BTreeMap<String, Registered>>);
+pub(crate) struct Executors {
+    by_name: RwLock<BTreeMap<String, Registered>>,
+    /// Told when one has come.
+    news: watch::Sender<()>,
+}
 
 impl Executors {
     pub(crate) fn get(&self, name: &str) -> Option<Registered> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     pub(crate) fn insert(&self, name: impl Into<String>, executor: Registered) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), executor);
+        self.by_name.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), executor);
+        self.news.send_replace(());
+    }
+
+    /// Changes whenever an executor has come.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
     pub(crate) fn all(&self) -> Vec<(String, Registered)> {
-        let executors = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let executors = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
         executors.iter().map(|(name, executor)| (name.clone(), executor.clone())).collect()
     }
 

@@ -1,7 +1,8 @@
 //! A plugin that runs jobs, as a platform of the engine: between the words of the contract and those of the core.
 
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::OnceCell;
 
@@ -130,6 +131,13 @@ fn contact(error: PluginError) -> ContactError {
     ContactError { message: error.to_string() }
 }
 
+fn remove_work(dir: &Path) -> io::Result<()> {
+    remove_tree(dir)?;
+    // Stays while there are other attempts, or a directory of the chain.
+    let _ = dir.parent().map(std::fs::remove_dir);
+    Ok(())
+}
+
 fn no_work_tree(error: io::Error) -> SubmitError {
     SubmitError::Refused(StartError { message: format!("no work tree: {error}"), permanent: false })
 }
@@ -194,14 +202,39 @@ impl Checkpoints for ToJournal {
     }
 }
 
-/// The way from the plugin to the log.
-struct ToLog(Arc<AttemptLog>);
+/// The way from the plugin to the log. It is closed when nobody waits for the call any more: a guest that is on its way out
+/// would write what the next call is asked for again.
+#[derive(Clone)]
+struct ToLog(Arc<Mutex<Option<Arc<AttemptLog>>>>);
+
+impl ToLog {
+    fn open(log: &Arc<AttemptLog>) -> ToLog {
+        ToLog(Arc::new(Mutex::new(Some(log.clone()))))
+    }
+
+    fn log(&self) -> MutexGuard<'_, Option<Arc<AttemptLog>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl LogSink for ToLog {
     fn write<'a>(&'a self, stream: LogStream, bytes: &'a [u8], cursor: &'a str) -> BoxFuture<'a, bool> {
-        self.0.write(stream, bytes);
-        self.0.mark(cursor);
-        Box::pin(async { true })
+        let log = self.log();
+        if let Some(log) = &*log {
+            log.write(stream, bytes);
+            log.mark(cursor);
+        }
+        let is_wanted = log.is_some();
+        Box::pin(async move { is_wanted })
+    }
+}
+
+/// Closes the way to the log when it is dropped.
+struct Closes(ToLog);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        self.0.log().take();
     }
 }
 
@@ -287,8 +320,8 @@ impl Platform for PluginPlatform {
             if !loaded.has(LOGS).await.map_err(contact)? {
                 return Ok(true);
             }
-            let sink = Arc::new(ToLog(log.clone()));
-            let followed = loaded.plugin.logs(to_run(run), log.cursor(), wait_ms, sink).await;
+            let sink = Closes(ToLog::open(log));
+            let followed = loaded.plugin.logs(to_run(run), log.cursor(), wait_ms, Arc::new(sink.0.clone())).await;
             // What was pushed before it broke off is there.
             log.save_mark();
             followed.map_err(contact)
@@ -317,10 +350,10 @@ impl Platform for PluginPlatform {
             self.loaded().plugin.remove(to_run(run)).await.map_err(contact)?;
             if self.loaded().has_work && !self.setting.keep_work.keeps(succeeded) {
                 let dir = self.setting.layout.of_attempt(run.name.job, run.name.attempt);
-                let removed = remove_tree(&dir);
+                // It may be large.
+                let removed = tokio::task::spawn_blocking(move || remove_work(&dir)).await;
+                let removed = removed.map_err(io::Error::other).and_then(|removed| removed);
                 removed.map_err(|error| ContactError { message: error.to_string() })?;
-                // Stays while there are other attempts, or a directory of the chain.
-                let _ = dir.parent().map(std::fs::remove_dir);
             }
             Ok(())
         })
@@ -359,6 +392,19 @@ mod tests {
         let handle = Handle { schema: 7, data: vec![1, 2, 3] };
         assert_eq!(from_stored(&to_stored(handle.clone())), Some(handle));
         assert_eq!(from_stored(&RunHandle(vec![1, 2, 3])), None);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_nobody_waits_for_writes_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = crate::files::LogLimits { head_bytes: 8 << 10, tail_bytes: 32 << 10 };
+        let log = AttemptLog::resume(dir.path().to_owned(), limits, &[], crate::clock::Clock::system()).unwrap();
+        let sink = Closes(ToLog::open(&log));
+        let of_guest = sink.0.clone();
+        assert!(of_guest.write(LogStream::Stdout, b"one", "1").await);
+        drop(sink);
+        assert!(!of_guest.write(LogStream::Stdout, b"two", "2").await);
+        assert_eq!(log.cursor().as_deref(), Some("1"));
     }
 
     #[test]

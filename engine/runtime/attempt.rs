@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::attempts::Control;
 use super::call::call;
 use super::slots::Slot;
-use super::{Runtime, external, lock};
+use super::{Runtime, external, lock, newcomers};
 use crate::error::Error;
 use crate::executors::function::Input;
 use crate::executors::{AttemptName, AttemptOrder, Executor, Registered};
@@ -44,9 +44,12 @@ pub(super) fn spawn(runtime: &Arc<Runtime>, stored: Box<Stored>, control: Arc<Co
             if let Err(error) = run(&runtime, stored, &control, slot, begin).await {
                 tracing::error!(%error, job = %id, "an attempt is left as it is");
             }
-            let left = runtime.hub.attempts.unregister(id.seq());
-            if left + 1 == super::dispatcher::FINISHING {
-                // The dispatcher has stopped because too many ends were being written.
+            let (left, again) = runtime.hub.attempts.unregister(id.seq());
+            if let Some(job) = &again {
+                runtime.store.give_back(job);
+            }
+            // The dispatcher may have stopped because too many ends were being written.
+            if again.is_some() || left + 1 == super::dispatcher::FINISHING {
                 runtime.hub.dispatch.notify_one();
             }
         })
@@ -96,15 +99,21 @@ async fn elsewhere(
     begin: Begin,
     executor: &str,
 ) -> Result<(), Error> {
-    match runtime.executors.get(executor) {
+    let (registered, slot) = match runtime.executors.get(executor) {
+        Some(registered) => (Some(registered), slot),
+        None => {
+            // It holds up nobody meanwhile.
+            drop(slot);
+            let registered = newcomers::executor_of(runtime, &stored.job, begin, executor).await;
+            (registered, Slot::take(runtime, &stored.job.spec.queue.as_str().into(), None))
+        }
+    };
+    match registered {
         Some(Registered::Local(local)) => supervised(runtime, stored, control, slot, begin, &*local).await,
         Some(Registered::Platform(platform)) => {
             external::run(runtime, stored, control, slot, begin, executor, platform).await
         }
-        None => {
-            tracing::warn!(job = %stored.job.id, executor, "the executor of a job is not registered");
-            Ok(())
-        }
+        None => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::lock;
 use crate::executors::function::{FunctionContext, Progress, StopSignal};
-use crate::job::Seq;
+use crate::job::{Job, Seq};
 
 /// All attempts under way.
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub(super) struct Control {
     pub(super) stop: StopSignal,
     pub(super) task: Mutex<Option<AbortHandle>>,
     pub(super) function: Mutex<Option<FunctionContext>>,
+    /// The job is ready for its next attempt; it is given back to its queue when this one has left.
+    again: Mutex<Option<Job>>,
 }
 
 impl Attempts {
@@ -39,16 +41,24 @@ impl Attempts {
         Some(control)
     }
 
-    /// The attempt has left; how many are still under way.
-    pub(super) fn unregister(&self, seq: Seq) -> usize {
+    /// Keeps a job that is ready again until its attempt has left. It comes back when that has left already.
+    pub(super) fn keep(&self, job: Job) -> Option<Job> {
+        let running = lock(&self.running);
+        let Some(control) = running.get(&job.seq()) else { return Some(job) };
+        *lock(&control.again) = Some(job);
+        None
+    }
+
+    /// The attempt has left; how many are still under way, and the job where it is ready again.
+    pub(super) fn unregister(&self, seq: Seq) -> (usize, Option<Job>) {
         let mut running = lock(&self.running);
-        running.remove(&seq);
+        let again = running.remove(&seq).and_then(|control| lock(&control.again).take());
         let left = running.len();
         drop(running);
         if left == 0 {
             self.over.notify_waiters();
         }
-        left
+        (left, again)
     }
 
     pub(super) fn stop(&self, seq: Seq) {

@@ -6,7 +6,6 @@ use super::slots::Slot;
 use super::{Runtime, attempt, lock};
 use crate::error::Error;
 use crate::job::{Job, Seq, State, Task};
-use crate::store::Stored;
 
 /// Jobs read from the store at a time.
 const BATCH: usize = 256;
@@ -80,10 +79,11 @@ fn launch(runtime: &Arc<Runtime>, queue: &Arc<str>, seqs: &[Seq]) -> Result<(), 
         }
     };
     for ((seq, control), stored) in seqs.iter().zip(controls).zip(loaded) {
-        // Without a control the end of the job's last attempt is still being written; it is offered again then.
+        // Without a control the job's last attempt is still being cleaned up after; it is offered again then.
         let Some(control) = control else {
-            if let Some(stored) = stored {
-                again_later(runtime, stored);
+            if let Some(job) = stored.and_then(|stored| runtime.hub.attempts.keep(stored.job)) {
+                runtime.store.give_back(&job);
+                runtime.hub.dispatch.notify_one();
             }
             continue;
         };
@@ -120,14 +120,4 @@ fn limited_function(runtime: &Runtime, queue: &Arc<str>, job: &Job) -> Result<Op
         return Err(Busy);
     }
     Ok(Some(task.name.clone()))
-}
-
-/// A job came back to its queue before its last attempt has left: it is offered again when that one is gone.
-fn again_later(runtime: &Arc<Runtime>, stored: Stored) {
-    let runtime = runtime.clone();
-    tokio::spawn(async move {
-        tokio::task::yield_now().await;
-        runtime.store.give_back(&stored.job);
-        runtime.hub.dispatch.notify_one();
-    });
 }

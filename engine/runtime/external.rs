@@ -279,30 +279,30 @@ impl External<'_> {
 
     /// Waits for the end of the run, passing on a stop. `None` when the engine detaches from it.
     async fn watch(&mut self, mut watch: Watch) -> Result<Option<Outcome>, Error> {
-        let follower = Follower::new(self.runtime, self.platform.clone(), self.run(), self.secrets.as_deref());
+        let follower = Follower::new(self.runtime, &watch.observer, self.run(), self.secrets.as_deref());
         let mut stopping = Stopping { again_at: None, pause_ms: FIRST_TRY_AGAIN_MS };
         let mut lost = self.job.status.lost_since.is_some();
         let mut detach = self.runtime.detach.subscribe();
+        // News of the run does not cut off who reads its log.
+        let mut follow = Box::pin(follower.follow());
         let end = loop {
             let report = watch.reports.borrow_and_update().clone();
             lost = self.take_in(&report, lost, &follower).await?;
             if let Some(end) = report.end {
                 break end;
             }
-            let stop_again = stopping.again_at.unwrap_or(Timestamp::MAX);
             tokio::select! {
                 changed = watch.reports.changed() => if changed.is_err() { return Ok(None) },
                 () = detached(&mut detach) => return Ok(None),
-                () = follower.follow() => {}
-                () = self.control.stop.raised(), if stopping.again_at.is_none() => {
-                    self.stop(&watch, &mut stopping, &follower).await?;
-                }
-                () = self.runtime.clock.sleep_until(stop_again), if stopping.again_at.is_some() => {
+                () = &mut follow => {}
+                () = self.stop_is_due(stopping.again_at) => {
+                    // A place among the followers is not held meanwhile.
+                    follow.set(follower.follow());
                     self.stop(&watch, &mut stopping, &follower).await?;
                 }
             }
         };
-        drop(watch);
+        drop((follow, watch));
         let outcome = match end {
             End::Outcome(Outcome::Stopped) if stopping.again_at.is_none() && !self.control.stop.is_raised() => {
                 let message = "the platform stopped the run, and nobody here had asked for it".to_owned();
@@ -317,6 +317,14 @@ impl External<'_> {
             () = detached(&mut detach) => return Ok(None),
         }
         self.collected(outcome).await
+    }
+
+    /// Returns when the run is to be asked to stop: when that is wanted, and then when it was not enough.
+    async fn stop_is_due(&self, again_at: Option<Timestamp>) {
+        match again_at {
+            None => self.control.stop.raised().await,
+            Some(at) => self.runtime.clock.sleep_until(at).await,
+        }
     }
 
     /// Stores what is new. Whether contact is lost now.

@@ -3,10 +3,13 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Semaphore;
+
+use super::observer::Observer;
 use super::{Runtime, lock};
 use crate::clock::Clock;
 use crate::config::PlatformConfig;
-use crate::executors::{Platform, Run};
+use crate::executors::Run;
 use crate::files::AttemptLog;
 use crate::job::{RunHandle, Timestamp};
 
@@ -20,7 +23,7 @@ const LAST_PAUSE_MS: u64 = 2_000;
 /// Follows the log of one run.
 pub(super) struct Follower {
     runtime: Arc<Runtime>,
-    platform: Arc<dyn Platform>,
+    observer: Arc<Observer>,
     run: Mutex<Run>,
     /// None where it cannot be written, or not without showing secrets.
     log: Option<Arc<AttemptLog>>,
@@ -34,7 +37,7 @@ impl Follower {
     /// A follower that hides the secrets. Where they are not known there is no log.
     pub(super) fn new(
         runtime: &Arc<Runtime>,
-        platform: Arc<dyn Platform>,
+        observer: &Arc<Observer>,
         run: Run,
         secrets: Option<&[String]>,
     ) -> Follower {
@@ -43,9 +46,9 @@ impl Follower {
         let log = secrets.map_or_else(|| Err(io::Error::other("the run options cannot be opened")), open);
         let log = log.inspect_err(|error| tracing::warn!(%error, job = %run.name.job, "there will be no log")).ok();
         let over = Mutex::new(log.is_none());
-        let runtime = runtime.clone();
+        let (runtime, observer) = (runtime.clone(), observer.clone());
         let news_at = Mutex::new(runtime.clock.now());
-        Follower { runtime, platform, run: Mutex::new(run), log, news_at, over }
+        Follower { runtime, observer, run: Mutex::new(run), log, news_at, over }
     }
 
     pub(super) fn set_handle(&self, handle: RunHandle) {
@@ -66,7 +69,7 @@ impl Follower {
             let silent_ms = self.clock().now().millis_since(*lock(&self.news_at));
             let most = self.config().log_pause_ms.max(FIRST_PAUSE_MS);
             self.clock().sleep((silent_ms / PATIENCE).clamp(FIRST_PAUSE_MS, most)).await;
-            self.look(self.config().log_wait_ms).await;
+            self.look(self.config().log_wait_ms, &self.observer.followers).await;
         }
         std::future::pending().await
     }
@@ -75,7 +78,7 @@ impl Follower {
     pub(super) async fn rest(&self) {
         let rest = async {
             let mut pause = FIRST_PAUSE_MS;
-            while !self.look(0).await {
+            while !self.look(0, &self.observer.last_readers).await {
                 self.clock().sleep(pause).await;
                 pause = (pause * 2).min(LAST_PAUSE_MS);
             }
@@ -92,13 +95,13 @@ impl Follower {
     }
 
     /// One look; whether all of it is there.
-    async fn look(&self, wait_ms: u64) -> bool {
+    async fn look(&self, wait_ms: u64, places: &Semaphore) -> bool {
         let Some(log) = self.log.as_ref().filter(|_| !*lock(&self.over)) else { return true };
         // The semaphore is never closed. Where others wait for a place nobody dwells on his.
-        let place = self.runtime.followers.acquire().await;
-        let wait_ms = if self.runtime.followers.available_permits() > 0 { wait_ms } else { 0 };
+        let place = places.acquire().await;
+        let wait_ms = if places.available_permits() > 0 { wait_ms } else { 0 };
         let (run, before) = (lock(&self.run).clone(), log.cursor());
-        let followed = self.platform.follow(&run, log, wait_ms).await;
+        let followed = self.observer.platform.follow(&run, log, wait_ms).await;
         drop(place);
         let over = followed.inspect_err(|error| tracing::debug!(%error, job = %run.name.job, "a log is not followed"));
         let over = over.unwrap_or(false);

@@ -10,6 +10,7 @@ mod dispatcher;
 mod external;
 mod follow;
 mod hub;
+mod newcomers;
 mod observer;
 mod recover;
 mod retention;
@@ -21,7 +22,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub(crate) use hub::Hub;
@@ -30,9 +31,9 @@ use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::error::Error;
 use crate::executors::function::{Functions, Reporter, StopSignal};
-use crate::executors::{AttemptName, BoxFuture, Executors, Platform, Registered};
+use crate::executors::{AttemptName, BoxFuture, Executors, Platform};
 use crate::files::{Layout, LogLimits};
-use crate::job::{Event, JobEvent, JobId};
+use crate::job::{Event, JobEvent, JobId, Seq};
 use crate::secret::Entropy;
 use crate::store::{Moved, Store};
 use observer::Observer;
@@ -56,8 +57,8 @@ pub(crate) struct Runtime {
     loops: Mutex<Vec<JoinHandle<()>>>,
     /// The observers of platforms, by the name of the platform.
     observers: Mutex<HashMap<String, Arc<Observer>>>,
-    /// Logs that are followed at once.
-    followers: Semaphore,
+    /// Jobs that were taken off their queue and whose executor is not registered.
+    unserved: Mutex<Vec<Seq>>,
     /// Told when something may have been left on a platform.
     orphans: watch::Sender<()>,
 }
@@ -86,7 +87,6 @@ impl Runtime {
     /// [`Error::Storage`].
     pub(crate) async fn start(parts: Parts) -> Result<Arc<Runtime>, Error> {
         let Parts { store, clock, entropy, config, layout, functions, executors, hub } = parts;
-        let followers = Semaphore::new(config.platforms.log_followers.max(1));
         let runtime = Arc::new(Runtime {
             store,
             clock,
@@ -101,7 +101,7 @@ impl Runtime {
             hand_back: StopSignal::default(),
             loops: Mutex::new(Vec::new()),
             observers: Mutex::default(),
-            followers,
+            unserved: Mutex::default(),
             orphans: watch::Sender::new(()),
         });
         let first_new = runtime.store.next_seq();
@@ -110,13 +110,8 @@ impl Runtime {
             tokio::spawn(dispatcher::run(runtime.clone())),
             tokio::spawn(scheduler::run(runtime.clone())),
             tokio::spawn(retention::run(runtime.clone(), first_new)),
+            tokio::spawn(newcomers::run(runtime.clone())),
         ]);
-        for (name, executor) in runtime.executors.all() {
-            if let Registered::Platform(platform) = executor {
-                let sweep = tokio::spawn(sweep::run(runtime.clone(), name, platform));
-                lock(&runtime.loops).push(sweep);
-            }
-        }
         Ok(runtime)
     }
 

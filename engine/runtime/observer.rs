@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{Runtime, lock};
 use crate::clock::Clock;
@@ -47,10 +47,14 @@ pub(super) enum End {
 
 /// The runs of one platform that are watched.
 pub(super) struct Observer {
-    platform: Arc<dyn Platform>,
+    pub(super) platform: Arc<dyn Platform>,
     clock: Clock,
     runs: Mutex<HashMap<Seq, Watched>>,
     wake: Notify,
+    /// Logs that are followed at once. Each platform has places of its own: one that hangs takes none from others.
+    pub(super) followers: Semaphore,
+    /// Logs of runs that are over and whose end is read at once: they do not queue behind those that go on.
+    pub(super) last_readers: Semaphore,
 }
 
 struct Watched {
@@ -68,7 +72,7 @@ struct Watched {
 
 /// One run that is watched; it is forgotten when this is dropped.
 pub(super) struct Watch {
-    observer: Arc<Observer>,
+    pub(super) observer: Arc<Observer>,
     seq: Seq,
     pub(super) reports: watch::Receiver<Report>,
 }
@@ -102,8 +106,15 @@ impl Watch {
 impl Observer {
     /// The observer of a platform, whose loop runs from now on.
     pub(super) fn start(runtime: &Arc<Runtime>, platform: Arc<dyn Platform>) -> Arc<Observer> {
-        let observer =
-            Arc::new(Observer { platform, clock: runtime.clock.clone(), runs: Mutex::default(), wake: Notify::new() });
+        let places = runtime.config.platforms.log_followers.max(1);
+        let observer = Arc::new(Observer {
+            platform,
+            clock: runtime.clock.clone(),
+            runs: Mutex::default(),
+            wake: Notify::new(),
+            followers: Semaphore::new(places),
+            last_readers: Semaphore::new(places),
+        });
         lock(&runtime.loops).push(tokio::spawn(run(observer.clone())));
         observer
     }

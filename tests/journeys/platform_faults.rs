@@ -152,6 +152,7 @@ fn secret() -> JobSpec {
 struct Stage {
     engine: TestEngine,
     far: Odd,
+    near: FakeExecutor,
 }
 
 impl Stage {
@@ -159,10 +160,13 @@ impl Stage {
         let far = Odd::default();
         let registered = far.clone();
         let config = EngineConfig { default_slots: 100, shutdown_grace_ms: 0, ..EngineConfig::default() };
+        let near = FakeExecutor::new();
+        let also = near.clone();
         let engine = TestEngine::open(move |builder| {
-            builder.config(config.clone()).platform("far", Arc::new(registered.clone()))
+            let builder = builder.config(config.clone()).platform("near", Arc::new(also.clone()));
+            builder.platform("far", Arc::new(registered.clone()))
         });
-        Stage { engine: engine.await.unwrap(), far }
+        Stage { engine: engine.await.unwrap(), far, near }
     }
 
     async fn begun(&self, spec: JobSpec) -> (JobId, AttemptName) {
@@ -210,7 +214,7 @@ async fn without_its_run_options_a_job_has_no_log_rather_than_one_with_secrets()
         let keys = used.lock().unwrap().clone();
         builder.keys_text(Some(keys)).platform("far", Arc::new(registered.clone()))
     });
-    let mut stage = Stage { engine: engine.await.unwrap(), far };
+    let mut stage = Stage { engine: engine.await.unwrap(), far, near: FakeExecutor::new() };
     // What is sealed with the new key cannot be opened by a life that has the old one only.
     *keys.lock().unwrap() = both;
     stage.restart().await;
@@ -314,4 +318,37 @@ async fn a_platform_that_forgets_an_answer_is_out_of_contact() {
     stage.far.switches.forgets_one.store(false, Ordering::Relaxed);
     stage.engine.advance(5_000).await;
     assert_eq!(stage.state(id), State::Succeeded);
+}
+
+#[tokio::test]
+async fn a_removal_that_hangs_keeps_the_next_attempt_waiting_and_nobody_busy() {
+    let mut stage = Stage::new().await;
+    stage.far.hang(&["remove"]);
+    let (id, name) = stage.begun(far()).await;
+    stage.far.fake.lose(name);
+    stage.engine.advance(5_000).await;
+    assert_eq!(stage.state(id), State::Queued);
+    // Who looks again and again never lets the thread rest.
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.worker_park_count(0);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let turns = metrics.worker_park_count(0) - before;
+    assert!(turns > 0 && turns < 100, "the thread rests {turns} times");
+    stage.far.hang(&[]);
+    stage.restart().await;
+    stage.engine.advance(5_000).await;
+    let status = stage.engine.get(id).unwrap().job.status;
+    assert_eq!((status.state, status.attempt), (State::Running, 2));
+}
+
+#[tokio::test]
+async fn logs_that_hang_keep_none_of_another_platform_waiting() {
+    let stage = Stage::new().await;
+    stage.far.hang(&["follow"]);
+    stage.engine.submit_many(vec![far(); 40]).await.unwrap();
+    let near = Task::Named(NamedTask { executor: "near".into(), params: b"{}".to_vec() });
+    let (id, name) = stage.begun(JobSpec::new(near)).await;
+    stage.near.print(name, b"hello\n");
+    stage.engine.advance(5_000).await;
+    assert_eq!(stage.log(id), "hello\n");
 }

@@ -222,6 +222,31 @@ async fn nothing_granted_is_no_executor() {
     assert_eq!(engine.wait(id).await.unwrap().state(), State::Succeeded);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_wait_for_an_executor_that_comes_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |grants: &str, default_slots: usize| {
+        let config = EngineConfig { default_slots, shutdown_grace_ms: 0, ..EngineConfig::default() };
+        let grants = parse_config(grants.as_bytes()).unwrap();
+        Engine::builder(dir.path()).config(config).plugins(grants).open()
+    };
+    let engine = open(GRANTS, 1).await.unwrap();
+    let ids = engine.submit_many(vec![mock(r#"{"run_ms": 300}"#); 3]).await.unwrap();
+    while engine.get(ids[0]).unwrap().state() != State::Running {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    engine.shutdown().await;
+    drop(engine);
+    let engine = open("", 4).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(engine.get(ids[0]).unwrap().state(), State::Running);
+    engine.refresh_plugins(Some(parse_config(GRANTS.as_bytes()).unwrap())).unwrap();
+    for id in ids {
+        let over = tokio::time::timeout(Duration::from_secs(60), engine.wait(id));
+        assert_eq!(over.await.expect("it is not picked up").unwrap().state(), State::Succeeded);
+    }
+}
+
 /// The built-in `mock` with other bytes: a section that nobody reads.
 fn twin(dir: &std::path::Path, mark: u8) -> std::path::PathBuf {
     let mock = EMBEDDED.iter().find(|embedded| embedded.name == "mock").unwrap();

@@ -11,6 +11,8 @@
 mod conformance;
 mod executors;
 mod hostile;
+#[cfg(feature = "cli")]
+mod kill;
 mod programs;
 mod shelf;
 mod shell;

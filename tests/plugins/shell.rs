@@ -24,7 +24,7 @@ static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
 const TOKEN: &str = "t0ken";
 
 pub(crate) struct Platform {
-    dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
     server: Child,
 }
 

@@ -59,6 +59,8 @@ pub(super) struct Memory {
     taken: u64,
     /// It has asked for more than it may have.
     pub(super) refused: bool,
+    /// It would have got that, had others left enough.
+    pub(super) crowded_out: bool,
 }
 
 /// Elements of one table: entries of a function table, 16 bytes each at most.
@@ -66,15 +68,17 @@ const TABLE_ELEMENTS: usize = 1 << 20;
 
 impl Memory {
     pub(super) fn new(budget: Arc<Budget>, most: u64) -> Memory {
-        Memory { budget, most, taken: 0, refused: false }
+        Memory { budget, most, taken: 0, refused: false, crowded_out: false }
     }
 
     fn take(&mut self, bytes: u64) -> bool {
-        let fits = self.taken.checked_add(bytes).is_some_and(|all| all <= self.most) && self.budget.take(bytes);
+        let may_have = self.taken.checked_add(bytes).is_some_and(|all| all <= self.most);
+        let fits = may_have && self.budget.take(bytes);
         if fits {
             self.taken += bytes;
         } else {
             self.refused = true;
+            self.crowded_out = may_have;
         }
         fits
     }
@@ -106,8 +110,14 @@ mod tests {
         let mut one = Memory::new(budget.clone(), 80);
         let mut other = Memory::new(budget.clone(), 80);
         assert!(one.memory_growing(0, 80, None).unwrap() && !one.refused);
-        assert!(!one.memory_growing(80, 81, None).unwrap() && one.refused, "more than one may have");
-        assert!(!other.memory_growing(0, 21, None).unwrap() && other.refused, "more than there is");
+        assert!(
+            !one.memory_growing(80, 81, None).unwrap() && one.refused && !one.crowded_out,
+            "more than one may have"
+        );
+        assert!(
+            !other.memory_growing(0, 21, None).unwrap() && other.refused && other.crowded_out,
+            "more than there is"
+        );
         assert!(other.memory_growing(0, 20, None).unwrap());
         drop(one);
         assert!(other.memory_growing(20, 80, None).unwrap());

@@ -146,7 +146,10 @@ impl Inner {
             machine.programs.plugin(sandbox, source.clone(), component.clone()).await
         };
         let program = self.program.get_or_try_init(load).await;
-        program.cloned().map_err(|error| internal(error.to_string(), Retry::Never))
+        program.cloned().map_err(|error| {
+            let retry = if error.is_permanent() { Retry::Never } else { Retry::Backoff };
+            internal(error.to_string(), retry)
+        })
     }
 
     async fn run<T>(
@@ -180,7 +183,7 @@ impl Inner {
         };
         match ended {
             Ok(Ok(answer)) => answer.map_err(|error| with_cause(error, &store.data().call.hooks)),
-            Ok(Err(error)) => Err(failure(name, &error, store.data().memory.refused, &words)),
+            Ok(Err(error)) => Err(failure(name, &error, &store.data().memory, &words)),
             Err(_) => {
                 let message = format!("the plugin did not answer `{name}` within {} ms", most.as_millis());
                 Err(PluginError::new(ErrorKind::Timeout, Retry::Backoff, with_words(message, &words)))
@@ -223,15 +226,24 @@ impl Inner {
     }
 }
 
+/// Whether it broke off for holding as much open as it may.
+fn is_full(error: &wasmtime::Error) -> bool {
+    matches!(error.root_cause().downcast_ref(), Some(ResourceTableError::Full))
+}
+
 /// What a call that broke off is told as.
-fn failure(name: &str, error: &wasmtime::Error, was_refused_memory: bool, words: &LastWords) -> PluginError {
-    if was_refused_memory {
+fn failure(name: &str, error: &wasmtime::Error, memory: &Memory, words: &LastWords) -> PluginError {
+    if memory.crowded_out {
+        let message = format!("the calls of all plugins together used up their memory in `{name}`");
+        return PluginError::new(ErrorKind::Exhausted, Retry::Backoff, with_words(message, words));
+    }
+    if memory.refused {
         let message = format!("the plugin used up its memory in `{name}`");
         return PluginError::new(ErrorKind::Exhausted, Retry::Never, with_words(message, words));
     }
     let message = match error.downcast_ref::<Trap>() {
         Some(trap) => format!("the plugin trapped in `{name}`: {trap}"),
-        None if error.root_cause().is::<ResourceTableError>() => format!("the plugin holds too much open in `{name}`"),
+        None if is_full(error) => format!("the plugin holds too much open in `{name}`"),
         None => format!("the plugin failed in `{name}`: {}", error.root_cause()),
     };
     internal(with_words(message, words), Retry::Backoff)
@@ -364,5 +376,27 @@ impl ExecutorPlugin for WasmPlugin {
         self.call("owned", Order::default(), move |plugin, store| {
             Box::pin(async move { Ok(answer(plugin.call_owned(store, cursor.as_deref()).await?, owned_of)) })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::ResourceLimiter;
+
+    use super::super::guest::Budget;
+    use super::*;
+
+    #[test]
+    fn memory_that_others_have_is_no_fault_of_the_call() {
+        let budget = Budget::new(100);
+        let told = |memory: &Memory| failure("submit", &wasmtime::Error::msg("oom"), memory, &LastWords::default());
+        let mut other = Memory::new(budget.clone(), 100);
+        assert!(other.memory_growing(0, 90, None).unwrap());
+        let mut crowded = Memory::new(budget.clone(), 50);
+        assert!(!crowded.memory_growing(0, 20, None).unwrap());
+        assert_eq!((told(&crowded).kind, told(&crowded).retry), (ErrorKind::Exhausted, Retry::Backoff));
+        let mut greedy = Memory::new(budget, 50);
+        assert!(!greedy.memory_growing(0, 51, None).unwrap());
+        assert_eq!((told(&greedy).kind, told(&greedy).retry), (ErrorKind::Exhausted, Retry::Never));
     }
 }

@@ -256,3 +256,29 @@ fn too_large(most_bytes: u64) -> io::Error {
 fn refused(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unpacked(archive: &[u8], dir: &Path) -> io::Result<()> {
+        create_work_tree(dir, &[OUTPUT])?;
+        unpack_all(archive, &WorkTree { dir: dir.to_owned(), host_path: false, write: true, most_bytes: 64 << 20 })
+    }
+
+    #[test]
+    fn a_name_as_long_as_a_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        let content = vec![b'x'; 3 << 20];
+        header.set_size(content.len() as u64);
+        archive.append_data(&mut header.clone(), format!("{}/file", "long/".repeat(100)), content.as_slice()).unwrap();
+        unpacked(&archive.get_ref().clone(), dir.path()).unwrap();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_cksum();
+        archive.append(&header, content.as_slice()).unwrap();
+        let error = unpacked(&archive.into_inner().unwrap(), dir.path()).unwrap_err();
+        assert!(error.to_string().contains("before an entry"), "{error}");
+    }
+}

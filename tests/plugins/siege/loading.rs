@@ -64,12 +64,12 @@ async fn what_is_no_plugin_is_refused_by_name() {
 /// Those that look well from outside fail when they are called.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_run_is_an_error_of_its_calls() {
-    let whole = std::fs::read(&*HOSTILE).unwrap();
-    let mut damaged = whole.clone();
-    let middle = damaged.len() / 2;
-    damaged[middle..middle + 64].fill(0xff);
-    let empty = wat("(component (instance $x) (export \"windlass:plugin/executor@0.1.0\" (instance $x)))");
-    for (what, bytes) in [("damaged", damaged), ("without functions", empty)] {
+    let export = "(instance $x) (export \"windlass:plugin/executor@0.1.0\" (instance $x))";
+    let invalid = wat(&format!("(component (core module (func (result i32))) {export})"));
+    let empty = wat(&format!("(component {export})"));
+    let other =
+        format!("(component (import \"windlass:plugin/host@0.1.0\" (instance (export \"fly\" (func)))) {export})");
+    for (what, bytes) in [("invalid code", invalid), ("no functions", empty), ("another host", wat(&other))] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bad.wasm");
         std::fs::write(&path, bytes).unwrap();

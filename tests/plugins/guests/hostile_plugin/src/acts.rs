@@ -24,7 +24,7 @@ pub(crate) fn act(word: &str) -> Result<(), Error> {
         "grow" => grow(),
         "exit" => std::process::exit(0),
         "sleep" => std::thread::sleep(std::time::Duration::from_secs(1 << 40)),
-        "messages" => (0..200_000).for_each(|number| host::log(host::Level::Warn, &format!("message {number}"))),
+        "messages" => (0..5_000).for_each(|number| host::log(host::Level::Warn, &format!("message {number}"))),
         "giant-message" => host::log(host::Level::Error, &giant(16 << 20)),
         "giant-words" => {
             eprintln!("{}", giant(8 << 20));

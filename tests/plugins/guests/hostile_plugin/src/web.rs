@@ -1,7 +1,9 @@
 //! What it asks of the network, and what it tells there.
 
 use wasip2::http::outgoing_handler::handle;
-use wasip2::http::types::{Fields, FutureIncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme};
+use wasip2::http::types::{
+    Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+};
 use wasip2::io::streams::{InputStream, OutputStream};
 use windlass_plugin::bindings::imports::windlass::plugin::types::Error;
 
@@ -83,14 +85,19 @@ fn send(asked: &str) -> Result<(FutureIncomingResponse, OutgoingBody), String> {
 fn ask(asked: &str) -> Result<String, String> {
     let (answer, body) = send(asked)?;
     let _ = OutgoingBody::finish(body, None);
-    let (status, headers, stream, _kept) = receive(&answer)?;
-    let text = stream.blocking_read(PIECE as u64).unwrap_or_default();
+    let (status, headers, body) = receive(&answer)?;
+    let text = body.stream.blocking_read(PIECE as u64).unwrap_or_default();
     Ok(format!("{status} {headers} {}", String::from_utf8_lossy(&text)))
 }
 
-type Received = (u16, String, InputStream, Box<dyn std::any::Any>);
+/// Each part belongs to the next, and is dropped before it.
+struct Body {
+    stream: InputStream,
+    _body: IncomingBody,
+    _response: IncomingResponse,
+}
 
-fn receive(answer: &FutureIncomingResponse) -> Result<Received, String> {
+fn receive(answer: &FutureIncomingResponse) -> Result<(u16, String, Body), String> {
     answer.subscribe().block();
     let response = answer.get().ok_or("no answer")?.map_err(|()| "twice")?.map_err(|code| format!("{code:?}"))?;
     let headers = response.headers().entries().into_iter();
@@ -99,17 +106,17 @@ fn receive(answer: &FutureIncomingResponse) -> Result<Received, String> {
     let status = response.status();
     let body = response.consume().map_err(|()| "no body")?;
     let stream = body.stream().map_err(|()| "no stream")?;
-    Ok((status, headers.join("; "), stream, Box::new((response, body))))
+    Ok((status, headers.join("; "), Body { stream, _body: body, _response: response }))
 }
 
 fn read_for_ever(asked: &str) -> Result<String, String> {
     let (answer, body) = send(asked)?;
     let _ = OutgoingBody::finish(body, None);
-    let (_, _, stream, _kept) = receive(&answer)?;
+    let (_, _, body) = receive(&answer)?;
     let mut bytes = 0_u64;
     loop {
         // As much as there is, and as much at once as can be asked for.
-        match stream.blocking_read(u64::MAX) {
+        match body.stream.blocking_read(u64::MAX) {
             Ok(piece) => bytes += piece.len() as u64,
             Err(error) => return Err(format!("{bytes} bytes, then {error:?}")),
         }
