@@ -162,6 +162,10 @@ impl External<'_> {
             let report = watch.reports.borrow_and_update().clone();
             match report.end {
                 Some(End::Gone) => break,
+                _ if report.known && refused.is_none() && self.is_half_begun(&report) => {
+                    drop(watch);
+                    return Box::pin(self.submit()).await;
+                }
                 _ if report.known => return Ok(Begun::Watched(watch)),
                 _ => {}
             }
@@ -188,6 +192,13 @@ impl External<'_> {
             None if begun || self.job.spec.on_crash == OnCrash::Fail => Ok(Begun::Over(Outcome::Interrupted)),
             None => Box::pin(self.submit()).await,
         }
+    }
+
+    /// The platform has the run and has not started it, and nobody knows whether it ever will: the call that was to see to that
+    /// was cut off. It is made again, and finds what the first one made.
+    fn is_half_begun(&self, report: &Report) -> bool {
+        let is_pending = !report.running && report.end.is_none();
+        is_pending && self.job.status.step == Some(Step::Preparing) && !self.control.stop.is_raised()
     }
 
     async fn lose(&self, error: &ContactError) -> Result<(), Error> {
