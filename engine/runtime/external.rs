@@ -206,7 +206,7 @@ impl External<'_> {
     async fn find(&mut self, refused: Option<Outcome>) -> Result<Begun, Error> {
         let mut pause = FIRST_TRY_AGAIN_MS;
         for _ in 0..STOPS_OF_NOTHING {
-            if let Some(begun) = self.look_for().await? {
+            if let Some(begun) = self.look_for(refused.is_none()).await? {
                 return Ok(begun);
             }
             if !self.control.stop.is_raised() {
@@ -234,13 +234,17 @@ impl External<'_> {
     }
 
     /// Waits until the platform says what it knows of the run. `None` when it has none.
-    async fn look_for(&mut self) -> Result<Option<Begun>, Error> {
+    async fn look_for(&mut self, may_submit: bool) -> Result<Option<Begun>, Error> {
         let mut watch = self.watched(0);
         let mut detach = self.runtime.detach.subscribe();
         loop {
             let report = watch.reports.borrow_and_update().clone();
             match report.end {
                 Some(End::Gone) => return Ok(None),
+                _ if report.known && may_submit && self.is_half_begun(&report) => {
+                    drop(watch);
+                    return Box::pin(self.submit()).await.map(Some);
+                }
                 _ if report.known => return Ok(Some(Begun::Watched(watch))),
                 _ => {}
             }
@@ -252,6 +256,13 @@ impl External<'_> {
                 () = detached(&mut detach) => return Ok(Some(Begun::Detached)),
             }
         }
+    }
+
+    /// The platform has the run and has not started it, and nobody knows whether it ever will: the call that was to see to that
+    /// was cut off. It is made again, and finds what the first one made.
+    fn is_half_begun(&self, report: &Report) -> bool {
+        let is_pending = !report.running && report.end.is_none();
+        is_pending && self.job.status.step == Some(Step::Preparing) && !self.control.stop.is_raised()
     }
 
     async fn lose(&self, error: &ContactError) -> Result<(), Error> {

@@ -19,7 +19,7 @@ use windlass::{Engine, JobView, State};
 use crate::shell::Platform;
 
 /// Nothing here takes this long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs that are in flight at once.
 const MANY: u64 = 100;
 /// How often the engine is killed over them.
@@ -51,7 +51,7 @@ impl Stage {
     /// A file of jobs; each notes in the journal that it has started and how it is about to end, and prints some lines.
     fn jobs(&self, name: &str, labels: &[String], seconds: &str) -> std::path::PathBuf {
         let journal = self.dir.path().join("journal");
-        let mut text = format!("config: {name}\njobs:\n");
+        let mut text = format!("name: {name}\njobs:\n");
         for (number, label) in labels.iter().enumerate() {
             let code = number % 3;
             let journal = journal.display();
@@ -80,11 +80,22 @@ impl Stage {
         let begun = Instant::now();
         loop {
             if let Some((status, count)) = self.proxy.over() {
+                eprintln!("{jobs:?} {kill_at:?}: {status} after {count} requests");
                 return (count, status.code().is_some());
             }
-            assert!(begun.elapsed() < PATIENCE, "it hangs");
+            assert!(begun.elapsed() < PATIENCE, "it hangs: {}", self.told());
             std::thread::sleep(Duration::from_millis(3));
         }
+    }
+
+    /// What the command and the platform say of a life that does not end.
+    fn told(&self) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
+        command.arg("--store").arg(self.store()).args(["--json", "jobs", "--limit", "3"]);
+        let jobs = command.output().unwrap();
+        let runs = Command::new("find").arg(self.platform.dir.path().join("runs")).output().unwrap();
+        let texts = [jobs.stdout, jobs.stderr, runs.stdout].map(|text| String::from_utf8_lossy(&text).into_owned());
+        texts.join("\n")
     }
 
     /// What the commands themselves have noted, by their labels.

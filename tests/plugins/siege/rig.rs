@@ -63,7 +63,12 @@ impl Siege {
 
     /// Gives the plugin other settings.
     pub(crate) fn set(&self, settings: &str) {
-        let grants = parse_config(grants(settings, LIMITS, "").as_bytes()).unwrap();
+        self.set_within(settings, LIMITS);
+    }
+
+    /// The same with other limits.
+    pub(crate) fn set_within(&self, settings: &str, limits: &str) {
+        let grants = parse_config(grants(settings, limits, "").as_bytes()).unwrap();
         self.engine.refresh_plugins(Some(grants)).unwrap();
     }
 
