@@ -244,6 +244,22 @@ mod tests {
     }
 
     #[test]
+    fn a_log_whose_ring_has_gone_past_the_mark_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = open(dir.path(), &[]);
+        log.write(LogStream::Stdout, &[b'a'; 9_000]);
+        log.mark("1");
+        log.save_mark();
+        for _ in 0..40 {
+            log.write(LogStream::Stdout, &[b'b'; 3_000]);
+        }
+        std::mem::forget(log);
+        let before = text(dir.path());
+        assert_eq!(open(dir.path(), &[]).cursor().as_deref(), Some("1"));
+        assert_eq!(text(dir.path()), before);
+    }
+
+    #[test]
     fn a_mark_in_the_middle_of_a_secret_waits() {
         let dir = tempfile::tempdir().unwrap();
         let log = open(dir.path(), &["hunter22"]);

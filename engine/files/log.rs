@@ -231,12 +231,15 @@ pub(super) fn segment_bases(dir: &Path) -> io::Result<Vec<u64>> {
 pub(super) fn cut_back(dir: &Path, end: u64) -> io::Result<()> {
     let segments = segment_bases(dir)?;
     let Some(last) = segments.iter().rev().find(|base| **base <= end) else { return Ok(()) };
+    let file = OpenOptions::new().write(true).open(segment_path(dir, *last))?;
+    let (len, has) = (end - last, file.metadata()?.len());
+    if has < len {
+        return Ok(());
+    }
     for base in segments.iter().filter(|base| *base > last) {
         fs::remove_file(segment_path(dir, *base))?;
     }
-    let file = OpenOptions::new().write(true).open(segment_path(dir, *last))?;
-    let len = end - last;
-    if file.metadata()?.len() > len {
+    if has > len {
         file.set_len(len)?;
     }
     Ok(())

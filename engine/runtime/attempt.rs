@@ -49,7 +49,7 @@ pub(super) fn spawn(runtime: &Arc<Runtime>, stored: Box<Stored>, control: Arc<Co
                 runtime.store.give_back(job);
             }
             // The dispatcher may have stopped because too many ends were being written.
-            if again.is_some() || left + 1 == super::dispatcher::FINISHING {
+            if again.is_some() || left + 1 >= super::dispatcher::FINISHING {
                 runtime.hub.dispatch.notify_one();
             }
         })

@@ -49,7 +49,7 @@ async fn dispatch(runtime: &Arc<Runtime>) -> Result<(), Error> {
 fn next_jobs(runtime: &Runtime, queue: &Arc<str>) -> Vec<Seq> {
     let mut slots = lock(&runtime.slots);
     let free = runtime.config.slots(queue).saturating_sub(slots.used(queue)).min(BATCH);
-    if free == 0 || runtime.hub.attempts.len() >= FINISHING {
+    if free == 0 || runtime.hub.attempts.len() >= FINISHING + slots.all_used() {
         return Vec::new();
     }
     let mut seqs = slots.take_back(queue, free, |slots, function| room(runtime, slots, function));

@@ -21,6 +21,9 @@ const MOST_PUT_OFF_MS: u64 = 60_000;
 
 /// Runs asked after in one call, and bytes of their handles.
 const BATCH: usize = 10_000;
+/// Questions in one tick that may come to nothing until the platform is taken to be out of order as a whole: enough to find two
+/// bad runs among as many as a batch has.
+const FAILURES: u32 = 32;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// What is known of a run; each change is told.
@@ -137,7 +140,7 @@ impl Observer {
 
     /// The runs that are due, or nearly: who is asked a little early needs no call of its own.
     fn due(&self, now: Timestamp) -> Vec<Run> {
-        let mut bytes = 0;
+        let (mut bytes, mut taken) = (0, 0);
         let runs = lock(&self.runs);
         let nearly = |watched: &&Watched| {
             let early = watched.due.millis_since(watched.news_at) / PATIENCE;
@@ -148,7 +151,8 @@ impl Observer {
         let due = together().filter(nearly).filter(|_| is_due).take(BATCH);
         let within = |watched: &&Watched| {
             bytes += watched.run.handle.as_ref().map_or(0, |handle| handle.0.len());
-            bytes <= BATCH_BYTES
+            taken += 1;
+            bytes <= BATCH_BYTES || taken == 1
         };
         due.take_while(within).map(|watched| watched.run.clone()).collect()
     }
@@ -204,7 +208,8 @@ impl Observer {
             watched.run.handle = Some(handle.clone());
             report.handle = Some(handle);
         }
-        if report != before {
+        // Another handle alone is no news.
+        if (Report { handle: None, ..report.clone() }) != (Report { handle: None, ..before.clone() }) {
             watched.news_at = now;
         }
         let pause = (now.millis_since(watched.news_at) / PATIENCE).clamp(SOONEST_MS, LATEST_MS);
@@ -249,7 +254,7 @@ async fn run(observer: Arc<Observer>) {
             }
             continue;
         }
-        pause_ms = match ask(&observer, &due, pause_ms).await {
+        pause_ms = match ask(&observer, &due, pause_ms, &mut { FAILURES }).await {
             Answered::Yes => SOONEST_MS,
             Answered::No => (pause_ms * 2).min(LATEST_MS),
         };
@@ -257,13 +262,15 @@ async fn run(observer: Arc<Observer>) {
 }
 
 /// Whether a platform has answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Answered {
     Yes,
     No,
 }
 
-/// Asks after these runs. Where the platform breaks down over one of them, that one is found.
-async fn ask(observer: &Observer, runs: &[Run], pause_ms: u64) -> Answered {
+/// Asks after these runs. Where the platform breaks down over one of them, that one is found; where it breaks down over
+/// everything, that is noticed after `patience` questions that came to nothing.
+async fn ask(observer: &Observer, runs: &[Run], pause_ms: u64, patience: &mut u32) -> Answered {
     let error = match observer.platform.observe(runs).await {
         Ok(sightings) if sightings.len() == runs.len() => {
             observer.saw_all(runs, sightings);
@@ -276,13 +283,14 @@ async fn ask(observer: &Observer, runs: &[Run], pause_ms: u64) -> Answered {
         Err(error) => error,
     };
     let contact = ContactError { message: error.message };
+    *patience = patience.saturating_sub(1);
     match runs {
-        [run] if error.may_be_one => observer.broke_down(run, &contact),
-        _ if error.may_be_one => {
+        [run] if error.may_be_one && *patience > 0 => observer.broke_down(run, &contact),
+        [_, _, ..] if error.may_be_one && *patience > 0 => {
             let (some, others) = runs.split_at(runs.len() / 2);
-            Box::pin(ask(observer, some, pause_ms)).await;
-            Box::pin(ask(observer, others, pause_ms)).await;
-            return Answered::Yes;
+            let some = Box::pin(ask(observer, some, pause_ms, patience)).await;
+            let others = Box::pin(ask(observer, others, pause_ms, patience)).await;
+            return if some == Answered::Yes { some } else { others };
         }
         _ => observer.lose(runs, &contact, pause_ms),
     }
@@ -291,7 +299,7 @@ async fn ask(observer: &Observer, runs: &[Run], pause_ms: u64) -> Answered {
 
 /// Asks after a run that the platform breaks down over; it may take its time.
 async fn ask_alone(observer: Arc<Observer>, run: Run) {
-    ask(&observer, std::slice::from_ref(&run), LATEST_MS).await;
+    ask(&observer, std::slice::from_ref(&run), LATEST_MS, &mut { FAILURES }).await;
     if let Some(watched) = lock(&observer.runs).get_mut(&run.name.job.seq()) {
         watched.asked_alone = false;
     }

@@ -24,6 +24,11 @@ impl Slots {
         self.queues.get(queue).copied().unwrap_or(0)
     }
 
+    /// Slots that are in use in all queues.
+    pub(super) fn all_used(&self) -> usize {
+        self.queues.values().sum()
+    }
+
     fn aside_of(&self, queue: &str) -> usize {
         self.aside.iter().filter(|((of, _), _)| &**of == queue).map(|(_, jobs)| jobs.len()).sum()
     }

@@ -65,7 +65,7 @@ struct Inner {
     hooks: Hooks,
     /// Calls of this plugin that may be under way.
     places: Semaphore,
-    program: OnceCell<Arc<Program>>,
+    program: OnceCell<Answer<Arc<Program>>>,
     setting: WasmPluginSetting,
 }
 
@@ -140,16 +140,16 @@ impl WasmPlugin {
 }
 
 impl Inner {
+    /// What cannot be compiled is not compiled again at every call.
     async fn program(&self, sandbox: &Arc<Sandbox>) -> Answer<Arc<Program>> {
         let load = || async {
             let WasmPluginSetting { machine, source, component, .. } = &self.setting;
-            machine.programs.plugin(sandbox, source.clone(), component.clone()).await
+            match machine.programs.plugin(sandbox, source.clone(), component.clone()).await {
+                Err(error) if !error.is_permanent() => Err(internal(error.to_string(), Retry::Backoff)),
+                loaded => Ok(loaded.map_err(|error| internal(error.to_string(), Retry::Never))),
+            }
         };
-        let program = self.program.get_or_try_init(load).await;
-        program.cloned().map_err(|error| {
-            let retry = if error.is_permanent() { Retry::Never } else { Retry::Backoff };
-            internal(error.to_string(), retry)
-        })
+        self.program.get_or_try_init(load).await?.clone()
     }
 
     async fn run<T>(
