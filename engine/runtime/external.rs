@@ -12,6 +12,7 @@ use super::slots::Slot;
 use super::{Runtime, lock};
 use crate::error::Error;
 use crate::executors::{AttemptOrder, BoxFuture, ContactError, Journal, Platform, Run, StartError, SubmitError};
+use crate::files::Masker;
 use crate::job::{
     Effect, Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, StopCause, Timestamp, pending_effects,
 };
@@ -86,6 +87,7 @@ pub(super) async fn run(
     // Without an outcome the engine shuts down and the run goes on; the next life finds it again.
     let Some(outcome) = outcome else { return Ok(()) };
     drop(slot);
+    let outcome = attempt.masked_outcome(outcome);
     let run = attempt.run();
     let job = finish(runtime, &attempt.job, outcome, None).await?;
     let succeeded = job.status.state == State::Succeeded;
@@ -201,8 +203,27 @@ impl External<'_> {
         is_pending && self.job.status.step == Some(Step::Preparing) && !self.control.stop.is_raised()
     }
 
+    /// What a platform says may hold what it was told.
+    fn masked(&self, text: &str) -> String {
+        let mut masker = Masker::new(self.order.options.secrets());
+        let mut masked = masker.push(text.as_bytes());
+        masked.extend(masker.flush());
+        String::from_utf8_lossy(&masked).into_owned()
+    }
+
+    fn masked_outcome(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::NotStarted { message, permanent } => {
+                Outcome::NotStarted { message: self.masked(&message), permanent }
+            }
+            Outcome::Error { message, permanent } => Outcome::Error { message: self.masked(&message), permanent },
+            other => other,
+        }
+    }
+
     async fn lose(&self, error: &ContactError) -> Result<(), Error> {
-        tracing::warn!(%error, job = %self.job.id, "the platform of an attempt cannot be reached");
+        let error = self.masked(&error.to_string());
+        tracing::warn!(error, job = %self.job.id, "the platform of an attempt cannot be reached");
         note_contact(self.runtime, &self.job, Event::ContactLost { attempt: self.job.status.attempt }).await
     }
 
