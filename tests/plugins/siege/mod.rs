@@ -4,6 +4,7 @@
 mod archives;
 mod calls;
 mod claims;
+mod credentials;
 mod files;
 mod floods;
 mod listener;

@@ -213,7 +213,7 @@ impl Guest for Hostile {
                 to.write(out, b"again\n", cursor.as_deref().unwrap_or("1"));
                 return Ok(false);
             }
-            "memory" => web::memory_to(|piece| {
+            "pour" => web::memory_to(|piece| {
                 to.write(out, piece, "1");
             }),
             _ => {
