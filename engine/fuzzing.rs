@@ -16,6 +16,15 @@ pub fn plugin_request(bytes: &[u8]) {
     crate::plugin::endpoint::fuzz_request(bytes);
 }
 
+/// Any bytes as what a process with a plugin says, and as what it is told.
+///
+/// # Panics
+/// When a message takes more bytes than there are, or does not come back as it was.
+#[cfg(feature = "native")]
+pub fn plugin_frames(bytes: &[u8]) {
+    crate::plugin::native::fuzz_frames(bytes);
+}
+
 /// Seals options and opens them again.
 ///
 /// # Panics

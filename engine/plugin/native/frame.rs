@@ -97,6 +97,21 @@ pub(super) fn encode<T: Serialize>(message: &T, most: usize) -> Result<Vec<u8>, 
     Ok(frame)
 }
 
+/// What the fuzz target may do with frames: whatever can be read is written and read again as the same.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_frames(bytes: &[u8]) {
+    fn one<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+        const MOST: usize = 1 << 16;
+        let Ok(Some((message, size))) = decode::<T>(bytes, MOST) else { return };
+        assert!(size <= bytes.len());
+        if let Ok(frame) = encode(&message, MOST) {
+            assert_eq!(decode::<T>(&frame, MOST).ok().flatten(), Some((message, frame.len())));
+        }
+    }
+    one::<Report>(bytes);
+    one::<Order>(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -39,5 +39,7 @@ mod spawned;
 mod take;
 mod worker;
 
+#[cfg(fuzzing)]
+pub(crate) use frame::fuzz_frames;
 pub use plugin::NativePlugin;
 pub(crate) use worker::serve_if_asked;

@@ -8,7 +8,7 @@ use crate::told::said;
 
 /// What is read at once.
 const BLOCK: usize = 512;
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Sends an archive of a kind, and tells what became of it.
 pub(crate) fn send(kind: &str) -> Result<(), Error> {
