@@ -166,3 +166,11 @@ async fn requests_that_are_never_answered_are_given_up() {
         assert_eq!(siege.ended(id).await.0, State::TimedOut);
     }
 }
+
+/// The runtime of Python asks for sockets whatever it does, so they may be asked for; no call of them does anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_are_all_closed() {
+    let siege = Siege::new().await;
+    assert!(siege.told(r#"{"submit": "sockets"}"#).await.contains("open: []"));
+    siege.others_are_well().await;
+}

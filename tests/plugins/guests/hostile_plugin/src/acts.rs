@@ -9,6 +9,18 @@ use windlass_plugin::bindings::imports::windlass::plugin::types::{Error, ErrorKi
 use crate::told::{self, error, giant, said};
 use crate::{files, web};
 
+/// The ways into the network by sockets that are open.
+fn sockets() -> Vec<&'static str> {
+    use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+    let ways = [
+        ("connect", TcpStream::connect("127.0.0.1:22").is_ok()),
+        ("listen", TcpListener::bind("127.0.0.1:0").is_ok()),
+        ("udp", UdpSocket::bind("127.0.0.1:0").is_ok_and(|socket| socket.send_to(b"x", "127.0.0.1:9").is_ok())),
+        ("lookup", "localhost:80".to_socket_addrs().is_ok()),
+    ];
+    ways.into_iter().filter(|(_, open)| *open).map(|(name, _)| name).collect()
+}
+
 /// Does what the word says; a word that it does not know means nothing.
 pub(crate) fn act(word: &str) -> Result<(), Error> {
     let (word, rest) = word.split_once(' ').unwrap_or((word, ""));
@@ -45,6 +57,7 @@ pub(crate) fn act(word: &str) -> Result<(), Error> {
             let bytes = wasip2::random::random::get_random_bytes(1 << 40);
             return Err(said(format!("{} random bytes", bytes.len())));
         }
+        "sockets" => return Err(said(format!("open: {:?}", sockets()))),
         "amplify" => told::amplify(),
         "files" | "streams" | "escape" | "deep" | "sparse" | "write" => return files::act(word),
         "ask" | "requests" | "endless-answer" | "endless-request" | "memory" => return web::act(word, rest),
