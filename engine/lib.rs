@@ -23,7 +23,9 @@ pub use clock::Clock;
 pub use config::NativeConfig;
 #[cfg(feature = "wasm")]
 pub use config::WasmConfig;
-pub use config::{EngineConfig, KeepWork, Retention};
+pub use config::{EngineConfig, KeepWork, PlatformConfig, Retention};
+#[cfg(feature = "plugin")]
+pub use config::{PluginBounds, PluginLimits};
 pub use engine::{
     Builder, ChainView, Engine, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription, supervise_if_asked,
 };

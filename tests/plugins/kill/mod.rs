@@ -113,11 +113,18 @@ impl Stage {
     async fn judge(&self, labels: usize) {
         let grants = parse_config(self.platform.grants().as_bytes()).unwrap();
         let engine = Engine::builder(self.store()).plugins(grants).open().await.unwrap();
-        let jobs = jobs_of(&engine);
-        assert_eq!(jobs.len(), labels);
         let journal = self.journal();
-        for job in &jobs {
-            judge_job(&engine, job, &journal);
+        let mut by_label: BTreeMap<String, Vec<JobView>> = BTreeMap::new();
+        for job in jobs_of(&engine) {
+            by_label.entry(job.job.spec.name.clone().unwrap()).or_default().push(job);
+        }
+        assert_eq!(by_label.len(), labels);
+        for (label, jobs) in &by_label {
+            // A command that is killed when its job is over and was shown is a command that is given anew: another job.
+            let noted = journal.get(label).unwrap_or_else(|| panic!("{label} was never started"));
+            assert_eq!(noted.len(), 2 * jobs.len(), "{label}: {noted:?}");
+            jobs.iter().for_each(|job| judge_job(&engine, job, &noted[..2]));
+            assert!(noted.chunks(2).all(|run| run == &noted[..2]), "{label}: {noted:?}");
         }
         let runs = self.platform.dir.path().join("runs");
         let gone = async {
@@ -135,10 +142,9 @@ fn jobs_of(engine: &Engine) -> Vec<JobView> {
     page.jobs
 }
 
-fn judge_job(engine: &Engine, job: &JobView, journal: &BTreeMap<String, Vec<String>>) {
+fn judge_job(engine: &Engine, job: &JobView, noted: &[String]) {
     let label = job.job.spec.name.clone().unwrap();
-    let noted = journal.get(&label).unwrap_or_else(|| panic!("{label} was never started: {:?}", job.job.status));
-    let [start, end] = noted.as_slice() else { panic!("{label}: {noted:?}") };
+    let [start, end] = noted else { panic!("{label}: {noted:?}") };
     assert_eq!(start, "start", "{label}");
     let status = &job.job.status;
     let told = match (status.state, &status.reason) {
