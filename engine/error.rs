@@ -77,6 +77,19 @@ impl Error {
     }
 }
 
+/// Bytes of a message that are kept of what a function, a plugin or a platform says.
+pub(crate) const MOST_MESSAGE_BYTES: usize = 4_096;
+
+/// Cuts a text that is not the engine's own; at most `most` bytes are kept, and a sign that there were more.
+pub(crate) fn bounded(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let cut = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
+}
+
 fn list(problems: &[Problem]) -> String {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     lines.join("\n")

@@ -6,12 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::component::{ComponentInfo, read_component};
-use super::grants::hex;
 use super::manifest::{MOST_BYTES, Manifest, parse_manifest};
 use super::registered::Content;
 use crate::error::Problem;
 use crate::files::read_file;
-use crate::secret::sha256;
+use crate::secret::{hex, sha256};
 
 /// Why a plugin is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

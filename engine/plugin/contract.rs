@@ -15,7 +15,7 @@ pub const MOST_HANDLE_BYTES: usize = 8_192;
 /// The most bytes that a cursor of a log may have.
 pub const MOST_CURSOR_BYTES: usize = 512;
 /// The most bytes of a message that are kept.
-pub const MOST_MESSAGE_BYTES: usize = 4_096;
+pub const MOST_MESSAGE_BYTES: usize = crate::error::MOST_MESSAGE_BYTES;
 
 /// What kind of thing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,6 +29,7 @@ use super::fields::{Field, Fields, Problems, read_document};
 use super::limits::SomeLimits;
 use super::manifest::{NAME_ALLOWED, WorkAccess, check_rights, is_name};
 use crate::error::Problem;
+use crate::secret::hex;
 
 /// Bytes of a configuration.
 pub(crate) const MOST_BYTES: usize = 1 << 20;
@@ -92,11 +93,6 @@ impl fmt::Debug for PluginConfig {
             .field("endpoints", &self.endpoints)
             .finish()
     }
-}
-
-/// A digest as people compare them.
-pub(crate) fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The bytes of 64 hexadecimal digits.

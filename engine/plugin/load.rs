@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::WorkAccess;
 use super::contract::ExecutorPlugin;
-use super::endpoint::{Endpoint, Rights};
+use super::endpoint::Endpoint;
 use super::platform::{PlatformSetting, PluginPlatform};
 use super::rights::PluginRights;
 use super::wasm::{Endpoints, Granted, Machine, WasmPlugin, WasmPluginSetting};
@@ -87,21 +87,15 @@ impl Package {
         let mut problems = Vec::new();
         let mut endpoints = BTreeMap::new();
         for (name, right) in &self.rights.endpoints {
-            let mut config = right.granted.clone();
-            config.response_bytes = config.response_bytes.min(self.rights.limits.response_bytes);
-            let rights = Rights::new(Some(&right.requested.methods), Some(&right.requested.paths));
-            match (Endpoint::new(name, config), rights) {
-                (Ok(endpoint), Ok(rights)) => {
-                    endpoints.insert(name.clone(), Granted { endpoint, rights: Arc::new(rights) });
+            match Endpoint::new(name, right.config(&self.rights.limits)) {
+                Ok(endpoint) => {
+                    endpoints.insert(name.clone(), Granted { endpoint, rights: Arc::new(right.asked()) });
                 }
-                (made, rights) => {
-                    let of_plugin = |problem: Problem| Problem {
-                        field: format!("plugin.{}.endpoint.{name}.{}", self.name, problem.field),
-                        ..problem
-                    };
-                    let found = made.err().into_iter().chain(rights.err()).flatten();
-                    problems.extend(found.map(of_plugin));
-                }
+                Err(found) => problems.extend(
+                    found
+                        .into_iter()
+                        .map(|problem| Problem { field: format!("plugin.{}.{}", self.name, problem.field), ..problem }),
+                ),
             }
         }
         if problems.is_empty() { Ok(Arc::new(endpoints)) } else { Err(problems) }

@@ -51,13 +51,3 @@ pub(crate) use platform::{PlatformSetting, PluginPlatform};
 #[cfg(feature = "wasm")]
 pub use registry::{Addition, Changes, Found, Origin, Plugin, Registry};
 pub use rights::{Difference, EndpointRight, PluginRights};
-
-/// Cuts a text that came from a plugin; at most `most` bytes are kept.
-fn bounded(mut text: String, most: usize) -> String {
-    if text.len() > most {
-        let cut = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(cut);
-        text.push('…');
-    }
-    text
-}

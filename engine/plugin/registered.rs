@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::fields::{Field, Fields, Problems, read_document};
-use super::grants::{from_hex, hex};
+use super::grants::from_hex;
 use super::manifest::{NAME_ALLOWED, is_name};
 use crate::error::Error;
 use crate::files::PrivateDir;
+use crate::secret::hex;
 
 const FILE: &str = "registered.toml";
 const MOST_BYTES: usize = 1 << 20;

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use super::candidate::{Candidate, Refusal, unreadable};
 use super::component::ComponentInfo;
 use super::embedded::Embedded;
-use super::grants::{Grants, PluginConfig, RESERVED, hex};
+use super::grants::{Grants, PluginConfig, RESERVED};
 use super::manifest::{MOST_BYTES, Manifest, NAME_ALLOWED, is_name};
 use super::registered::{Content, Registered};
 use super::rights::PluginRights;
 use crate::config::PluginBounds;
 use crate::error::Error;
 use crate::files::{Layout, PrivateDir};
+use crate::secret::hex;
 
 const COMPONENT: &str = "plugin.wasm";
 const MANIFEST: &str = "plugin.toml";

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::attempts::Control;
 use super::{Runtime, lock};
+use crate::error::{MOST_MESSAGE_BYTES, bounded};
 use crate::executors::function::{FunctionContext, FunctionError, FunctionLog, Inner, Input};
 use crate::executors::{AttemptName, BoxFuture};
 use crate::job::{Job, Outcome, RunOptions};
@@ -81,23 +82,15 @@ fn outcome_of(runtime: &Runtime, ended: Ended) -> (Outcome, Option<Vec<u8>>) {
         Ok(Ok(output)) => (Outcome::Succeeded, Some(output).filter(|output| output != b"null")),
         Ok(Err(error)) => {
             let (message, permanent) = error.into_parts();
-            (Outcome::Error { message: bounded(message), permanent }, None)
+            (Outcome::Error { message: bounded(message, MOST_MESSAGE_BYTES), permanent }, None)
         }
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            (Outcome::Panicked { message: bounded(text.unwrap_or_else(|| "no message".into())) }, None)
+            (
+                Outcome::Panicked { message: bounded(text.unwrap_or_else(|| "no message".into()), MOST_MESSAGE_BYTES) },
+                None,
+            )
         }
     }
-}
-
-/// A message as it is stored: 4 KiB at most.
-fn bounded(mut message: String) -> String {
-    const MOST: usize = 4_096;
-    if message.len() > MOST {
-        let cut = (0..=MOST).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
-        message.truncate(cut);
-        message.push('…');
-    }
-    message
 }

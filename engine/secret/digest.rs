@@ -1,6 +1,9 @@
 //! A keyed digest, for comparing values without keeping them.
 
 #[cfg(feature = "plugin")]
+use std::fmt::Write as _;
+
+#[cfg(feature = "plugin")]
 use ring::digest;
 use ring::hmac;
 
@@ -30,6 +33,16 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
         *to = *from;
     }
     whole
+}
+
+/// Bytes as people compare them: lower-case hexadecimal digits.
+#[cfg(feature = "plugin")]
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ mod sealed;
 
 #[cfg(feature = "plugin")]
 pub(crate) use aws_signature::{Scope, ToSign, aws_authorization, sha256_hex};
+#[cfg(feature = "plugin")]
+pub(crate) use digest::hex;
 pub use digest::keyed_digest;
 #[cfg(feature = "plugin")]
 pub use digest::sha256;

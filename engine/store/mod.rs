@@ -66,7 +66,7 @@ impl Store {
     /// restored backup too. Says nothing about the keys.
     pub(crate) fn engine_id(&self) -> String {
         let digest = crate::secret::keyed_digest(&self.digest_secret, &[b"engine id"]);
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        crate::secret::hex(digest.get(..8).unwrap_or(&digest))
     }
 }
 

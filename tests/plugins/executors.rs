@@ -291,3 +291,11 @@ async fn a_plugin_is_dropped_in_and_replaced_under_a_run() {
     assert_eq!((long.state(), long.job.status.attempt), (State::Succeeded, 1));
     engine.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_an_endpoint_is_told_by_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let grants = "[plugin.shell.endpoint.jobs]\naddress = \"ftp://nowhere\"\n";
+    let Err(Error::Invalid(problems)) = open(dir.path(), grants).await else { panic!("it is taken") };
+    assert_eq!(problems[0].field, "plugin.shell.endpoint.jobs.address", "{problems:?}");
+}

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::no_such_plugin;
-use super::wire::{DifferenceWire, InspectWire, RightWire, hex, state};
+use super::wire::{DifferenceWire, InspectWire, RightWire, state};
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::output::{print, print_json};
 use crate::cli::table::{duration, printable, table};
 use crate::config::PluginBounds;
 use crate::plugin::{Candidate, ComponentInfo, Found, Grants, Manifest, Plugin, PluginConfig, PluginRights, Registry};
+use crate::secret::hex;
 
 pub(super) fn inspect(registry: &mut Registry, grants: &Grants, plugin: &str, json: bool) -> Result<u8, Failure> {
     let wire = if plugin.contains('/') || plugin.ends_with(".wasm") {

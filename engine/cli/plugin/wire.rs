@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::error::Problem;
 use crate::plugin::{Difference, Found, Plugin};
+use crate::secret::hex;
 
 /// One plugin of a list.
 #[derive(Serialize)]
@@ -50,10 +51,6 @@ impl PluginWire {
 /// Whether it is granted anything: one that the configuration does not name is there and does nothing.
 pub(super) fn state(plugin: &Plugin) -> &'static str {
     if plugin.configured { "granted" } else { "idle" }
-}
-
-pub(super) fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A reason why a component cannot be run.

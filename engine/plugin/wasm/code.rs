@@ -1,7 +1,7 @@
 //! Programs: compiled once per content, kept in memory while they are used and beside the store for the next start.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -18,7 +18,7 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 use super::bindings::ExecutorPluginPre;
 use super::guest::Guest;
 use super::sandbox::Sandbox;
-use crate::secret::sha256;
+use crate::secret::{hex, sha256};
 
 /// How a compiled program begins on disk; its digest follows, then the code.
 const MAGIC: &[u8; 8] = b"WLCWASM1";
@@ -319,13 +319,6 @@ fn engine_hash(engine: &Engine) -> u64 {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.finish()
-}
-
-fn hex(digest: &Digest) -> String {
-    digest.iter().fold(String::with_capacity(2 * DIGEST), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The two kinds of WebAssembly, told by how they begin.

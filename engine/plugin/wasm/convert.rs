@@ -2,8 +2,7 @@
 
 use super::bindings::exports::windlass::plugin::executor as wit;
 use super::bindings::windlass::plugin::types;
-use crate::error::Problem;
-use crate::plugin::bounded;
+use crate::error::{Problem, bounded};
 use crate::plugin::contract::{
     Answer, Attempt, Definition, Descriptor, ErrorKind, Handle, MOST_HANDLE_BYTES, MOST_MESSAGE_BYTES, Observation,
     Page, Phase, PluginError, PluginTask, Retry, Run, RunOutcome, RunStatus,

@@ -12,6 +12,7 @@ use super::cut::step;
 use super::guest::Guest;
 use super::sink::Sink;
 use super::work::{self as tree, Packing};
+use crate::error::bounded;
 use crate::files::LogStream;
 use crate::plugin::contract::{Answer, ErrorKind, MOST_CURSOR_BYTES, MOST_MESSAGE_BYTES, PluginError, Retry};
 
@@ -54,7 +55,7 @@ impl host::Host for Guest {
             }
             return Ok(());
         }
-        let message = crate::plugin::bounded(message, MOST_MESSAGE_BYTES);
+        let message = bounded(message, MOST_MESSAGE_BYTES);
         match level {
             host::Level::Trace => tracing::trace!(plugin, message),
             host::Level::Debug => tracing::debug!(plugin, message),

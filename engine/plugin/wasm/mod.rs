@@ -1,6 +1,6 @@
-//! WebAssembly: jobs that are `wasi:cli` programs. The only module that names wasmtime.
+//! WebAssembly: jobs that are `wasi:cli` programs, and plugins that are components. The only module that names wasmtime.
 //!
-//! *Architecture invariant:* one engine, one state type of a guest, a fresh instance for every run. Guests run on threads
+//! *Architecture invariant:* one engine, one state type of a guest, a fresh instance for every run and every call. Guests run on threads
 //! of their own, so that one that computes all day takes time from other guests, never from the engine's loops. What a
 //! guest does (a trap, a limit, a flood) is the outcome of its attempt and nothing else.
 

@@ -29,14 +29,14 @@ use super::machine::Machine;
 use super::sandbox::Sandbox;
 use super::sink::Sink;
 use crate::config::PluginLimits;
-use crate::error::Problem;
+use crate::error::{Problem, bounded};
 use crate::executors::BoxFuture;
+use crate::plugin::WorkAccess;
 use crate::plugin::contract::{
     Answer, Checkpoints, Definition, Descriptor, ErrorKind, ExecutorPlugin, Handle, LogSink, MOST_MESSAGE_BYTES,
     Observation, Page, PluginError, PluginTask, Retry, Run,
 };
 use crate::plugin::endpoint::{AwsCredentials, SecretText};
-use crate::plugin::{WorkAccess, bounded};
 
 /// What a plugin is given.
 pub(crate) struct WasmPluginSetting {
