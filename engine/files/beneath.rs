@@ -46,6 +46,23 @@ pub fn create_file_beneath(root: &Path, path: &str) -> io::Result<fs::File> {
     Ok(openat(&parent, name, new, Mode::from_raw_mode(0o666))?.into())
 }
 
+/// Opens the regular file named by `path` beneath `root` to read it, under the same rules: no link is followed.
+pub fn open_file_beneath(root: &Path, path: &str) -> io::Result<fs::File> {
+    let mut parent = openat(CWD, root, DIRECTORY, Mode::empty())?;
+    let (parents, name) = path.rsplit_once('/').map_or((None, path), |(parents, name)| (Some(parents), name));
+    for component in parents.map_or_else(|| Ok(Vec::new()), components)? {
+        parent = openat(&parent, component, DIRECTORY, Mode::empty())?;
+    }
+    components(name)?;
+    // A pipe without a writer would be waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = fs::File::from(openat(&parent, name, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("path {path:?} is no file")));
+    }
+    Ok(file)
+}
+
 /// Removes `root` and all in it, following no link. Directories which the job made unreadable are opened up first.
 /// A root that does not exist is a success.
 pub fn remove_tree(root: &Path) -> io::Result<()> {
@@ -208,6 +225,21 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path:?}");
         }
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn only_files_beneath_the_root_are_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("work");
+        create_work_tree(&root, &["a/b"]).unwrap();
+        fs::write(root.join("a/file"), "x").unwrap();
+        fs::write(dir.path().join("outside"), "y").unwrap();
+        symlink("file", root.join("a/link")).unwrap();
+        symlink("../..", root.join("a/up")).unwrap();
+        assert_eq!(open_file_beneath(&root, "a/file").unwrap().metadata().unwrap().len(), 1);
+        for path in ["a/link", "a/up/outside", "a/b", "a/../a/file", "../outside", "/etc/passwd", "", "a/none"] {
+            assert!(open_file_beneath(&root, path).is_err(), "{path:?}");
+        }
     }
 
     #[test]

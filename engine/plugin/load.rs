@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::WorkAccess;
-use super::contract::ExecutorPlugin;
 use super::endpoint::Endpoint;
 use super::platform::{PlatformSetting, PluginPlatform};
 use super::rights::PluginRights;
-use super::wasm::{Endpoints, Granted, Machine, WasmPlugin, WasmPluginSetting};
+use super::wasm::{Endpoints, ExecutorWorld, Granted, Machine, WasmPlugin, WasmPluginSetting, World};
 use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::files::Layout;
@@ -37,15 +36,15 @@ impl Package {
     ///
     /// # Errors
     /// Everything that is wrong with the configuration of its endpoints.
-    pub(crate) fn plugin(&self, host: &Host) -> Result<Arc<dyn ExecutorPlugin>, Vec<Problem>> {
-        Ok(Arc::new(self.wasm(host)?))
+    pub(crate) fn plugin<W: World>(&self, host: &Host) -> Result<Arc<W::Plugin>, Vec<Problem>> {
+        Ok(W::share(self.wasm(host)?))
     }
 
     /// The same, as what it is.
     ///
     /// # Errors
     /// As [`Package::plugin`].
-    pub(crate) fn wasm(&self, host: &Host) -> Result<WasmPlugin, Vec<Problem>> {
+    pub(crate) fn wasm<W: World>(&self, host: &Host) -> Result<WasmPlugin<W>, Vec<Problem>> {
         let setting = WasmPluginSetting {
             name: self.name.clone(),
             engine_id: host.engine_id.clone(),
@@ -67,7 +66,7 @@ impl Package {
     pub(crate) fn platform(&self, host: &Host) -> Result<PluginPlatform, Vec<Problem>> {
         let setting =
             PlatformSetting { name: self.name.clone(), layout: host.layout.clone(), keep_work: host.keep_work };
-        Ok(PluginPlatform::new(setting, self.plugin(host)?, self.has_work()))
+        Ok(PluginPlatform::new(setting, self.plugin::<ExecutorWorld>(host)?, self.has_work()))
     }
 
     /// Has this plugin answer for a platform from the next call on.
@@ -75,8 +74,14 @@ impl Package {
     /// # Errors
     /// As [`Package::plugin`].
     pub(crate) fn replace(&self, host: &Host, platform: &PluginPlatform) -> Result<(), Vec<Problem>> {
-        platform.replace(self.plugin(host)?, self.has_work());
+        platform.replace(self.plugin::<ExecutorWorld>(host)?, self.has_work());
         Ok(())
+    }
+
+    /// The same component with other rights.
+    pub(crate) fn with(&self, rights: PluginRights) -> Package {
+        let Package { name, source, component, .. } = self;
+        Package { name: name.clone(), source: source.clone(), component: component.clone(), rights }
     }
 
     fn has_work(&self) -> bool {

@@ -4,6 +4,7 @@
 #[cfg(feature = "wasm")]
 mod authors;
 #[cfg(feature = "wasm")]
+mod file_server;
 mod guide;
 mod manage;
 #[cfg(feature = "wasm")]

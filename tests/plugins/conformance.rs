@@ -5,52 +5,55 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use windlass::config::PluginBounds;
-use windlass::plugin::conformance::{Cases, Report, Subject, Verdict, parse_cases, run};
+use windlass::plugin::conformance::{ExecutorCases, Report, Subject, Suite, Verdict, run};
 use windlass::plugin::{Candidate, EMBEDDED, parse_config};
 
 use crate::shelf::Shelf;
 use crate::shell::Platform;
 
-/// The plugin that does wrong what its settings say; built once, by the compiler that builds this test.
-static FAULTY: LazyLock<PathBuf> = LazyLock::new(|| {
+/// The plugin that does wrong what its settings say.
+static FAULTY: LazyLock<PathBuf> = LazyLock::new(|| built("windlass-plugin-faulty"));
+
+/// A guest, built by the compiler that builds this test.
+pub(crate) fn built(package: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.args(["build", "--quiet", "-p", "windlass-plugin-faulty", "--profile", "plugin"]);
+    cargo.args(["build", "--quiet", "-p", package, "--profile", "plugin"]);
     cargo.args(["--target", "wasm32-wasip2", "--target-dir"]).arg(&target);
     // What is meant for the program under test is not meant for this.
     for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"] {
         cargo.env_remove(variable);
     }
     assert!(cargo.status().unwrap().success(), "the guest is not built");
-    target.join("wasm32-wasip2/plugin/windlass_plugin_faulty.wasm")
-});
+    target.join("wasm32-wasip2/plugin").join(package.replace('-', "_")).with_extension("wasm")
+}
 
 /// Where compiled code is kept from one run of the suite to the next.
-fn store() -> PathBuf {
+pub(crate) fn store() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance")
 }
 
-fn cases(text: &str) -> Cases {
-    parse_cases(text.as_bytes()).unwrap()
+fn cases(text: &str) -> ExecutorCases {
+    ExecutorCases::parse(text.as_bytes()).unwrap()
 }
 
 /// Runs the suite on a plugin with what its operator says.
-async fn suite(candidate: &Candidate, config: &str, cases: &Cases) -> Report {
+async fn suite(candidate: &Candidate, config: &str, cases: &ExecutorCases) -> Report {
     let grants = parse_config(config.as_bytes()).unwrap();
     let config = grants.plugins.get(&candidate.manifest.name);
-    let subject = Subject::component(candidate, config, &store()).unwrap();
+    let subject = Subject::executor(candidate, config, &store()).unwrap();
     run(&subject, cases, |_| {}).await
 }
 
-fn lines(report: &Report) -> String {
+pub(crate) fn lines(report: &Report) -> String {
     let line = |check: &windlass::plugin::conformance::Check| {
         format!("{} {} {}ms {}\n", check.verdict, check.name, check.ms, check.why)
     };
     report.checks.iter().map(line).collect()
 }
 
-fn names(report: &Report, verdict: Verdict) -> Vec<&str> {
+pub(crate) fn names(report: &Report, verdict: Verdict) -> Vec<&str> {
     report.checks.iter().filter(|check| check.verdict == verdict).map(|check| check.name).collect()
 }
 

@@ -18,4 +18,5 @@ mod shelf;
 mod shell;
 mod siege;
 mod stage;
+mod transfers;
 mod wasm_jobs;

@@ -32,6 +32,10 @@ impl Shelf {
         self.address
     }
 
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        self.texts.lock().unwrap().insert(name.to_owned(), text.to_owned());
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         self.texts.lock().unwrap().keys().cloned().collect()
     }

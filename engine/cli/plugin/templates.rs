@@ -66,8 +66,9 @@ pub(super) fn templates(language: Language, kind: PluginKind) -> Vec<Template> {
     });
     match (language, kind) {
         (Language::C, _) => files.push(template!("conformance.toml", "c/conformance.toml.in")),
-        (_, PluginKind::Executor) => files.push(template!("conformance.toml", "conformance.toml.in")),
-        _ => {}
+        (_, PluginKind::Executor) => files.push(template!("conformance.toml", "conformance/executor.toml.in")),
+        (_, PluginKind::Fetcher) => files.push(template!("conformance.toml", "conformance/fetcher.toml.in")),
+        (_, PluginKind::Sink) => files.push(template!("conformance.toml", "conformance/sink.toml.in")),
     }
     files
 }
@@ -94,8 +95,16 @@ pub(super) const WIT: [(&str, &str); 15] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::conformance::parse_cases;
+    use crate::plugin::conformance::{ExecutorCases, FetcherCases, SinkCases, Suite};
     use crate::plugin::parse_manifest;
+
+    fn are_cases(kind: PluginKind, text: &[u8]) -> bool {
+        match kind {
+            PluginKind::Executor => ExecutorCases::parse(text).is_ok(),
+            PluginKind::Fetcher => FetcherCases::parse(text).is_ok(),
+            PluginKind::Sink => SinkCases::parse(text).is_ok(),
+        }
+    }
 
     #[test]
     fn every_word_is_filled_in_and_every_manifest_is_good() {
@@ -108,7 +117,7 @@ mod tests {
                     }
                     match template.path {
                         "plugin.toml" => assert_eq!(parse_manifest(text.as_bytes()).unwrap().kind, kind),
-                        "conformance.toml" => assert!(parse_cases(text.as_bytes()).is_ok()),
+                        "conformance.toml" => assert!(are_cases(kind, text.as_bytes())),
                         _ => {}
                     }
                 }

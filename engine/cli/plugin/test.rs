@@ -1,4 +1,4 @@
-//! `windlass plugin test`: the conformance suite.
+//! `windlass plugin test`: the conformance suites.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,9 @@ use crate::cli::table::{duration, printable};
 use crate::config::PluginBounds;
 use crate::error::Problem;
 use crate::files::read_file;
-use crate::plugin::Candidate;
-use crate::plugin::conformance::{Cases, Check, Report, Subject, Verdict, parse_cases, run};
+use crate::plugin::conformance::{Check, ExecutorCases, FetcherCases, Report, SinkCases, Subject, Suite, Verdict, run};
+use crate::plugin::contract::ExecutorPlugin;
+use crate::plugin::{Candidate, PluginConfig, PluginKind};
 
 const MOST_CASES_BYTES: u64 = 1 << 20;
 
@@ -38,31 +39,65 @@ struct ReportWire {
 
 pub(super) async fn test(place: &Place, path: &Path, cases: Option<&Path>, json: bool) -> Result<u8, Failure> {
     let built = Built::find(path)?;
-    let subject = subject(place, &built)?;
-    let cases_file = cases.map_or_else(|| built.path().with_file_name(CASES), Path::to_owned);
-    let cases = read_cases(&cases_file)?;
-    // Whoever reads along sees each check as soon as it is over.
-    let mut reader_is_gone = None;
-    let report = run(&subject, &cases, |check| {
-        if !json && reader_is_gone.is_none() {
-            reader_is_gone = print(&line(check)).err();
-        }
-    })
-    .await;
-    if let Some(failure) = reader_is_gone {
-        return Err(failure);
+    let cases = cases.map_or_else(|| built.path().with_file_name(CASES), Path::to_owned);
+    let run = Run { place, file: built.path(), cases: &cases, json };
+    let file = match &built {
+        Built::Component(file) => file,
+        Built::Library(file) => return run.suite::<ExecutorCases>(library(place, file)?).await,
+    };
+    let candidate = Candidate::read(file, PluginBounds::default().component_bytes);
+    let candidate = candidate.map_err(|refusal| Failure::new(FAILED, format!("{}: {refusal}", file.display())))?;
+    match candidate.manifest.kind {
+        PluginKind::Executor => run.suite::<ExecutorCases>(run.subject(&candidate, Subject::executor)?).await,
+        PluginKind::Fetcher => run.suite::<FetcherCases>(run.subject(&candidate, Subject::fetcher)?).await,
+        PluginKind::Sink => run.suite::<SinkCases>(run.subject(&candidate, Subject::sink)?).await,
     }
-    if json {
-        print_json(&wire(built.path(), &report))?;
-    } else {
-        print(&summary(&report))?;
-    }
-    Ok(if report.passed() { 0 } else { FAILED })
 }
 
-fn read_cases(path: &Path) -> Result<Cases, Failure> {
+/// How a suite gets at what it is to test.
+type Make<P> = fn(&Candidate, Option<&PluginConfig>, &Path) -> Result<Subject<P>, Vec<Problem>>;
+
+/// One run of a suite.
+struct Run<'r> {
+    place: &'r Place,
+    file: &'r Path,
+    cases: &'r Path,
+    json: bool,
+}
+
+impl Run<'_> {
+    fn subject<P: ?Sized>(&self, candidate: &Candidate, make: Make<P>) -> Result<Subject<P>, Failure> {
+        let grants = self.place.grants()?;
+        let config = grants.plugins.get(&candidate.manifest.name);
+        let subject = make(candidate, config, self.place.dir());
+        subject.map_err(|problems| failure(FAILED, &self.file.display().to_string(), &problems))
+    }
+
+    async fn suite<C: Suite>(&self, subject: Subject<C::Plugin>) -> Result<u8, Failure> {
+        let cases: C = read_cases(self.cases)?;
+        // Whoever reads along sees each check as soon as it is over.
+        let mut reader_is_gone = None;
+        let report = run(&subject, &cases, |check| {
+            if !self.json && reader_is_gone.is_none() {
+                reader_is_gone = print(&line(check)).err();
+            }
+        })
+        .await;
+        if let Some(failure) = reader_is_gone {
+            return Err(failure);
+        }
+        if self.json {
+            print_json(&wire(self.file, &report))?;
+        } else {
+            print(&summary(&report))?;
+        }
+        Ok(if report.passed() { 0 } else { FAILED })
+    }
+}
+
+fn read_cases<C: Suite>(path: &Path) -> Result<C, Failure> {
     let text = read_file(path, MOST_CASES_BYTES).map_err(|error| unreadable(path, &error))?;
-    parse_cases(&text).map_err(|problems| failure(USAGE, &path.display().to_string(), &problems))
+    C::parse(&text).map_err(|problems| failure(USAGE, &path.display().to_string(), &problems))
 }
 
 fn failure(code: u8, place: &str, problems: &[Problem]) -> Failure {
@@ -70,29 +105,13 @@ fn failure(code: u8, place: &str, problems: &[Problem]) -> Failure {
     Failure::new(code, lines.join("\n"))
 }
 
-fn subject(place: &Place, built: &Built) -> Result<Subject, Failure> {
-    match built {
-        Built::Component(file) => {
-            let candidate = Candidate::read(file, PluginBounds::default().component_bytes);
-            let candidate =
-                candidate.map_err(|refusal| Failure::new(FAILED, format!("{}: {refusal}", file.display())))?;
-            let grants = place.grants()?;
-            let config = grants.plugins.get(&candidate.manifest.name);
-            let subject = Subject::component(&candidate, config, place.dir());
-            subject.map_err(|problems| failure(FAILED, &file.display().to_string(), &problems))
-        }
-        Built::Library(file) => library(place, file),
-    }
-}
-
 /// A shared library, called in processes of its own.
 #[cfg(feature = "native")]
-fn library(place: &Place, file: &PathBuf) -> Result<Subject, Failure> {
+fn library(place: &Place, file: &PathBuf) -> Result<Subject<dyn ExecutorPlugin>, Failure> {
     use std::sync::Arc;
 
     use super::package::read_manifest;
     use crate::plugin::conformance::Facts;
-    use crate::plugin::contract::ExecutorPlugin;
     use crate::plugin::native::NativePlugin;
 
     let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -115,7 +134,7 @@ fn library(place: &Place, file: &PathBuf) -> Result<Subject, Failure> {
 }
 
 #[cfg(not(feature = "native"))]
-fn library(_place: &Place, file: &PathBuf) -> Result<Subject, Failure> {
+fn library(_place: &Place, file: &PathBuf) -> Result<Subject<dyn ExecutorPlugin>, Failure> {
     Err(Failure::new(USAGE, format!("{}: this program was built without native plugins", file.display())))
 }
 

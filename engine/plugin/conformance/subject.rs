@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::super::candidate::Candidate;
-use super::super::contract::ExecutorPlugin;
+use super::super::contract::{Descriptor, ExecutorPlugin, FetcherPlugin, Plugin, SinkPlugin};
 use super::super::grants::PluginConfig;
 use super::super::load::{Host, Package};
 use super::super::manifest::{Manifest, PluginKind, WorkAccess};
 use super::super::rights::PluginRights;
-use super::super::wasm::{Cut, Machine, WasmPlugin};
+use super::super::wasm::{Cut, ExecutorWorld, FetcherWorld, Machine, SinkWorld, World};
+use super::found::{Ended, good};
 use crate::clock::Clock;
 use crate::config::{KeepWork, PluginBounds, PluginLimits, WasmConfig};
 use crate::error::Problem;
-use crate::files::Layout;
+use crate::files::{Layout, remove_tree};
 use crate::job::JobId;
 
 /// What is known of a plugin before it is called.
@@ -31,23 +32,27 @@ pub struct Facts {
     pub work: WorkAccess,
 }
 
-/// A plugin with what it takes to test it.
-pub struct Subject {
+/// A plugin of a kind with what it takes to test it.
+pub struct Subject<P: ?Sized> {
     pub(super) facts: Facts,
     /// The id of the engine that it belongs to.
     pub(super) engine_id: String,
     /// Where work trees are.
-    pub(super) dir: PathBuf,
-    first: Arc<dyn ExecutorPlugin>,
-    second: Arc<dyn ExecutorPlugin>,
-    component: Option<Component>,
+    dir: PathBuf,
+    first: Arc<P>,
+    second: Arc<P>,
+    component: Option<Component<P>>,
 }
 
-/// What is known of a component besides.
-struct Component {
-    plugin: WasmPlugin,
-    package: Package,
-    host: Host,
+/// A plugin, or everything that keeps it from being one.
+type Made<P> = Result<Arc<P>, Vec<Problem>>;
+
+/// What can be done to a component besides.
+struct Component<P: ?Sized> {
+    cut: Box<dyn Fn(Arc<Cut>) -> Arc<P> + Send + Sync>,
+    /// The same component with other rights.
+    with: Box<dyn Fn(PluginRights) -> Made<P> + Send + Sync>,
+    rights: PluginRights,
 }
 
 /// An id that no engine and no job has had: the suite has to tell its own runs from all others on the platform.
@@ -58,23 +63,49 @@ pub(super) fn fresh_id() -> String {
     JobId::new(now.as_millis(), now, std::process::id().rotate_left(16) ^ made).to_string()
 }
 
-impl Subject {
-    /// A component with what its operator grants it. Compiled code and work trees are kept under `dir`, as an engine does
-    /// it in the directory of its store. Blocks.
+impl Subject<dyn ExecutorPlugin> {
+    /// An executor that is a component, with what its operator grants it. Compiled code and work trees are kept under
+    /// `dir`, as an engine does it in the directory of its store. Blocks.
     ///
     /// # Errors
     /// Everything that keeps this engine from running it, and everything that is wrong with its endpoints.
-    pub fn component(
+    pub fn executor(candidate: &Candidate, config: Option<&PluginConfig>, dir: &Path) -> Result<Self, Vec<Problem>> {
+        Subject::of_world::<ExecutorWorld>(candidate, config, dir)
+    }
+}
+
+impl Subject<dyn FetcherPlugin> {
+    /// The same for a fetcher.
+    ///
+    /// # Errors
+    /// As [`Subject::executor`].
+    pub fn fetcher(candidate: &Candidate, config: Option<&PluginConfig>, dir: &Path) -> Result<Self, Vec<Problem>> {
+        Subject::of_world::<FetcherWorld>(candidate, config, dir)
+    }
+}
+
+impl Subject<dyn SinkPlugin> {
+    /// The same for a sink.
+    ///
+    /// # Errors
+    /// As [`Subject::executor`].
+    pub fn sink(candidate: &Candidate, config: Option<&PluginConfig>, dir: &Path) -> Result<Self, Vec<Problem>> {
+        Subject::of_world::<SinkWorld>(candidate, config, dir)
+    }
+}
+
+impl<P: Plugin + ?Sized> Subject<P> {
+    fn of_world<W: World<Plugin = P>>(
         candidate: &Candidate,
         config: Option<&PluginConfig>,
         dir: &Path,
-    ) -> Result<Subject, Vec<Problem>> {
+    ) -> Result<Subject<P>, Vec<Problem>> {
+        let manifest = &candidate.manifest;
         let mut problems = candidate.problems();
-        problems.extend(unsuitable(&candidate.manifest));
+        problems.extend(of_another_kind(manifest, W::KIND));
         if !problems.is_empty() {
             return Err(problems);
         }
-        let manifest = &candidate.manifest;
         let rights = PluginRights::of(manifest, config, &PluginBounds::default());
         let facts = Facts {
             name: manifest.name.clone(),
@@ -82,82 +113,91 @@ impl Subject {
             has_platform: Some(!manifest.endpoints.is_empty() || manifest.work == WorkAccess::Host),
             work: rights.work,
         };
-        let package = Package {
-            name: manifest.name.clone(),
-            source: PathBuf::from(format!("{}.wasm", manifest.name)),
-            component: candidate.component.as_ref().into(),
+        let engine_id = fresh_id();
+        let package = package(candidate, rights.clone());
+        let first_host = host(&engine_id, dir);
+        let plugin = package.wasm::<W>(&first_host)?;
+        // The next life of the engine: nothing of the first one is left but what is on disk.
+        let second = package.plugin::<W>(&host(&engine_id, dir))?;
+        let first = W::share(plugin.clone());
+        let component = Component {
+            cut: Box::new(move |cut| W::share(plugin.cut(cut))),
+            with: Box::new(move |rights| package.with(rights).plugin::<W>(&first_host)),
             rights,
         };
-        let engine_id = fresh_id();
-        let host = host(&engine_id, dir);
-        let plugin = package.wasm(&host)?;
-        // The next life of the engine: nothing of the first one is left but what is on disk.
-        let second = package.plugin(&self::host(&engine_id, dir))?;
-        let first = Arc::new(plugin.clone());
-        let dir = dir.to_owned();
-        Ok(Subject { facts, engine_id, dir, first, second, component: Some(Component { plugin, package, host }) })
+        Ok(Subject { facts, engine_id, dir: dir.to_owned(), first, second, component: Some(component) })
     }
 
     /// Any plugin; `make` makes it for the engine of an id, and is called once for each life of that engine. Its calls
     /// cannot be cut off, and its rights stay as they are; the checks that need that are skipped. Work trees are kept under
     /// `dir`.
-    pub fn plugin(facts: Facts, dir: &Path, make: impl Fn(&str) -> Arc<dyn ExecutorPlugin>) -> Subject {
+    pub fn plugin(facts: Facts, dir: &Path, make: impl Fn(&str) -> Arc<P>) -> Subject<P> {
         let engine_id = fresh_id();
         let (first, second) = (make(&engine_id), make(&engine_id));
         Subject { facts, engine_id, dir: dir.to_owned(), first, second, component: None }
     }
 
-    pub(super) fn first(&self) -> &Arc<dyn ExecutorPlugin> {
+    pub(super) fn first(&self) -> &Arc<P> {
         &self.first
     }
 
     /// The plugin in the next life of the engine.
-    pub(super) fn second(&self) -> &Arc<dyn ExecutorPlugin> {
+    pub(super) fn second(&self) -> &Arc<P> {
         &self.second
     }
 
+    /// Where the work trees are.
+    pub(super) fn works(&self) -> PathBuf {
+        self.dir.join("work").join(&self.engine_id)
+    }
+
+    /// Removes the work trees.
+    pub(super) fn tidy_up(&self) {
+        if let Err(error) = remove_tree(&self.works()) {
+            tracing::warn!(%error, "the work trees of the conformance suite are left");
+        }
+    }
+
+    pub(super) async fn descriptor(&self) -> Result<Descriptor, Ended> {
+        good("describe", self.first.describe().await)
+    }
+
     /// The plugin whose call ends where `cut` says.
-    pub(super) fn cut(&self, cut: Arc<Cut>) -> Option<Arc<dyn ExecutorPlugin>> {
-        let component = self.component.as_ref()?;
-        Some(Arc::new(component.plugin.cut(cut)))
+    pub(super) fn cut(&self, cut: Arc<Cut>) -> Option<Arc<P>> {
+        Some((self.component.as_ref()?.cut)(cut))
     }
 
     /// The plugin as if its operator had said nothing about it.
-    pub(super) fn unconfigured(&self) -> Option<Result<Arc<dyn ExecutorPlugin>, Vec<Problem>>> {
-        let change = |rights: &mut PluginRights| {
+    pub(super) fn unconfigured(&self) -> Option<Made<P>> {
+        self.changed(|rights| {
             rights.endpoints.clear();
             rights.work = WorkAccess::None;
             rights.settings = "{}".to_owned();
-        };
-        self.component.as_ref().map(|component| component.with(change))
+        })
     }
 
     /// The plugin without any right to reach a platform.
-    pub(super) fn denied(&self) -> Option<Result<Arc<dyn ExecutorPlugin>, Vec<Problem>>> {
-        let change = |rights: &mut PluginRights| {
-            rights.endpoints.clear();
-            rights.work = WorkAccess::None;
-        };
-        self.component.as_ref().map(|component| component.with(change))
+    pub(super) fn denied(&self) -> Option<Made<P>> {
+        self.changed(|rights| rights.endpoints.clear())
     }
 
     /// The plugin with other limits.
-    pub(super) fn limited(
-        &self,
-        change: impl Fn(&mut PluginLimits),
-    ) -> Option<Result<Arc<dyn ExecutorPlugin>, Vec<Problem>>> {
-        self.component.as_ref().map(|component| component.with(|rights| change(&mut rights.limits)))
+    pub(super) fn limited(&self, change: impl Fn(&mut PluginLimits)) -> Option<Made<P>> {
+        self.changed(|rights| change(&mut rights.limits))
+    }
+
+    fn changed(&self, change: impl Fn(&mut PluginRights)) -> Option<Made<P>> {
+        let component = self.component.as_ref()?;
+        let mut rights = component.rights.clone();
+        change(&mut rights);
+        Some((component.with)(rights))
     }
 }
 
-impl Component {
-    fn with(&self, change: impl Fn(&mut PluginRights)) -> Result<Arc<dyn ExecutorPlugin>, Vec<Problem>> {
-        let mut rights = self.package.rights.clone();
-        change(&mut rights);
-        let Package { name, source, component, .. } = &self.package;
-        let (name, source, component) = (name.clone(), source.clone(), component.clone());
-        Package { name, source, component, rights }.plugin(&self.host)
-    }
+fn package(candidate: &Candidate, rights: PluginRights) -> Package {
+    let name = candidate.manifest.name.clone();
+    let source = PathBuf::from(format!("{name}.wasm"));
+    Package { name, source, component: candidate.component.as_ref().into(), rights }
 }
 
 fn host(engine_id: &str, dir: &Path) -> Host {
@@ -166,11 +206,10 @@ fn host(engine_id: &str, dir: &Path) -> Host {
     Host { engine_id: engine_id.to_owned(), layout, keep_work: KeepWork::default(), machine }
 }
 
-/// Why there is no suite for a plugin.
-fn unsuitable(manifest: &Manifest) -> Option<Problem> {
-    (manifest.kind != PluginKind::Executor).then(|| Problem {
+fn of_another_kind(manifest: &Manifest, kind: PluginKind) -> Option<Problem> {
+    (manifest.kind != kind).then(|| Problem {
         field: "manifest kind".to_owned(),
-        problem: format!("there is no conformance suite for a {} yet", manifest.kind),
-        allowed: PluginKind::Executor.word().to_owned(),
+        problem: format!("it is a {}", manifest.kind),
+        allowed: format!("a {kind}, which this suite is for"),
     })
 }

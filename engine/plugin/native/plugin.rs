@@ -12,7 +12,7 @@ use crate::config::NativeConfig;
 use crate::error::{Error, Problem};
 use crate::executors::BoxFuture;
 use crate::plugin::contract::{
-    Answer, Checkpoints, Definition, Descriptor, ErrorKind, ExecutorPlugin, Handle, LogSink, Observation, Page,
+    Answer, Checkpoints, Definition, Descriptor, ErrorKind, ExecutorPlugin, Handle, LogSink, Observation, Page, Plugin,
     PluginError, PluginTask, Retry, Run,
 };
 
@@ -162,7 +162,7 @@ fn problem((field, problem, allowed): Mistake) -> Problem {
     Problem { field, problem, allowed }
 }
 
-impl ExecutorPlugin for NativePlugin {
+impl Plugin for NativePlugin {
     fn describe(&self) -> BoxFuture<'_, Answer<Descriptor>> {
         Box::pin(self.call(Question::Describe, Ports::default(), |reply| match reply {
             Reply::Descriptor(descriptor) => Some(descriptor),
@@ -174,16 +174,18 @@ impl ExecutorPlugin for NativePlugin {
         Box::pin(self.done(Question::Check))
     }
 
-    fn definitions(&self, cursor: Option<String>) -> BoxFuture<'_, Answer<Page<Definition>>> {
-        Box::pin(self.call(Question::Definitions { cursor }, Ports::default(), |reply| match reply {
-            Reply::Definitions(page) => Some(page),
-            _ => None,
-        }))
-    }
-
     fn validate(&self, options: String) -> BoxFuture<'_, Answer<Vec<Problem>>> {
         Box::pin(self.call(Question::Validate { options }, Ports::default(), |reply| match reply {
             Reply::Mistakes(mistakes) => Some(mistakes.into_iter().map(problem).collect()),
+            _ => None,
+        }))
+    }
+}
+
+impl ExecutorPlugin for NativePlugin {
+    fn definitions(&self, cursor: Option<String>) -> BoxFuture<'_, Answer<Page<Definition>>> {
+        Box::pin(self.call(Question::Definitions { cursor }, Ports::default(), |reply| match reply {
+            Reply::Definitions(page) => Some(page),
             _ => None,
         }))
     }

@@ -13,3 +13,30 @@ wasmtime::component::bindgen!({
     },
     additional_derives: [PartialEq],
 });
+
+/// What the other worlds export. What they import is what executors do, or is not served.
+pub(super) mod transfer {
+    pub(in super::super) mod fetcher {
+        wasmtime::component::bindgen!({
+            path: "wit",
+            inline: "package windlass:host; world fetcher { export windlass:plugin/fetcher@0.1.0; }",
+            world: "windlass:host/fetcher",
+            imports: { default: async | trappable },
+            exports: { default: async },
+            with: { "windlass:plugin/types": super::super::windlass::plugin::types },
+            additional_derives: [PartialEq],
+        });
+    }
+
+    pub(in super::super) mod sink {
+        wasmtime::component::bindgen!({
+            path: "wit",
+            inline: "package windlass:host; world sink { export windlass:plugin/sink@0.1.0; }",
+            world: "windlass:host/sink",
+            imports: { default: async | trappable },
+            exports: { default: async },
+            with: { "windlass:plugin/types": super::super::windlass::plugin::types },
+            additional_derives: [PartialEq],
+        });
+    }
+}

@@ -16,8 +16,11 @@ use wasmtime::{Engine, InstancePre, Module};
 use wasmtime_wasi::p2::bindings::CommandPre;
 
 use super::bindings::ExecutorPluginPre;
+use super::bindings::transfer::fetcher::FetcherPre;
+use super::bindings::transfer::sink::SinkPre;
 use super::guest::Guest;
 use super::sandbox::Sandbox;
+use crate::plugin::PluginKind;
 use crate::secret::{hex, sha256};
 
 /// How a compiled program begins on disk; its digest follows, then the code.
@@ -30,13 +33,17 @@ const ENDING: &str = "cwasm";
 type Digest = [u8; DIGEST];
 
 /// A program that is ready to be instantiated.
-pub(super) enum Program {
+pub(crate) enum Program {
     /// A component that exports `wasi:cli/run`.
     Component(CommandPre<Guest>),
     /// A module that exports `_start`.
     Module(InstancePre<Guest>),
     /// A component that exports `windlass:plugin/executor`.
     Executor(ExecutorPluginPre<Guest>),
+    /// A component that exports `windlass:plugin/fetcher`.
+    Fetcher(FetcherPre<Guest>),
+    /// A component that exports `windlass:plugin/sink`.
+    Sink(SinkPre<Guest>),
 }
 
 /// What a program is for.
@@ -44,13 +51,16 @@ pub(super) enum Program {
 pub(super) enum Purpose {
     /// It is run as a job.
     Job,
-    /// It is called as a plugin.
-    Plugin,
+    /// It is called as a plugin of a kind.
+    Plugin(PluginKind),
 }
 
 impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Purpose::Job { "WebAssembly program" } else { "plugin" })
+        match self {
+            Purpose::Job => f.write_str("WebAssembly program"),
+            Purpose::Plugin(kind) => kind.fmt(f),
+        }
     }
 }
 
@@ -182,19 +192,21 @@ impl Programs {
         Ok(program.clone())
     }
 
-    /// The plugin whose content this is, called `label` in errors, compiled unless it was before. The caller keeps it.
+    /// The plugin of a kind whose content this is, called `label` in errors, compiled unless it was before. The caller
+    /// keeps it.
     ///
     /// # Errors
     /// See [`CodeError`].
     pub(super) async fn plugin(
         self: &Arc<Self>,
         sandbox: &Arc<Sandbox>,
+        kind: PluginKind,
         label: PathBuf,
         bytes: Arc<[u8]>,
     ) -> Result<Arc<Program>, CodeError> {
         let (programs, used, path) = (self.clone(), sandbox.clone(), label.clone());
         let threads = sandbox.threads().map_err(|error| unreadable(&label, error))?.handle().clone();
-        let load = move || programs.load(&used, &path, &bytes, &sha256(&bytes), Purpose::Plugin);
+        let load = move || programs.load(&used, &path, &bytes, &sha256(&bytes), Purpose::Plugin(kind));
         let made = threads.spawn_blocking(load).await;
         made.unwrap_or_else(|error| Err(unreadable(Path::new("the compiler"), io::Error::other(error))))
     }
@@ -252,7 +264,7 @@ impl Programs {
     ) -> Result<Arc<Program>, CodeError> {
         let unusable = |reason: String| CodeError::Unusable { path: path.to_owned(), purpose, reason };
         let kind = Kind::of(bytes).ok_or_else(|| unusable("it begins otherwise than one".into()))?;
-        if purpose == Purpose::Plugin && kind == Kind::Module {
+        if purpose != Purpose::Job && kind == Kind::Module {
             return Err(unusable("it is a plain module; a plugin is a component".into()));
         }
         let cached = self.dir.join(format!("{}-{:016x}.{ENDING}", hex(digest), engine_hash(&sandbox.engine)));
@@ -384,10 +396,14 @@ impl Program {
     }
 
     fn of_component(sandbox: &Sandbox, component: &Component, purpose: Purpose) -> wasmtime::Result<Program> {
-        if purpose == Purpose::Plugin {
-            let plugin = sandbox.plugins.instantiate_pre(component)?;
-            return Ok(Program::Executor(ExecutorPluginPre::new(plugin)?));
-        }
-        Ok(Program::Component(CommandPre::new(sandbox.components.instantiate_pre(component)?)?))
+        let Purpose::Plugin(kind) = purpose else {
+            return Ok(Program::Component(CommandPre::new(sandbox.components.instantiate_pre(component)?)?));
+        };
+        let plugin = sandbox.plugins.instantiate_pre(component)?;
+        Ok(match kind {
+            PluginKind::Executor => Program::Executor(ExecutorPluginPre::new(plugin)?),
+            PluginKind::Fetcher => Program::Fetcher(FetcherPre::new(plugin)?),
+            PluginKind::Sink => Program::Sink(SinkPre::new(plugin)?),
+        })
     }
 }

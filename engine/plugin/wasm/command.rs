@@ -80,7 +80,7 @@ async fn run(program: &Program, mut store: Store<Guest>) -> Outcome {
             Err(error) => Err(error),
         },
         Program::Module(program) => start(program, &mut store).await.map(Ok),
-        Program::Executor(_) => Err(wasmtime::Error::msg("a plugin is no program")),
+        _ => Err(wasmtime::Error::msg("a plugin is no program")),
     };
     match ended {
         Ok(Ok(())) => Outcome::Succeeded,

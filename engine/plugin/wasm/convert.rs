@@ -1,11 +1,14 @@
 //! Between the generated types of the WIT and those of the contract. What a plugin says is checked here: it may lie.
 
 use super::bindings::exports::windlass::plugin::executor as wit;
+use super::bindings::transfer::fetcher::exports::windlass::plugin::fetcher as wit_fetcher;
+use super::bindings::transfer::sink::exports::windlass::plugin::sink as wit_sink;
 use super::bindings::windlass::plugin::types;
 use crate::error::{Problem, bounded};
 use crate::plugin::contract::{
-    Answer, Attempt, Definition, Descriptor, ErrorKind, Handle, MOST_HANDLE_BYTES, MOST_MESSAGE_BYTES, Observation,
-    Page, Phase, PluginError, PluginTask, Retry, Run, RunOutcome, RunStatus,
+    Answer, Attempt, Definition, Descriptor, ErrorKind, FetchItem, FetchRequest, Fetched, Handle, MOST_HANDLE_BYTES,
+    MOST_MESSAGE_BYTES, MOST_REFERENCE_BYTES, Observation, Page, Phase, PluginError, PluginTask, Retry, Run,
+    RunOutcome, RunStatus, StoreRequest, Stored,
 };
 
 /// Entries of one list that a plugin returns.
@@ -19,6 +22,11 @@ const MOST_NAME_BYTES: usize = 1_024;
 fn broken(what: impl Into<String>) -> PluginError {
     let what = what.into();
     PluginError::new(ErrorKind::Internal, Retry::Never, format!("the plugin broke the contract: {what}"))
+}
+
+/// What a function of the WIT returns that may fail by its own word.
+pub(super) fn answer<A, B>(result: Result<A, types::Error>, convert: impl FnOnce(A) -> Answer<B>) -> Answer<B> {
+    result.map_err(error_of).and_then(convert)
 }
 
 fn word(text: String) -> String {
@@ -101,21 +109,23 @@ pub(super) fn handle_of(handle: types::Handle) -> Answer<Handle> {
     Ok(Handle { schema: handle.schema, data: handle.data })
 }
 
-fn to_wit_handle(handle: Handle) -> types::Handle {
+pub(super) fn to_wit_handle(handle: Handle) -> types::Handle {
     types::Handle { schema: handle.schema, data: handle.data }
 }
 
+fn to_wit_attempt(attempt: Attempt) -> types::Attempt {
+    types::Attempt { job: attempt.job, number: attempt.number }
+}
+
 pub(super) fn to_wit_run(run: Run) -> wit::Run {
-    let Attempt { job, number } = run.attempt;
-    wit::Run { attempt: types::Attempt { job, number }, handle: run.handle.map(to_wit_handle) }
+    wit::Run { attempt: to_wit_attempt(run.attempt), handle: run.handle.map(to_wit_handle) }
 }
 
 pub(super) fn to_wit_task(task: PluginTask) -> wit::Task {
-    let Attempt { job, number } = task.attempt;
     let variable =
         |it: crate::plugin::contract::Variable| wit::Variable { name: it.name, value: it.value, secret: it.secret };
     wit::Task {
-        attempt: types::Attempt { job, number },
+        attempt: to_wit_attempt(task.attempt),
         name: task.name,
         chain: task.chain,
         options: task.options,
@@ -200,4 +210,49 @@ pub(super) fn owned_of(page: wit::OwnedPage) -> Answer<Page<Run>> {
 
 pub(super) fn stopped_of(handle: Option<types::Handle>) -> Answer<Option<Handle>> {
     handle.map(handle_of).transpose()
+}
+
+pub(super) fn to_wit_fetch(request: FetchRequest) -> wit_fetcher::Request {
+    wit_fetcher::Request { options: request.options, destination: request.destination }
+}
+
+pub(super) fn to_wit_item(item: FetchItem) -> wit_fetcher::Item {
+    let FetchItem { name, size, version, reference } = item;
+    wit_fetcher::Item { name, size, version, reference }
+}
+
+/// Names are what outcomes are known by, so they are not cut.
+fn whole(what: &str, text: String) -> Answer<String> {
+    if text.is_empty() || text.len() > MOST_NAME_BYTES {
+        return Err(broken(format!("{what} of {} bytes; allowed: 1 to {MOST_NAME_BYTES}", text.len())));
+    }
+    Ok(text)
+}
+
+pub(super) fn items_of(page: wit_fetcher::ItemPage) -> Answer<Page<FetchItem>> {
+    let convert = |it: wit_fetcher::Item| {
+        let has = it.reference.len();
+        if has > MOST_REFERENCE_BYTES {
+            return Err(broken(format!("a reference of {has} bytes; allowed: at most {MOST_REFERENCE_BYTES}")));
+        }
+        let (name, version) = (whole("the name of an item", it.name)?, it.version.map(word));
+        Ok(FetchItem { name, size: it.size, version, reference: it.reference })
+    };
+    Ok(Page { entries: entries(page.items, convert)?, next: cursor(page.next)? })
+}
+
+pub(super) fn fetched_of(fetched: wit_fetcher::Fetched) -> Answer<Fetched> {
+    let path = whole("the path of a file", fetched.path)?;
+    Ok(Fetched { path, bytes: fetched.bytes, version: fetched.version.map(word) })
+}
+
+pub(super) fn to_wit_store(request: StoreRequest) -> wit_sink::Request {
+    wit_sink::Request { attempt: to_wit_attempt(request.attempt), options: request.options }
+}
+
+pub(super) fn stored_of(stored: Vec<wit_sink::Stored>) -> Answer<Vec<Stored>> {
+    entries(stored, |it| {
+        let location = whole("a location", it.location)?;
+        Ok(Stored { location, bytes: it.bytes, version: it.version.map(word) })
+    })
 }

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 use super::call::Call;
 
 /// The state of a store; the only type of it, since WASI is compiled anew for each.
-pub(super) struct Guest {
+pub(crate) struct Guest {
     /// Serves components as well as plain modules.
     pub(super) wasi: WasiP1Ctx,
     pub(super) memory: Memory,

@@ -11,6 +11,8 @@ mod command;
 mod convert;
 mod cut;
 mod executor;
+mod executor_world;
+mod fetcher_world;
 mod guest;
 mod host;
 mod http;
@@ -20,10 +22,14 @@ mod plugin;
 mod sandbox;
 mod scratch;
 mod sink;
+mod sink_world;
 mod task;
 mod ticker;
 mod work;
+mod world;
 
+pub(crate) use bindings::ExecutorPlugin as ExecutorWorld;
+pub(crate) use bindings::transfer::{fetcher::Fetcher as FetcherWorld, sink::Sink as SinkWorld};
 pub(crate) use cut::{Cut, Side};
 pub(crate) use executor::{WasmExecutor, WasmSetting};
 pub(crate) use http::{Endpoints, Granted};
@@ -33,3 +39,4 @@ pub(crate) use task::EXECUTOR;
 pub use task::WasmTask;
 #[cfg(feature = "cli")]
 pub(crate) use task::{command_line, resolve_module};
+pub(crate) use world::World;

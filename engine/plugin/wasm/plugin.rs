@@ -1,42 +1,35 @@
 //! A plugin that is a WebAssembly component: every call is a fresh instance that ends with it, on a thread of guests, within
 //! its limits of time and memory. Whatever it does is the error of that call.
 
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::AbortHandle;
-use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, ResourceTableError, WasiCtxBuilder, WasiView};
 
-use super::bindings::ExecutorPlugin as Instance;
-use super::bindings::exports::windlass::plugin::executor::Guest as Exports;
-use super::bindings::windlass::plugin::types;
 use super::call::{Call, Identity, LastWords, WorkTree};
 use super::code::Program;
 use super::command::WORK;
-use super::convert::{
-    definitions_of, descriptor_of, error_of, handle_of, observations_of, owned_of, problems_of, stopped_of, to_wit_run,
-    to_wit_task,
-};
+use super::convert::{answer, descriptor_of, problems_of};
 use super::cut::{Cut, cut_off};
 use super::guest::{Guest, Memory};
 use super::http::{Endpoints, Hooks};
 use super::log::Output;
 use super::machine::Machine;
 use super::sandbox::Sandbox;
-use super::sink::Sink;
+use super::world::World;
 use crate::config::PluginLimits;
 use crate::error::{Problem, bounded};
 use crate::executors::BoxFuture;
-use crate::plugin::WorkAccess;
 use crate::plugin::contract::{
-    Answer, Checkpoints, Definition, Descriptor, ErrorKind, ExecutorPlugin, Handle, LogSink, MOST_MESSAGE_BYTES,
-    Observation, Page, PluginError, PluginTask, Retry, Run,
+    Answer, Checkpoints, Descriptor, ErrorKind, MOST_MESSAGE_BYTES, Plugin, PluginError, Retry, Variable,
 };
 use crate::plugin::endpoint::{AwsCredentials, SecretText};
+use crate::plugin::{PluginKind, WorkAccess};
 
 /// What a plugin is given.
 pub(crate) struct WasmPluginSetting {
@@ -53,11 +46,17 @@ pub(crate) struct WasmPluginSetting {
     pub(crate) limits: PluginLimits,
 }
 
-/// A component that exports `windlass:plugin/executor`.
-#[derive(Clone)]
-pub(crate) struct WasmPlugin {
+/// A component that exports what a world of the contract asks for.
+pub(crate) struct WasmPlugin<W> {
     inner: Arc<Inner>,
     cut: Option<Arc<Cut>>,
+    world: PhantomData<fn() -> W>,
+}
+
+impl<W> Clone for WasmPlugin<W> {
+    fn clone(&self) -> WasmPlugin<W> {
+        WasmPlugin { inner: self.inner.clone(), cut: self.cut.clone(), world: PhantomData }
+    }
 }
 
 struct Inner {
@@ -71,15 +70,15 @@ struct Inner {
 
 /// What is particular about one call.
 #[derive(Default)]
-struct Order {
-    checkpoints: Option<Arc<dyn Checkpoints>>,
-    work: Option<WorkTree>,
+pub(super) struct Order {
+    pub(super) checkpoints: Option<Arc<dyn Checkpoints>>,
+    pub(super) work: Option<WorkTree>,
     /// It was asked to wait for as long: that is no delay.
-    wait_ms: u64,
+    pub(super) wait_ms: u64,
     /// It moves files.
-    transfer: bool,
-    aws: Option<AwsCredentials>,
-    cut: Option<Arc<Cut>>,
+    pub(super) transfer: bool,
+    pub(super) aws: Option<AwsCredentials>,
+    pub(super) cut: Option<Arc<Cut>>,
 }
 
 /// Ends the call when nobody waits for it any more.
@@ -95,8 +94,8 @@ fn internal(message: impl Into<String>, retry: Retry) -> PluginError {
     PluginError::new(ErrorKind::Internal, retry, message)
 }
 
-impl WasmPlugin {
-    pub(crate) fn new(setting: WasmPluginSetting) -> WasmPlugin {
+impl<W: World> WasmPlugin<W> {
+    pub(crate) fn new(setting: WasmPluginSetting) -> WasmPlugin<W> {
         let WasmPluginSetting { name, engine_id, settings, .. } = &setting;
         let identity = Identity {
             name: name.clone(),
@@ -108,20 +107,20 @@ impl WasmPlugin {
         let places = Semaphore::new(setting.limits.parallel_calls.max(1) as usize);
         let program = OnceCell::new();
         let inner = Arc::new(Inner { identity: Arc::new(identity), hooks, places, program, setting });
-        WasmPlugin { inner, cut: None }
+        WasmPlugin { inner, cut: None, world: PhantomData }
     }
 
     /// The same plugin; a call of this one ends where `cut` says.
-    pub(crate) fn cut(&self, cut: Arc<Cut>) -> WasmPlugin {
-        WasmPlugin { inner: self.inner.clone(), cut: Some(cut) }
+    pub(crate) fn cut(&self, cut: Arc<Cut>) -> WasmPlugin<W> {
+        WasmPlugin { inner: self.inner.clone(), cut: Some(cut), world: PhantomData }
     }
 
     /// Makes an instance, has `call` call it once, and throws it away.
-    fn call<T: Send + 'static>(
+    pub(super) fn call<T: Send + 'static>(
         &self,
         name: &'static str,
         order: Order,
-        call: impl for<'a> FnOnce(&'a Exports, &'a mut Store<Guest>) -> BoxFuture<'a, wasmtime::Result<Answer<T>>>
+        call: impl for<'a> FnOnce(&'a W::Exports, &'a mut Store<Guest>) -> BoxFuture<'a, wasmtime::Result<Answer<T>>>
         + Send
         + 'static,
     ) -> BoxFuture<'_, Answer<T>> {
@@ -129,10 +128,10 @@ impl WasmPlugin {
         let order = Order { cut: self.cut.clone(), ..order };
         Box::pin(async move {
             let sandbox = inner.setting.machine.sandbox().map_err(|message| internal(message, Retry::Backoff))?;
-            let program = inner.program(&sandbox).await?;
+            let program = inner.program(&sandbox, W::KIND).await?;
             let threads =
                 sandbox.threads().map_err(|error| internal(error.to_string(), Retry::Backoff))?.handle().clone();
-            let task = threads.spawn(async move { inner.run(name, &sandbox, &program, order, call).await });
+            let task = threads.spawn(async move { inner.run::<W, T>(name, &sandbox, &program, order, call).await });
             let _ends = Ends(task.abort_handle());
             task.await.unwrap_or_else(|error| Err(internal(format!("`{name}` was ended: {error}"), Retry::Backoff)))
         })
@@ -141,10 +140,10 @@ impl WasmPlugin {
 
 impl Inner {
     /// What cannot be compiled is not compiled again at every call.
-    async fn program(&self, sandbox: &Arc<Sandbox>) -> Answer<Arc<Program>> {
+    async fn program(&self, sandbox: &Arc<Sandbox>, kind: PluginKind) -> Answer<Arc<Program>> {
         let load = || async {
             let WasmPluginSetting { machine, source, component, .. } = &self.setting;
-            match machine.programs.plugin(sandbox, source.clone(), component.clone()).await {
+            match machine.programs.plugin(sandbox, kind, source.clone(), component.clone()).await {
                 Err(error) if !error.is_permanent() => Err(internal(error.to_string(), Retry::Backoff)),
                 loaded => Ok(loaded.map_err(|error| internal(error.to_string(), Retry::Never))),
             }
@@ -152,17 +151,14 @@ impl Inner {
         self.program.get_or_try_init(load).await?.clone()
     }
 
-    async fn run<T>(
+    async fn run<W: World, T>(
         &self,
         name: &'static str,
         sandbox: &Sandbox,
         program: &Program,
         order: Order,
-        call: impl for<'a> FnOnce(&'a Exports, &'a mut Store<Guest>) -> BoxFuture<'a, wasmtime::Result<Answer<T>>>,
+        call: impl for<'a> FnOnce(&'a W::Exports, &'a mut Store<Guest>) -> BoxFuture<'a, wasmtime::Result<Answer<T>>>,
     ) -> Answer<T> {
-        let Program::Executor(program) = program else {
-            return Err(internal("the plugin is a program", Retry::Never));
-        };
         let most_ms = if order.transfer { self.setting.limits.transfer_ms } else { self.setting.limits.call_ms };
         let most = Duration::from_millis(most_ms.saturating_add(order.wait_ms));
         // The semaphores are never closed.
@@ -174,8 +170,8 @@ impl Inner {
             self.store(sandbox, order, &words).map_err(|error| internal(format!("{error:#}"), Retry::Backoff))?;
         let _running = sandbox.ticker.running();
         let called = async {
-            let instance: Instance = program.instantiate_async(&mut store).await?;
-            call(instance.windlass_plugin_executor(), &mut store).await
+            let instance = W::instantiate(program, &mut store).await?;
+            call(instance.exports(), &mut store).await
         };
         let ended = tokio::select! {
             ended = tokio::time::timeout(most, called) => ended,
@@ -216,10 +212,13 @@ impl Inner {
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
         Ok(store)
     }
+}
 
-    fn work(&self, dir: Option<PathBuf>, write: bool) -> Option<WorkTree> {
-        let right = self.setting.work;
-        let most_bytes = self.setting.machine.config.unpack_bytes;
+impl<W> WasmPlugin<W> {
+    /// The work tree of a call, as far as the plugin may see it.
+    pub(super) fn work(&self, dir: Option<PathBuf>, write: bool) -> Option<WorkTree> {
+        let setting = &self.inner.setting;
+        let (right, most_bytes) = (setting.work, setting.machine.config.unpack_bytes);
         let dir = dir.filter(|_| right >= WorkAccess::Read)?;
         let write = write && right >= WorkAccess::Write;
         Some(WorkTree { dir, host_path: right >= WorkAccess::Host, write, most_bytes })
@@ -258,9 +257,9 @@ fn with_cause(mut error: PluginError, hooks: &Hooks) -> PluginError {
 }
 
 /// The AWS key that a job brings along, for endpoints that sign with the key of the job.
-fn aws_key(task: &PluginTask) -> Option<AwsCredentials> {
+pub(super) fn aws_key(environment: &[Variable]) -> Option<AwsCredentials> {
     let value = |name: &str| {
-        let variable = task.environment.iter().find(|variable| variable.name == name)?;
+        let variable = environment.iter().find(|variable| variable.name == name)?;
         Some(SecretText::new(variable.value.clone()))
     };
     Some(AwsCredentials {
@@ -277,104 +276,22 @@ fn with_words(message: String, words: &LastWords) -> String {
     }
 }
 
-/// What a function of the WIT returns that may fail by its own word.
-fn answer<A, B>(result: Result<A, types::Error>, convert: impl FnOnce(A) -> Answer<B>) -> Answer<B> {
-    result.map_err(error_of).and_then(convert)
-}
-
-impl ExecutorPlugin for WasmPlugin {
+impl<W: World> Plugin for WasmPlugin<W> {
     fn describe(&self) -> BoxFuture<'_, Answer<Descriptor>> {
         self.call("describe", Order::default(), |plugin, store| {
-            Box::pin(async move { Ok(descriptor_of(plugin.call_describe(store).await?)) })
+            Box::pin(async move { Ok(descriptor_of(W::describe(plugin, store).await?)) })
         })
     }
 
     fn check(&self) -> BoxFuture<'_, Answer<()>> {
         self.call("check", Order::default(), |plugin, store| {
-            Box::pin(async move { Ok(answer(plugin.call_check(store).await?, Ok)) })
-        })
-    }
-
-    fn definitions(&self, cursor: Option<String>) -> BoxFuture<'_, Answer<Page<Definition>>> {
-        self.call("definitions", Order::default(), move |plugin, store| {
-            Box::pin(
-                async move { Ok(answer(plugin.call_definitions(store, cursor.as_deref()).await?, definitions_of)) },
-            )
+            Box::pin(async move { Ok(answer(W::check(plugin, store).await?, Ok)) })
         })
     }
 
     fn validate(&self, options: String) -> BoxFuture<'_, Answer<Vec<Problem>>> {
         self.call("validate", Order::default(), move |plugin, store| {
-            Box::pin(async move { Ok(problems_of(plugin.call_validate(store, &options).await?)) })
-        })
-    }
-
-    fn submit(
-        &self,
-        task: PluginTask,
-        work: Option<PathBuf>,
-        checkpoints: Arc<dyn Checkpoints>,
-    ) -> BoxFuture<'_, Answer<Handle>> {
-        let work = self.inner.work(work, false);
-        let aws = aws_key(&task);
-        let order = Order { checkpoints: Some(checkpoints), transfer: work.is_some(), work, aws, ..Order::default() };
-        self.call("submit", order, move |plugin, store| {
-            Box::pin(async move { Ok(answer(plugin.call_submit(store, &to_wit_task(task)).await?, handle_of)) })
-        })
-    }
-
-    fn observe(&self, runs: Vec<Run>, wait_ms: u64) -> BoxFuture<'_, Answer<Vec<Observation>>> {
-        let order = Order { wait_ms, ..Order::default() };
-        self.call("observe", order, move |plugin, store| {
-            let asked = runs.len();
-            let runs: Vec<_> = runs.into_iter().map(to_wit_run).collect();
-            Box::pin(async move {
-                let answers = plugin.call_observe(store, &runs, wait_ms).await?;
-                Ok(answer(answers, |answers| observations_of(asked, answers)))
-            })
-        })
-    }
-
-    fn logs(
-        &self,
-        run: Run,
-        cursor: Option<String>,
-        wait_ms: u64,
-        sink: Arc<dyn LogSink>,
-    ) -> BoxFuture<'_, Answer<bool>> {
-        let order = Order { wait_ms, ..Order::default() };
-        self.call("logs", order, move |plugin, store| {
-            Box::pin(async move {
-                let sink = WasiView::ctx(store.data_mut()).table.push(Sink(sink))?;
-                let lent = Resource::new_borrow(sink.rep());
-                let logged = plugin.call_logs(store, &to_wit_run(run), cursor.as_deref(), wait_ms, lent).await?;
-                Ok(answer(logged, Ok))
-            })
-        })
-    }
-
-    fn stop(&self, run: Run, grace_ms: u64) -> BoxFuture<'_, Answer<Option<Handle>>> {
-        self.call("stop", Order::default(), move |plugin, store| {
-            Box::pin(async move { Ok(answer(plugin.call_stop(store, &to_wit_run(run), grace_ms).await?, stopped_of)) })
-        })
-    }
-
-    fn collect(&self, run: Run, work: Option<PathBuf>) -> BoxFuture<'_, Answer<()>> {
-        let order = Order { work: self.inner.work(work, true), transfer: true, ..Order::default() };
-        self.call("collect", order, move |plugin, store| {
-            Box::pin(async move { Ok(answer(plugin.call_collect(store, &to_wit_run(run)).await?, Ok)) })
-        })
-    }
-
-    fn remove(&self, run: Run) -> BoxFuture<'_, Answer<()>> {
-        self.call("remove", Order::default(), move |plugin, store| {
-            Box::pin(async move { Ok(answer(plugin.call_remove(store, &to_wit_run(run)).await?, Ok)) })
-        })
-    }
-
-    fn owned(&self, cursor: Option<String>) -> BoxFuture<'_, Answer<Page<Run>>> {
-        self.call("owned", Order::default(), move |plugin, store| {
-            Box::pin(async move { Ok(answer(plugin.call_owned(store, cursor.as_deref()).await?, owned_of)) })
+            Box::pin(async move { Ok(problems_of(W::validate(plugin, store, options).await?)) })
         })
     }
 }

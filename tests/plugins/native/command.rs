@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use windlass::plugin::contract::{
-    ErrorKind, ExecutorPlugin, Observation, Phase, PluginTask, Run, RunOutcome, Variable,
+    ErrorKind, ExecutorPlugin, Observation, Phase, Plugin, PluginTask, Run, RunOutcome, Variable,
 };
 use windlass::plugin::native::NativePlugin;
 

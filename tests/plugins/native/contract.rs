@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use windlass::NativeConfig;
-use windlass::plugin::contract::{ErrorKind, ExecutorPlugin, Handle};
+use windlass::plugin::contract::{ErrorKind, ExecutorPlugin, Handle, Plugin};
 use windlass::plugin::native::NativePlugin;
 
 use crate::rig::{HOSTILE, Kept, Log, compiled, hostile, run, secret_task, submit, task, told};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use windlass::NativeConfig;
-use windlass::plugin::contract::{ErrorKind, ExecutorPlugin, Retry};
+use windlass::plugin::contract::{ErrorKind, Plugin, Retry};
 use windlass::plugin::native::NativePlugin;
 
 use crate::rig::{HOSTILE, compiled, spawned};

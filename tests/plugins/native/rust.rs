@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
-use windlass::plugin::contract::{ErrorKind, ExecutorPlugin, Observation, Phase, Retry, Run, RunOutcome};
+use windlass::plugin::contract::{ErrorKind, ExecutorPlugin, Observation, Phase, Plugin, Retry, Run, RunOutcome};
 use windlass::plugin::native::NativePlugin;
 
 use crate::rig::{Kept, PROGRAM, attempt, end_of, log_from, spawned, task};
