@@ -34,6 +34,10 @@ pub(super) enum Request {
     Release {
         id: String,
     },
+    GiveUp {
+        id: String,
+        by: String,
+    },
     RotateKey,
     /// Look for plugins again: some were added, replaced or removed.
     RefreshPlugins,
@@ -75,7 +79,7 @@ pub(super) enum Reply {
     List(JobListWire),
     Detail(Box<JobDetailWire>),
     Logs(LogPiece),
-    /// The job after a cancel or a release.
+    /// The job after a cancel, a release, or when it was given up.
     Job(Box<JobWire>),
     /// The id of the new job.
     Retried {
@@ -156,6 +160,10 @@ pub(super) async fn answer(engine: &Engine, request: Request) -> Result<Reply, F
         }
         Request::Release { id } => {
             let view = engine.release(job_id(&id)?).await?;
+            Reply::Job(Box::new((&view).into()))
+        }
+        Request::GiveUp { id, by } => {
+            let view = engine.give_up(job_id(&id)?, &by).await?;
             Reply::Job(Box::new((&view).into()))
         }
         Request::Retry { id } => {

@@ -71,6 +71,11 @@ impl Target {
         self.job(Request::Release { id: id.to_owned() }).await
     }
 
+    pub(super) async fn give_up(&mut self, id: &str, by: &str) -> Result<JobWire, Failure> {
+        let (id, by) = (id.to_owned(), by.to_owned());
+        self.job(Request::GiveUp { id, by }).await
+    }
+
     async fn job(&mut self, request: Request) -> Result<JobWire, Failure> {
         match self.ask(request).await? {
             Reply::Job(job) => Ok(*job),
