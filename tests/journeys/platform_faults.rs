@@ -11,7 +11,7 @@ use windlass::executors::{
 use windlass::files::AttemptLog;
 use windlass::job::{NamedTask, Outcome, Reason, RunHandle, Task};
 use windlass::testing::{FakeExecutor, TestEngine};
-use windlass::{EngineConfig, JobId, JobSpec, State};
+use windlass::{Engine, EngineConfig, JobId, JobSpec, Retention, State};
 
 /// A platform that does as it is told by its switches.
 #[derive(Clone, Default)]
@@ -32,6 +32,7 @@ struct Switches {
     forgets_one: AtomicBool,
     questions: AtomicUsize,
     stopped_with: Mutex<Vec<Option<RunHandle>>>,
+    removed: Mutex<Vec<AttemptName>>,
 }
 
 fn handle(text: &str) -> RunHandle {
@@ -130,6 +131,7 @@ impl Platform for Odd {
     fn remove<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {
         Box::pin(async move {
             self.answers("remove").await;
+            self.switches.removed.lock().unwrap().push(run.name);
             Platform::remove(&self.fake, run, succeeded).await
         })
     }
@@ -339,6 +341,45 @@ async fn a_removal_that_hangs_keeps_the_next_attempt_waiting_and_nobody_busy() {
     stage.engine.advance(5_000).await;
     let status = stage.engine.get(id).unwrap().job.status;
     assert_eq!((status.state, status.attempt), (State::Running, 2));
+}
+
+#[tokio::test]
+async fn a_platform_that_hangs_at_the_start_keeps_no_other_waiting_and_nothing_from_being_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let (far, near) = (Odd::default(), Odd::default());
+    let open = async |most: Option<u64>| {
+        let retention = Retention { max_jobs: most, ..Retention::default() };
+        let builder = Engine::builder(dir.path()).config(EngineConfig { retention, ..EngineConfig::default() });
+        let builder = builder.platform("far", Arc::new(far.clone())).platform("near", Arc::new(near.clone()));
+        builder.open().await.unwrap()
+    };
+    let engine = open(None).await;
+    let mut names = Vec::new();
+    for executor in ["far", "near", "far", "near"] {
+        let task = Task::Named(NamedTask { executor: executor.into(), params: b"{}".to_vec() });
+        let name = AttemptName { job: engine.submit(JobSpec::new(task)).await.unwrap(), attempt: 1 };
+        while !far.fake.end(name, Outcome::Succeeded) && !near.fake.end(name, Outcome::Succeeded) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        engine.wait(name.job).await.unwrap();
+        names.push(name);
+    }
+    engine.shutdown().await;
+    drop(engine);
+    // A crash has left the work trees.
+    for name in &names {
+        std::fs::create_dir_all(dir.path().join("work/0").join(name.job.seq().to_string()).join("1/work")).unwrap();
+    }
+    near.switches.removed.lock().unwrap().clear();
+    far.hang(&["remove"]);
+    let engine = open(Some(1)).await;
+    let done = async {
+        while near.switches.removed.lock().unwrap().len() < 2 || engine.stats().unwrap().finished > 1 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), done).await.expect("it waits for the platform that hangs");
+    tokio::time::timeout(Duration::from_secs(20), engine.shutdown()).await.expect("so does the shutdown");
 }
 
 #[tokio::test]
