@@ -16,6 +16,7 @@ mod host;
 mod http;
 mod log;
 mod machine;
+mod places;
 mod plugin;
 mod sandbox;
 mod scratch;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use tokio::task::AbortHandle;
 use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, UpdateDeadline};
@@ -26,6 +26,7 @@ use super::guest::{Guest, Memory};
 use super::http::{Endpoints, Hooks};
 use super::log::Output;
 use super::machine::Machine;
+use super::places::{Pace, Places};
 use super::sandbox::Sandbox;
 use super::sink::Sink;
 use crate::config::PluginLimits;
@@ -64,7 +65,7 @@ struct Inner {
     identity: Arc<Identity>,
     hooks: Hooks,
     /// Calls of this plugin that may be under way.
-    places: Semaphore,
+    places: Places,
     program: OnceCell<Answer<Arc<Program>>>,
     setting: WasmPluginSetting,
 }
@@ -76,8 +77,7 @@ struct Order {
     work: Option<WorkTree>,
     /// It was asked to wait for as long: that is no delay.
     wait_ms: u64,
-    /// It moves files.
-    transfer: bool,
+    pace: Pace,
     aws: Option<AwsCredentials>,
     cut: Option<Arc<Cut>>,
 }
@@ -105,7 +105,7 @@ impl WasmPlugin {
             messages: setting.limits.messages,
         };
         let hooks = Hooks::new(name, setting.endpoints.clone());
-        let places = Semaphore::new(setting.limits.parallel_calls.max(1) as usize);
+        let places = Places::new(setting.limits.parallel_calls);
         let program = OnceCell::new();
         let inner = Arc::new(Inner { identity: Arc::new(identity), hooks, places, program, setting });
         WasmPlugin { inner, cut: None }
@@ -163,11 +163,11 @@ impl Inner {
         let Program::Executor(program) = program else {
             return Err(internal("the plugin is a program", Retry::Never));
         };
-        let most_ms = if order.transfer { self.setting.limits.transfer_ms } else { self.setting.limits.call_ms };
+        let limits = &self.setting.limits;
+        let most_ms = if order.pace == Pace::Moves { limits.transfer_ms } else { limits.call_ms };
         let most = Duration::from_millis(most_ms.saturating_add(order.wait_ms));
-        // The semaphores are never closed.
-        let _own_place = self.places.acquire().await;
-        let _place = sandbox.calls.acquire().await;
+        let _own_place = self.places.take(order.pace).await;
+        let _place = sandbox.calls.take(order.pace).await;
         let words = LastWords::default();
         let cut = order.cut.clone();
         let mut store =
@@ -317,14 +317,16 @@ impl ExecutorPlugin for WasmPlugin {
     ) -> BoxFuture<'_, Answer<Handle>> {
         let work = self.inner.work(work, false);
         let aws = aws_key(&task);
-        let order = Order { checkpoints: Some(checkpoints), transfer: work.is_some(), work, aws, ..Order::default() };
+        let pace = if work.is_some() { Pace::Moves } else { Pace::Quick };
+        let order = Order { checkpoints: Some(checkpoints), pace, work, aws, ..Order::default() };
         self.call("submit", order, move |plugin, store| {
             Box::pin(async move { Ok(answer(plugin.call_submit(store, &to_wit_task(task)).await?, handle_of)) })
         })
     }
 
     fn observe(&self, runs: Vec<Run>, wait_ms: u64) -> BoxFuture<'_, Answer<Vec<Observation>>> {
-        let order = Order { wait_ms, ..Order::default() };
+        let pace = if wait_ms > 0 { Pace::Waits } else { Pace::Quick };
+        let order = Order { wait_ms, pace, ..Order::default() };
         self.call("observe", order, move |plugin, store| {
             let asked = runs.len();
             let runs: Vec<_> = runs.into_iter().map(to_wit_run).collect();
@@ -342,7 +344,8 @@ impl ExecutorPlugin for WasmPlugin {
         wait_ms: u64,
         sink: Arc<dyn LogSink>,
     ) -> BoxFuture<'_, Answer<bool>> {
-        let order = Order { wait_ms, ..Order::default() };
+        // There may be much of it, whether or not it is waited for.
+        let order = Order { wait_ms, pace: Pace::Waits, ..Order::default() };
         self.call("logs", order, move |plugin, store| {
             Box::pin(async move {
                 let sink = WasiView::ctx(store.data_mut()).table.push(Sink(sink))?;
@@ -360,7 +363,7 @@ impl ExecutorPlugin for WasmPlugin {
     }
 
     fn collect(&self, run: Run, work: Option<PathBuf>) -> BoxFuture<'_, Answer<()>> {
-        let order = Order { work: self.inner.work(work, true), transfer: true, ..Order::default() };
+        let order = Order { work: self.inner.work(work, true), pace: Pace::Moves, ..Order::default() };
         self.call("collect", order, move |plugin, store| {
             Box::pin(async move { Ok(answer(plugin.call_collect(store, &to_wit_run(run)).await?, Ok)) })
         })
