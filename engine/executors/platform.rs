@@ -10,7 +10,8 @@ use crate::job::{Outcome, RunHandle, Task};
 /// Runs jobs on a platform that goes on while the engine is down, and does not call back.
 ///
 /// Every call may be made twice and must mean the same the second time: an attempt is named by its job and its number, and
-/// what was started under that name is found again. The engine asks after all runs of a platform in one call.
+/// what was started under that name is found again. The engine asks after all runs of a platform in one call. A call that
+/// panics is one that answered with an error.
 pub trait Platform: Send + Sync + 'static {
     /// Whether the platform can be reached and lets this engine in.
     fn check(&self) -> BoxFuture<'_, Result<(), ContactError>>;

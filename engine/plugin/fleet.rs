@@ -118,7 +118,7 @@ impl Fleet {
             return Err(vec![of_plugin(&plugin.name, problem)]);
         }
         let platform = Arc::new(package.platform(&self.host)?);
-        executors.insert(plugin.name.clone(), Registered::Platform(platform.clone()));
+        executors.insert(plugin.name.clone(), Registered::platform(platform.clone()));
         inner.platforms.insert(plugin.name.clone(), platform);
         Ok(())
     }

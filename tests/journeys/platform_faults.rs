@@ -24,6 +24,8 @@ struct Odd {
 struct Switches {
     /// Calls of these names never answer.
     hangs: Mutex<Vec<&'static str>>,
+    /// Calls of these names panic.
+    panics: Mutex<Vec<&'static str>>,
     /// Observing gives one handle, stopping another.
     gives_handles: AtomicBool,
     /// Submitting hangs when it has made a checkpoint.
@@ -45,6 +47,9 @@ impl Odd {
     }
 
     async fn answers(&self, call: &str) {
+        if self.switches.panics.lock().unwrap().contains(&call) {
+            panic!("in {call} with hunter22");
+        }
         if self.switches.hangs.lock().unwrap().contains(&call) {
             std::future::pending::<()>().await;
         }
@@ -380,6 +385,39 @@ async fn a_platform_that_hangs_at_the_start_keeps_no_other_waiting_and_nothing_f
     };
     tokio::time::timeout(Duration::from_secs(20), done).await.expect("it waits for the platform that hangs");
     tokio::time::timeout(Duration::from_secs(20), engine.shutdown()).await.expect("so does the shutdown");
+}
+
+#[tokio::test]
+async fn a_platform_that_panics_has_answered_with_an_error() {
+    let stage = Stage::new().await;
+    let panic = |calls: &[&'static str]| *stage.far.switches.panics.lock().unwrap() = calls.to_vec();
+    let reason = |id| stage.engine.get(id).unwrap().job.status.reason;
+    panic(&["submit"]);
+    let (id, _) = stage.begun(secret()).await;
+    let told = "the platform panicked: in submit with ***";
+    assert_eq!(reason(id), Some(Reason::NotStarted(told.into())));
+    // Whoever asks after runs, reads logs and passes on stops goes on doing so.
+    panic(&["observe", "follow"]);
+    let (id, name) = stage.begun(secret()).await;
+    stage.engine.advance(10_000).await;
+    assert!(stage.engine.get(id).unwrap().job.status.lost_since.is_some());
+    panic(&["stop", "remove"]);
+    stage.far.fake.print(name, b"hello\n");
+    stage.engine.advance(61_000).await;
+    assert_eq!((stage.state(id), stage.log(id).as_str()), (State::Running, "hello\n"));
+    stage.engine.cancel(id, "me").await.unwrap();
+    stage.engine.advance(10_000).await;
+    assert_eq!(stage.state(id), State::Cancelling);
+    panic(&["remove"]);
+    stage.engine.advance(31_000).await;
+    assert_eq!((stage.state(id), stage.far.fake.known()), (State::Cancelled, 1));
+    panic(&["collect"]);
+    stage.engine.advance(61_000).await;
+    assert_eq!(stage.far.fake.known(), 0, "the sweep goes on too");
+    let (id, name) = stage.begun(secret()).await;
+    stage.far.fake.end(name, Outcome::Succeeded);
+    stage.engine.advance(3_000).await;
+    assert!(matches!(reason(id), Some(Reason::Error(told)) if told.ends_with("panicked: in collect with ***")));
 }
 
 #[tokio::test]
