@@ -22,7 +22,10 @@ pub trait Platform: Send + Sync + 'static {
     /// Checks a task before its job is accepted.
     fn validate<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<(), Vec<Problem>>>;
 
-    /// Starts an attempt, or finds it when it was started before. The handle is stored.
+    /// Starts an attempt, or finds it when it was started before, also when it is over meanwhile. The handle is stored.
+    ///
+    /// It is called again with the same attempt when nobody knows what came of the first call, also for work that must not run
+    /// twice. So what was started is to be found by its name until [`Platform::remove`] is called.
     fn submit<'a>(
         &'a self,
         order: &'a AttemptOrder,

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use windlass::executors::{
     AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform,
     Run, Sighting, StartError, SubmitError,
 };
 use windlass::files::AttemptLog;
-use windlass::job::{NamedTask, Outcome, Reason, RunHandle, Task};
+use windlass::job::{NamedTask, OnCrash, Outcome, Reason, RunHandle, Task};
 use windlass::testing::{FakeExecutor, TestEngine};
 use windlass::{Engine, EngineConfig, JobId, JobSpec, Retention, State};
 
@@ -22,14 +23,17 @@ struct Odd {
 
 #[derive(Default)]
 struct Switches {
-    /// Calls of these names never answer.
+    /// Calls of these names do not answer, unless they are told to.
     hangs: Mutex<Vec<&'static str>>,
+    answers_late: Notify,
     /// Calls of these names panic.
     panics: Mutex<Vec<&'static str>>,
     /// Observing gives one handle, stopping another.
     gives_handles: AtomicBool,
     /// Submitting hangs when it has made a checkpoint.
     stays_after_checkpoint: AtomicBool,
+    /// Submitting does it and loses the answer.
+    loses_submissions: AtomicBool,
     /// Observing forgets the last answer.
     forgets_one: AtomicBool,
     questions: AtomicUsize,
@@ -50,8 +54,9 @@ impl Odd {
         if self.switches.panics.lock().unwrap().contains(&call) {
             panic!("in {call} with hunter22");
         }
-        if self.switches.hangs.lock().unwrap().contains(&call) {
-            std::future::pending::<()>().await;
+        let hangs = self.switches.hangs.lock().unwrap().contains(&call);
+        if hangs {
+            self.switches.answers_late.notified().await;
         }
     }
 
@@ -84,7 +89,11 @@ impl Platform for Odd {
                 journal.checkpoint(handle("checkpoint")).await.unwrap();
                 std::future::pending::<()>().await;
             }
-            self.fake.submit(order, journal).await
+            let submitted = self.fake.submit(order, journal).await;
+            if self.is(|it| &it.loses_submissions) {
+                return Err(SubmitError::OutOfContact(ContactError { message: "lost".into() }, None));
+            }
+            submitted
         })
     }
 
@@ -418,6 +427,63 @@ async fn a_platform_that_panics_has_answered_with_an_error() {
     stage.far.fake.end(name, Outcome::Succeeded);
     stage.engine.advance(3_000).await;
     assert!(matches!(reason(id), Some(Reason::Error(told)) if told.ends_with("panicked: in collect with ***")));
+}
+
+#[tokio::test]
+async fn who_must_not_run_twice_is_found_when_the_answer_to_his_submission_is_lost() {
+    let stage = Stage::new().await;
+    let once = || JobSpec { on_crash: OnCrash::Fail, ..far() };
+    stage.far.switches.loses_submissions.store(true, Ordering::Relaxed);
+    let (running, name) = stage.begun(once()).await;
+    let (over, ended) = stage.begun(once()).await;
+    stage.engine.advance(10_000).await;
+    assert_eq!(stage.far.fake.starts(), [name, ended]);
+    assert!(stage.engine.get(running).unwrap().job.status.lost_since.is_some());
+    stage.far.fake.end(ended, Outcome::Succeeded);
+    stage.far.switches.loses_submissions.store(false, Ordering::Relaxed);
+    stage.engine.advance(31_000).await;
+    assert_eq!((stage.state(running), stage.state(over)), (State::Running, State::Succeeded));
+    assert_eq!(stage.far.fake.starts(), [name, ended], "each was started once");
+}
+
+#[tokio::test]
+async fn a_cancel_ends_the_collecting_of_outputs_at_once_and_a_deadline_after_the_grace_time() {
+    let stage = Stage::new().await;
+    stage.far.hang(&["collect"]);
+    let (cancelled, name) = stage.begun(far()).await;
+    let mut spec = JobSpec { stop_grace_ms: 4_000, ..far() };
+    spec.deadlines.attempt_ms = Some(5_000);
+    let (late, other) = stage.begun(spec.clone()).await;
+    let (too_late, another) = stage.begun(spec).await;
+    for name in [name, other, another] {
+        stage.far.fake.end(name, Outcome::Succeeded);
+    }
+    stage.engine.advance(2_000).await;
+    assert_eq!(stage.state(cancelled), State::Running);
+    stage.engine.cancel(cancelled, "me").await.unwrap();
+    stage.engine.advance(100).await;
+    assert_eq!(stage.state(cancelled), State::Cancelled);
+    stage.engine.advance(5_000).await;
+    assert_eq!((stage.state(late), stage.state(too_late)), (State::Cancelling, State::Cancelling));
+    stage.far.switches.answers_late.notify_one();
+    stage.engine.advance(3_000).await;
+    assert_eq!((stage.state(late), stage.state(too_late)), (State::Succeeded, State::TimedOut));
+    assert_eq!(stage.far.fake.known(), 0);
+}
+
+#[tokio::test]
+async fn the_log_of_a_run_that_is_gone_is_looked_at_once() {
+    let stage = Stage::new().await;
+    let (id, name) = stage.begun(far()).await;
+    stage.far.fake.print(name, b"hello\n");
+    stage.engine.advance(1_000).await;
+    *stage.far.switches.panics.lock().unwrap() = vec!["follow"];
+    stage.far.fake.lose(name);
+    stage.engine.advance(3_000).await;
+    let status = stage.engine.get(id).unwrap().job.status;
+    assert_eq!((status.state, status.attempt), (State::Running, 2));
+    let page = stage.engine.logs(id, Some(1), 0, 100).unwrap();
+    assert_eq!(page.chunks[0].bytes, b"hello\n");
 }
 
 #[tokio::test]
