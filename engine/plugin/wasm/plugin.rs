@@ -79,6 +79,8 @@ struct Order {
     wait_ms: u64,
     pace: Pace,
     aws: Option<AwsCredentials>,
+    /// What it is told and nobody else is to see.
+    secrets: Vec<String>,
     cut: Option<Arc<Cut>>,
 }
 
@@ -206,6 +208,7 @@ impl Inner {
             hooks: self.hooks.for_call(order.wait_ms > 0, order.aws, order.cut.clone()),
             checkpoints: order.checkpoints,
             work: order.work,
+            secrets: order.secrets,
             cut: order.cut,
             ..Call::default()
         };
@@ -318,7 +321,8 @@ impl ExecutorPlugin for WasmPlugin {
         let work = self.inner.work(work, false);
         let aws = aws_key(&task);
         let pace = if work.is_some() { Pace::Moves } else { Pace::Quick };
-        let order = Order { checkpoints: Some(checkpoints), pace, work, aws, ..Order::default() };
+        let secrets = task.environment.iter().filter(|it| it.secret).map(|it| it.value.clone()).collect();
+        let order = Order { checkpoints: Some(checkpoints), pace, work, aws, secrets, ..Order::default() };
         self.call("submit", order, move |plugin, store| {
             Box::pin(async move { Ok(answer(plugin.call_submit(store, &to_wit_task(task)).await?, handle_of)) })
         })
