@@ -22,7 +22,7 @@ pub(super) enum Target {
 impl Target {
     async fn ask(&mut self, request: Request) -> Result<Reply, Failure> {
         let reply = match self {
-            Target::Own(engine) => answer(engine, request).await?,
+            Target::Own(engine) => answer(engine, None, request).await?,
             Target::Remote { remote, place } => match remote.ask(&request).await? {
                 Some(reply) => reply,
                 // The holder has ended, so this process may take its place. Only a question is asked twice: whether a

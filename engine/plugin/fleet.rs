@@ -59,10 +59,11 @@ impl Fleet {
         if let Some(grants) = grants {
             self.lock().registry.set_grants(grants);
         }
-        let (changes, refused) = self.look(executors, anew)?;
+        let (mut changes, refused) = self.look(executors, anew)?;
         for (name, problems) in refused {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            tracing::warn!(plugin = name, problems = problems.join("; "), "a plugin is refused");
+            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            tracing::warn!(plugin = name, problems = told.join("; "), "a plugin is refused");
+            changes.problems.extend(problems);
         }
         Ok(changes)
     }
