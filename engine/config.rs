@@ -150,7 +150,8 @@ pub struct WasmConfig {
     /// Files, directories and streams that one program may have open at once. All programs that run at once together
     /// should stay well below the open files that the system lets this process have.
     pub handles: usize,
-    /// Calls of plugins that are under way at once, at least 2; others wait for a place.
+    /// Calls of plugins that are under way at once, at least 2; others wait for a place. Some are left free by calls that
+    /// may take long, see [`PluginLimits::parallel_calls`].
     pub calls: u32,
     /// Bytes of memory of all calls of plugins that are under way at once together.
     pub all_call_memory_bytes: u64,
@@ -232,7 +233,8 @@ pub struct PluginLimits {
     pub call_ms: u64,
     /// How long a call may take that moves inputs or outputs, in milliseconds.
     pub transfer_ms: u64,
-    /// Calls that are under way at once; others wait.
+    /// Calls that are under way at once; others wait. Where there are three or more places, logs leave one of them to calls that
+    /// move files, and both together leave one to all others.
     pub parallel_calls: u32,
     /// Bytes of the body of one response.
     pub response_bytes: u64,

@@ -230,6 +230,24 @@ impl Engine {
         self.apply(id, Event::Cancel { by: by.chars().take(256).collect() }).await
     }
 
+    /// Gives up an attempt whose executor cannot be reached, for good as far as anybody knows: it counts as lost to a
+    /// crash, so [`OnCrash`](crate::job::OnCrash) decides what becomes of the job, and one that was being stopped ends as
+    /// it would have. Whatever the run does later changes nothing. Where it turns out to be there still it is stopped and
+    /// removed, if its platform can list its runs; until then it may go on. `by` says who.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Conflict`] for a job that is not out of contact, [`Error::Storage`].
+    pub async fn give_up(&self, id: JobId, by: &str) -> Result<JobView, Error> {
+        let by = by.chars().take(256).collect();
+        match self.runtime().give_up(self.find(id)?.job, by).await? {
+            Moved::Changed(job) => Ok(self.view_of(job)),
+            Moved::Unchanged(job) | Moved::Late(job) | Moved::Illegal(_, job) => Err(Error::Conflict(format!(
+                "job {id} is {} and not out of contact; only an attempt whose executor cannot be reached is given up",
+                job.status.state
+            ))),
+        }
+    }
+
     /// Releases a job that is held.
     ///
     /// # Errors

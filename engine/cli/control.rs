@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::failure::{Failure, STORE};
 use super::request::{Reply, Request, answer};
+use super::store_dir::Place;
 use crate::engine::Engine;
 use crate::files::Layout;
 
@@ -39,9 +40,10 @@ pub(super) struct ControlServer {
 }
 
 impl ControlServer {
-    /// Starts to answer for `engine`, whose store is in `dir`. The caller holds the store, so a socket that is there
+    /// Starts to answer for `engine`, whose store is in `place`. The caller holds the store, so a socket that is there
     /// was left by a process that is gone, and is replaced.
-    pub(super) fn start(dir: &Path, engine: Engine) -> io::Result<ControlServer> {
+    pub(super) fn start(place: &Place, engine: Engine) -> io::Result<ControlServer> {
+        let dir = place.dir();
         let path = Layout::new(dir).control_socket();
         let fresh = format!("{NAME}.{}", std::process::id());
         let listener = UnixListener::bind(Reachable::new(dir, &fresh)?.path)?;
@@ -49,7 +51,7 @@ impl ControlServer {
         let fresh = dir.join(fresh);
         fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
         fs::rename(&fresh, &path)?;
-        let task = tokio::spawn(accept(listener, engine));
+        let task = tokio::spawn(accept(listener, engine, place.clone()));
         Ok(ControlServer { path, task })
     }
 }
@@ -76,10 +78,10 @@ impl Reachable {
     }
 }
 
-async fn accept(listener: UnixListener, engine: Engine) {
+async fn accept(listener: UnixListener, engine: Engine, place: Place) {
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(place) = free.clone().acquire_owned().await else {
+        let Ok(turn) = free.clone().acquire_owned().await else {
             return;
         };
         let Ok((stream, _)) = listener.accept().await else {
@@ -87,16 +89,16 @@ async fn accept(listener: UnixListener, engine: Engine) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let engine = engine.clone();
+        let (engine, place) = (engine.clone(), place.clone());
         tokio::spawn(async move {
             // A connection that breaks is the other side's business.
-            let _ = serve(stream, &engine).await;
-            drop(place);
+            let _ = serve(stream, &engine, &place).await;
+            drop(turn);
         });
     }
 }
 
-async fn serve(stream: UnixStream, engine: &Engine) -> io::Result<()> {
+async fn serve(stream: UnixStream, engine: &Engine, place: &Place) -> io::Result<()> {
     let own = rustix::process::geteuid().as_raw();
     if stream.peer_cred()?.uid() != own {
         return Ok(());
@@ -106,7 +108,7 @@ async fn serve(stream: UnixStream, engine: &Engine) -> io::Result<()> {
         let line = timeout(IDLE, read_line(&mut stream, MAX_REQUEST_BYTES)).await??;
         let Some(line) = line else { return Ok(()) };
         let reply = match serde_json::from_slice::<Request>(&line) {
-            Ok(request) => answer(engine, request).await,
+            Ok(request) => answer(engine, Some(place), request).await,
             Err(_) => Err(Failure::new(
                 STORE,
                 "the process that holds the store does not know this request; is it another version of windlass?",

@@ -118,12 +118,17 @@ pub(super) fn attempts(job: &JobWire) -> String {
     format!("{}/{}", job.attempts, job.max_attempts + job.interruptions)
 }
 
-/// Why a job is in its state, or what it waits for.
+/// Why a job is in its state, what it waits for, and that it is out of contact.
 pub(super) fn why(job: &JobWire) -> String {
-    match (&job.waits_for, &job.reason) {
+    let why = match (&job.waits_for, &job.reason) {
         (Some(waits_for), _) => format!("waits for {waits_for}"),
         (None, Some(reason)) => reason.message.clone(),
         (None, None) => String::new(),
+    };
+    match &job.lost_since {
+        None => why,
+        Some(since) if why.is_empty() => format!("out of contact since {}", seconds(since)),
+        Some(since) => format!("{why}; out of contact since {}", seconds(since)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `windlass cancel`, `retry` and `release`.
+//! `windlass cancel`, `retry`, `release` and `give-up`.
 
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ struct RetryWire {
 /// Cancels jobs. Where this process holds the store it also waits until what ran is over.
 pub(super) async fn cancel(place: &Place, ids: Ids, json: bool) -> Result<u8, Failure> {
     let mut target = open_to_manage(place).await?;
-    let who = std::env::var("USER").unwrap_or_else(|_| "windlass cancel".to_owned());
+    let who = who("windlass cancel");
     let mut trouble = Trouble::default();
     let mut jobs = Vec::new();
     for id in &ids.ids {
@@ -51,6 +51,28 @@ pub(super) async fn cancel(place: &Place, ids: Ids, json: bool) -> Result<u8, Fa
         for job in &mut jobs {
             let id = super::request::job_id(&job.id)?;
             *job = JobWire::from(&engine.wait(id).await?);
+        }
+    }
+    target.close().await;
+    show(jobs, json)?;
+    Ok(trouble.code)
+}
+
+/// Who asks: the user, else the command.
+fn who(command: &str) -> String {
+    std::env::var("USER").unwrap_or_else(|_| command.to_owned())
+}
+
+/// Gives up attempts that are out of contact.
+pub(super) async fn give_up(place: &Place, ids: Ids, json: bool) -> Result<u8, Failure> {
+    let mut target = open_to_manage(place).await?;
+    let who = who("windlass give-up");
+    let mut trouble = Trouble::default();
+    let mut jobs = Vec::new();
+    for id in &ids.ids {
+        match target.give_up(id, &who).await {
+            Ok(job) => jobs.push(job),
+            Err(failure) => trouble.add(failure),
         }
     }
     target.close().await;
@@ -112,7 +134,7 @@ pub(super) async fn release(place: &Place, ids: Ids, json: bool) -> Result<u8, F
 async fn run_on(place: &Place, ids: &[String], json: bool) -> Result<u8, Failure> {
     let engine = open_to_run(place).await?;
     let ids = ids.iter().map(|id| super::request::job_id(id)).collect::<Result<Vec<_>, _>>()?;
-    run::run_to_end(place.dir(), engine, ids, json).await
+    run::run_to_end(place, engine, ids, json).await
 }
 
 fn show(jobs: Vec<JobWire>, json: bool) -> Result<(), Failure> {

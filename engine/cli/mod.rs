@@ -61,6 +61,8 @@ enum Command {
     Retry(manage::Ids),
     /// Release jobs that are held
     Release(manage::Ids),
+    /// Give up attempts whose executor cannot be reached: the jobs run again, or fail when they must not
+    GiveUp(manage::Ids),
     /// Manage the keys that seal run options
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -110,6 +112,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Cancel(ids) => manage::cancel(&place, ids, cli.json).await,
         Command::Retry(ids) => manage::retry(&place, ids, cli.json).await,
         Command::Release(ids) => manage::release(&place, ids, cli.json).await,
+        Command::GiveUp(ids) => manage::give_up(&place, ids, cli.json).await,
         Command::Key(command) => key::key(&place, command, cli.json).await,
         #[cfg(feature = "wasm")]
         Command::Plugin(command) => plugin::plugin(&place, command, cli.json).await,

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::{Failure, USAGE};
+use super::store_dir::Place;
 use super::wire::{EventWire, JobDetailWire, JobListWire, JobWire, KeyRotationWire};
 use crate::engine::Engine;
 use crate::files::LogStream;
@@ -34,8 +35,12 @@ pub(super) enum Request {
     Release {
         id: String,
     },
+    GiveUp {
+        id: String,
+        by: String,
+    },
     RotateKey,
-    /// Look for plugins again: some were added, replaced or removed.
+    /// Read again what plugins are granted, and look for them again: some were added, replaced or removed.
     RefreshPlugins,
 }
 
@@ -75,7 +80,7 @@ pub(super) enum Reply {
     List(JobListWire),
     Detail(Box<JobDetailWire>),
     Logs(LogPiece),
-    /// The job after a cancel or a release.
+    /// The job after a cancel, a release, or when it was given up.
     Job(Box<JobWire>),
     /// The id of the new job.
     Retried {
@@ -86,6 +91,9 @@ pub(super) enum Reply {
     PluginsRefreshed {
         changed: Vec<String>,
         refused: Vec<String>,
+        /// What is wrong with those that cannot be used.
+        #[serde(default)]
+        problems: Vec<String>,
     },
     Failed {
         code: u8,
@@ -126,8 +134,8 @@ pub(super) fn job_id(text: &str) -> Result<JobId, Failure> {
     text.parse().map_err(|problem| Failure::new(USAGE, format!("\"{shown}\": {problem}")))
 }
 
-/// Answers a request.
-pub(super) async fn answer(engine: &Engine, request: Request) -> Result<Reply, Failure> {
+/// Answers a request. `place` says where a process that goes on was started, and so what it reads again.
+pub(super) async fn answer(engine: &Engine, place: Option<&Place>, request: Request) -> Result<Reply, Failure> {
     Ok(match request {
         Request::List(request) => {
             let limit = request.limit.clamp(1, MAX_PAGE);
@@ -158,6 +166,10 @@ pub(super) async fn answer(engine: &Engine, request: Request) -> Result<Reply, F
             let view = engine.release(job_id(&id)?).await?;
             Reply::Job(Box::new((&view).into()))
         }
+        Request::GiveUp { id, by } => {
+            let view = engine.give_up(job_id(&id)?, &by).await?;
+            Reply::Job(Box::new((&view).into()))
+        }
         Request::Retry { id } => {
             let id = engine.retry(job_id(&id)?).await?.to_string();
             Reply::Retried { id }
@@ -166,19 +178,20 @@ pub(super) async fn answer(engine: &Engine, request: Request) -> Result<Reply, F
             let rotation = engine.rotate_key().await?;
             Reply::KeyRotated(KeyRotationWire { resealed: rotation.resealed, active_key: rotation.active })
         }
-        Request::RefreshPlugins => refresh_plugins(engine)?,
+        Request::RefreshPlugins => refresh_plugins(engine, place)?,
     })
 }
 
 #[cfg(feature = "wasm")]
-fn refresh_plugins(engine: &Engine) -> Result<Reply, Failure> {
-    let changes = engine.refresh_plugins(None)?;
+fn refresh_plugins(engine: &Engine, place: Option<&Place>) -> Result<Reply, Failure> {
+    let changes = engine.refresh_plugins(place.map(Place::grants).transpose()?)?;
     let changed = [changes.added, changes.changed, changes.removed].concat();
-    Ok(Reply::PluginsRefreshed { changed, refused: changes.refused })
+    let problems = changes.problems.iter().map(ToString::to_string).collect();
+    Ok(Reply::PluginsRefreshed { changed, refused: changes.refused, problems })
 }
 
 #[cfg(not(feature = "wasm"))]
-fn refresh_plugins(_engine: &Engine) -> Result<Reply, Failure> {
+fn refresh_plugins(_engine: &Engine, _place: Option<&Place>) -> Result<Reply, Failure> {
     Err(Failure::new(USAGE, "this windlass was built without plugins"))
 }
 

@@ -22,7 +22,7 @@ pub(super) enum Target {
 impl Target {
     async fn ask(&mut self, request: Request) -> Result<Reply, Failure> {
         let reply = match self {
-            Target::Own(engine) => answer(engine, request).await?,
+            Target::Own(engine) => answer(engine, None, request).await?,
             Target::Remote { remote, place } => match remote.ask(&request).await? {
                 Some(reply) => reply,
                 // The holder has ended, so this process may take its place. Only a question is asked twice: whether a
@@ -69,6 +69,11 @@ impl Target {
 
     pub(super) async fn release(&mut self, id: &str) -> Result<JobWire, Failure> {
         self.job(Request::Release { id: id.to_owned() }).await
+    }
+
+    pub(super) async fn give_up(&mut self, id: &str, by: &str) -> Result<JobWire, Failure> {
+        let (id, by) = (id.to_owned(), by.to_owned());
+        self.job(Request::GiveUp { id, by }).await
     }
 
     async fn job(&mut self, request: Request) -> Result<JobWire, Failure> {

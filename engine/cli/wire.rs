@@ -31,6 +31,9 @@ pub(super) struct JobWire {
     pub(super) created_at: String,
     pub(super) started_at: Option<String>,
     pub(super) finished_at: Option<String>,
+    /// Since when its executor cannot be reached.
+    #[serde(default)]
+    pub(super) lost_since: Option<String>,
     /// From the first start to the end.
     pub(super) duration_ms: Option<u64>,
     pub(super) progress: Option<ProgressWire>,
@@ -48,7 +51,7 @@ pub(super) struct ProgressWire {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct ReasonWire {
     /// `exit_code`, `signal`, `out_of_memory`, `panic`, `error`, `not_started`, `deadline`, `cancelled`,
-    /// `previous_job` or `interrupted`.
+    /// `previous_job`, `interrupted` or `given_up`.
     pub(super) kind: String,
     /// The same in words.
     pub(super) message: String,
@@ -158,6 +161,7 @@ impl From<&JobView> for JobWire {
             created_at: created_at.to_string(),
             started_at: shown(status.started_at),
             finished_at: shown(status.finished_at),
+            lost_since: shown(status.lost_since),
             duration_ms,
             progress: view
                 .progress
@@ -195,6 +199,7 @@ impl From<&Reason> for ReasonWire {
             Reason::CancelledBy(_) => ("cancelled", None, None),
             Reason::PreviousJob(..) => ("previous_job", None, None),
             Reason::Interrupted => ("interrupted", None, None),
+            Reason::GivenUpBy(_) => ("given_up", None, None),
         };
         ReasonWire { kind: kind.to_owned(), message: reason.to_string(), exit_code, signal }
     }

@@ -212,7 +212,7 @@ impl Builder {
 
     /// Registers a platform under the name that [`NamedTask::executor`](crate::job::NamedTask) refers to.
     pub fn platform(self, name: impl Into<String>, platform: Arc<dyn Platform>) -> Self {
-        self.executors.insert(name, Registered::Platform(platform));
+        self.executors.insert(name, Registered::platform(platform));
         self
     }
 
@@ -251,7 +251,7 @@ impl Builder {
             let setting = PlatformSetting { name: name.clone(), layout: layout.clone(), keep_work: config.keep_work };
             let plugin = Arc::new(plugin.engine_id(store.engine_id()));
             let platform = PluginPlatform::new(setting, plugin, true);
-            executors.insert(name, Registered::Platform(Arc::new(platform)));
+            executors.insert(name, Registered::platform(Arc::new(platform)));
         }
         #[cfg(feature = "wasm")]
         let machine = Machine::new(&layout, config.wasm);

@@ -10,10 +10,12 @@ use crate::error::Problem;
 use crate::job::{ChainId, JobId, Outcome, RunHandle, RunOptions, Task, Timestamp};
 
 pub mod function;
+mod guarded;
 mod platform;
 pub mod process;
 mod registry;
 
+pub(crate) use guarded::catch;
 pub use platform::{
     Definition, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform, Run, Seen, Sighting, SubmitError,
 };

@@ -10,7 +10,8 @@ use crate::job::{Outcome, RunHandle, Task};
 /// Runs jobs on a platform that goes on while the engine is down, and does not call back.
 ///
 /// Every call may be made twice and must mean the same the second time: an attempt is named by its job and its number, and
-/// what was started under that name is found again. The engine asks after all runs of a platform in one call.
+/// what was started under that name is found again. The engine asks after all runs of a platform in one call. A call that
+/// panics is one that answered with an error.
 pub trait Platform: Send + Sync + 'static {
     /// Whether the platform can be reached and lets this engine in.
     fn check(&self) -> BoxFuture<'_, Result<(), ContactError>>;
@@ -21,7 +22,10 @@ pub trait Platform: Send + Sync + 'static {
     /// Checks a task before its job is accepted.
     fn validate<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<(), Vec<Problem>>>;
 
-    /// Starts an attempt, or finds it when it was started before. The handle is stored.
+    /// Starts an attempt, or finds it when it was started before, also when it is over meanwhile. The handle is stored.
+    ///
+    /// It is called again with the same attempt when nobody knows what came of the first call, also for work that must not run
+    /// twice. So what was started is to be found by its name until [`Platform::remove`] is called.
     fn submit<'a>(
         &'a self,
         order: &'a AttemptOrder,

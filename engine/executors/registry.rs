@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
+use super::guarded::Guarded;
 use super::{Executor, Platform};
 use crate::error::Problem;
 use crate::job::Task;
@@ -19,6 +20,11 @@ pub(crate) enum Registered {
 }
 
 impl Registered {
+    /// A platform, whose panics are errors of its calls.
+    pub(crate) fn platform(platform: Arc<dyn Platform>) -> Registered {
+        Registered::Platform(Arc::new(Guarded(platform)))
+    }
+
     /// Checks a task before its job is accepted.
     ///
     /// # Errors

@@ -21,6 +21,10 @@ pub(crate) fn check_fence(job: &Job, event: &Event, verdict: &Result<Verdict, Il
         assert_eq!(verdict, &Ok(Verdict::Late), "{event:?} of {current}");
     } else if matches!(event, Event::Ended { .. }) {
         assert!(matches!(verdict, Ok(Verdict::Changed(_))), "{verdict:?}");
+    } else if matches!(event, Event::GiveUp { .. }) {
+        // Only who is out of contact is given up.
+        assert_eq!(matches!(verdict, Ok(Verdict::Changed(_))), job.status.lost_since.is_some(), "{verdict:?}");
+        assert_eq!(verdict.is_err(), job.status.lost_since.is_none(), "{verdict:?}");
     } else {
         assert_ne!(verdict, &Ok(Verdict::Late), "{event:?} of {current}");
     }
@@ -44,6 +48,13 @@ pub(crate) fn check_attempt(before: &Job, event: &Event, after: &Job, now: Times
         assert_eq!(new.waits.until, retry_at);
         return;
     }
+    if let Some(reason) = given_up(before, event, after) {
+        assert!(old.lost_since.is_some(), "{old:?}");
+        check_success(before, &Outcome::Interrupted, after);
+        assert_eq!(!new.state.is_final(), goes_on(before, &Outcome::Interrupted), "{old:?} {event:?}");
+        assert!(old.stopping.is_some() || new.reason == Some(reason), "{new:?}");
+        return;
+    }
     if let (Some(old), Some(new)) = (old.step, new.step) {
         assert!(old <= new, "{old:?} after {new:?}");
     }
@@ -55,6 +66,16 @@ pub(crate) fn check_attempt(before: &Job, event: &Event, after: &Job, now: Times
     }
 }
 
+/// The reason that the attempt carries when the event gave it up.
+fn given_up(before: &Job, event: &Event, after: &Job) -> Option<Reason> {
+    let runs = |job: &Job| matches!(job.state(), State::Running | State::Cancelling);
+    match event {
+        Event::GiveUp { by, .. } => Some(Reason::GivenUpBy(by.clone())),
+        Event::Tick if runs(before) && !runs(after) => Some(Reason::Deadline(Deadline::Lost)),
+        _ => None,
+    }
+}
+
 /// An attempt counts, unless a crash took it or the engine handed it back: the job is then queued again at once.
 fn check_uncounted(before: &Job, event: &Event, after: &Job) {
     let (old, new) = (&before.status, &after.status);
@@ -63,12 +84,13 @@ fn check_uncounted(before: &Job, event: &Event, after: &Job) {
         Event::Ended { outcome, .. } if back => {
             (matches!(outcome, Outcome::Stopped | Outcome::Interrupted), *outcome == Outcome::HandedBack)
         }
-        _ => (false, false),
+        _ => (back && given_up(before, event, after).is_some(), false),
     };
     assert_eq!(new.interruptions, old.interruptions + u32::from(lost));
     assert_eq!(new.handed_back, old.handed_back + u32::from(returned));
     if lost || returned {
-        let expected = (State::Queued, Some(Reason::Interrupted));
+        let reason = given_up(before, event, after).unwrap_or(Reason::Interrupted);
+        let expected = (State::Queued, Some(reason));
         assert_eq!((new.state, new.reason.clone()), expected);
     }
 }

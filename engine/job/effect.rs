@@ -53,9 +53,11 @@ pub fn next_tick(job: &Job) -> Option<Timestamp> {
         State::Waiting => status.waits.until,
         State::Queued => deadline_at(job, Deadline::Queue),
         State::Running => deadline_at(job, Deadline::Attempt),
+        State::Cancelling => return deadline_at(job, Deadline::Lost),
         _ => return None,
     };
-    own.into_iter().chain(deadline_at(job, Deadline::Total)).min()
+    let others = [Deadline::Total, Deadline::Lost].map(|deadline| deadline_at(job, deadline));
+    own.into_iter().chain(others.into_iter().flatten()).min()
 }
 
 /// When a deadline of the job passes, where it has that deadline and its clock runs.
@@ -65,6 +67,7 @@ pub fn deadline_at(job: &Job, deadline: Deadline) -> Option<Timestamp> {
         Deadline::Queue => (Some(job.status.ready_at), deadlines.queue_ms),
         Deadline::Attempt => (job.status.attempt_started_at, deadlines.attempt_ms),
         Deadline::Total => (Some(job.created_at), deadlines.total_ms),
+        Deadline::Lost => (job.status.lost_since, deadlines.lost_ms),
     };
     Some(from?.plus_millis(millis?))
 }

@@ -78,10 +78,18 @@ pub enum Event {
         /// Which attempt.
         attempt: u32,
     },
+    /// Somebody gives up an attempt that is out of contact: it counts as lost to a crash, and whatever it reports later
+    /// changes nothing. Illegal while its executor can be reached.
+    GiveUp {
+        /// Which attempt.
+        attempt: u32,
+        /// Who.
+        by: String,
+    },
 }
 
 impl Event {
-    /// The attempt that reports it, where one does. What an attempt reports after another has begun, or after
+    /// The attempt that reports it, or that it is about. What an attempt reports after another has begun, or after
     /// its own end, is late and changes nothing.
     pub fn attempt(&self) -> Option<u32> {
         match self {
@@ -91,7 +99,8 @@ impl Event {
             | Event::ItemEnded { attempt, .. }
             | Event::Ended { attempt, .. }
             | Event::ContactLost { attempt }
-            | Event::ContactFound { attempt } => Some(*attempt),
+            | Event::ContactFound { attempt }
+            | Event::GiveUp { attempt, .. } => Some(*attempt),
             Event::Release
             | Event::ItemsAdded(_)
             | Event::ItemsClosed
@@ -119,6 +128,7 @@ impl Event {
             Event::Ended { .. } => EventKind::Ended,
             Event::ContactLost { .. } => EventKind::ContactLost,
             Event::ContactFound { .. } => EventKind::ContactFound,
+            Event::GiveUp { .. } => EventKind::GiveUp,
         }
     }
 }
@@ -141,6 +151,7 @@ pub enum EventKind {
     Ended,
     ContactLost,
     ContactFound,
+    GiveUp,
 }
 
 /// A fact about a job, published after it is on disk.

@@ -144,6 +144,8 @@ pub enum Deadline {
     Attempt,
     /// Time from submission to the end.
     Total,
+    /// Time out of contact with an attempt.
+    Lost,
 }
 
 /// Why a job is in its state; kept beside the state so that two ways into it stay apart.
@@ -169,6 +171,8 @@ pub enum Reason {
     PreviousJob(JobId, State),
     /// The engine or the platform went away under it.
     Interrupted,
+    /// Its attempt was out of contact, and somebody gave it up.
+    GivenUpBy(String),
 }
 
 impl fmt::Display for Reason {
@@ -183,9 +187,11 @@ impl fmt::Display for Reason {
             Reason::Deadline(Deadline::Queue) => f.write_str("waited in the queue for longer than its deadline"),
             Reason::Deadline(Deadline::Attempt) => f.write_str("the attempt ran for longer than its deadline"),
             Reason::Deadline(Deadline::Total) => f.write_str("was not finished by its total deadline"),
+            Reason::Deadline(Deadline::Lost) => f.write_str("was out of contact for longer than its deadline"),
             Reason::CancelledBy(who) => write!(f, "cancelled by {who}"),
             Reason::PreviousJob(id, state) => write!(f, "previous job {id} {}", state.word()),
             Reason::Interrupted => f.write_str("interrupted: the engine went away while it ran"),
+            Reason::GivenUpBy(who) => write!(f, "out of contact, and given up by {who}"),
         }
     }
 }

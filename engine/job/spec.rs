@@ -192,6 +192,9 @@ pub struct Deadlines {
     pub attempt_ms: Option<u64>,
     /// From submission to the end, all attempts and waits included.
     pub total_ms: Option<u64>,
+    /// Out of contact with an attempt, which is then given up: what `on_crash` says decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_ms: Option<u64>,
 }
 
 /// What happens to a job whose attempt was interrupted by a crash of the engine or the platform.

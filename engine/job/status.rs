@@ -159,7 +159,7 @@ pub struct Status {
     pub finished_at: Option<Timestamp>,
     /// Why and since when it is being stopped, while cancelling.
     pub stopping: Option<Stopping>,
-    /// Since when its executor cannot be reached. Never final.
+    /// Since when its executor cannot be reached. Never final: it is found again, or given up.
     pub lost_since: Option<Timestamp>,
     /// Why it is in its state.
     pub reason: Option<Reason>,

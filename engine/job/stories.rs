@@ -108,10 +108,12 @@ fn deadlines() -> impl Strategy<Value = Deadlines> {
             1 => prop_oneof![Just(1), 2_u64..30, Just(10_000), Just(u64::MAX)].prop_map(Some),
         ]
     };
-    (millis(), millis(), millis()).prop_map(|(queue_ms, attempt_ms, total_ms)| Deadlines {
+    let lost = prop_oneof![1 => Just(None), 1 => (1_u64..200).prop_map(Some)];
+    (millis(), millis(), millis(), lost).prop_map(|(queue_ms, attempt_ms, total_ms, lost_ms)| Deadlines {
         queue_ms,
         attempt_ms,
         total_ms,
+        lost_ms,
     })
 }
 
@@ -152,6 +154,7 @@ pub(crate) fn anything(job: &Job, data: u32) -> Vec<Event> {
     for attempt in [attempt, attempt.saturating_sub(1), attempt + 1 + data % 2, 0] {
         all.extend(reports(attempt, data));
         all.push(ended(attempt, Outcome::Succeeded, data));
+        all.push(give_up(attempt, data));
     }
     all
 }
@@ -189,12 +192,12 @@ fn likely(job: &Job, data: u32) -> Vec<Event> {
         State::Running => {
             let fails = ended(attempt, outcome(data), data);
             likely.extend([Event::ItemsAdded(2), Event::Tick]);
-            likely.extend([fails.clone(), now(fails)]);
+            likely.extend([fails.clone(), now(fails), now(give_up(attempt, data))]);
             likely
         }
         State::Cancelling => {
             likely.push(ended(attempt, Outcome::Succeeded, data));
-            likely.extend([Event::Tick, cancel(data)]);
+            likely.extend([Event::Tick, cancel(data), give_up(attempt, data)]);
             likely
         }
         _ => anything(job, data),
@@ -209,6 +212,11 @@ fn predecessor(data: u32, state: State) -> Event {
 fn cancel(data: u32) -> Event {
     let by = format!("user {}", data % 3);
     Event::Cancel { by }
+}
+
+fn give_up(attempt: u32, data: u32) -> Event {
+    let by = format!("operator {}", data % 3);
+    Event::GiveUp { attempt, by }
 }
 
 pub(crate) fn ended(attempt: u32, outcome: Outcome, roll: u32) -> Event {

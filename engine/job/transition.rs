@@ -58,16 +58,22 @@ pub const TABLE: &[(State, EventKind, &[State])] = &[
     (Running, On::ItemEnded, &[Running]),
     (Running, On::ContactLost, &[Running]),
     (Running, On::ContactFound, &[Running]),
-    (Running, On::Tick, &[Cancelling]),
+    (Running, On::Tick, &[Cancelling, Queued, Failed]),
     (Running, On::Cancel, &[Cancelling]),
     (Running, On::Ended, &[Succeeded, Failed, Waiting, Queued]),
+    (Running, On::GiveUp, &[Failed, Queued]),
     (Cancelling, On::Checkpoint, &[Cancelling]),
     (Cancelling, On::ItemEnded, &[Cancelling]),
     (Cancelling, On::ContactLost, &[Cancelling]),
     (Cancelling, On::ContactFound, &[Cancelling]),
+    (Cancelling, On::Tick, &[Cancelled, TimedOut, Waiting, Queued]),
     (Cancelling, On::Cancel, &[Cancelling]),
     (Cancelling, On::Ended, &[Succeeded, Cancelled, TimedOut, Waiting, Queued]),
+    (Cancelling, On::GiveUp, &[Cancelled, TimedOut, Waiting, Queued]),
 ];
+
+/// Spreads consecutive numbers over all of 32 bits.
+const SPREAD: u32 = 0x9E37_79B1;
 
 /// Decides what `event` at time `now` makes of `job`.
 ///
@@ -85,6 +91,12 @@ pub fn apply(job: &Job, event: &Event, now: Timestamp) -> Result<Verdict, Illega
     }
     let next = match event {
         Event::Ended { outcome, roll, .. } => Some(ended(job, outcome, *roll, now)),
+        Event::GiveUp { by, .. } => {
+            if job.status.lost_since.is_none() {
+                return Err(illegal(job, event));
+            }
+            Some(given_up(job, Reason::GivenUpBy(by.clone()), now))
+        }
         _ if job.status.state.is_final() => at_the_end(job, event)?,
         Event::Cancel { by } => cancel(job, by, now),
         Event::Tick => tick(job, now),
@@ -158,6 +170,7 @@ fn tick(job: &Job, now: Timestamp) -> Option<Status> {
         Queued if passed(Deadline::Queue) => timed_out(Deadline::Queue),
         Running if passed(Deadline::Total) => overrun(Deadline::Total),
         Running if passed(Deadline::Attempt) => overrun(Deadline::Attempt),
+        Running | Cancelling if passed(Deadline::Lost) => Some(given_up(job, Reason::Deadline(Deadline::Lost), now)),
         Waiting if status.waits.until.is_some_and(|until| until <= now) => {
             let mut next = status.clone();
             next.waits.until = None;
@@ -267,20 +280,29 @@ fn ended(job: &Job, outcome: &Outcome, roll: u32, now: Timestamp) -> Status {
         None => match (outcome, outcome.kind(), outcome.reason()) {
             (Outcome::Succeeded, _, _) => finish(status, Succeeded, None, now),
             (Outcome::HandedBack, _, _) => handed_back(job, now),
-            (Outcome::Interrupted, _, _) | (_, None, _) | (_, _, None) => interrupted(job, now),
+            (Outcome::Interrupted, _, _) | (_, None, _) | (_, _, None) => interrupted(job, Reason::Interrupted, now),
             (_, Some(kind), Some(reason)) => retry_or(job, kind, outcome, reason, Failed, roll, now),
         },
     }
 }
 
+/// Nobody waits any longer for an attempt that is out of contact: it is lost, as to a crash, unless it was to be stopped.
+fn given_up(job: &Job, reason: Reason, now: Timestamp) -> Status {
+    match job.status.stopping {
+        None => interrupted(job, reason, now),
+        // A number that differs from job to job is all the jitter needs.
+        Some(_) => ended(job, &Outcome::Interrupted, (job.seq() as u32).wrapping_mul(SPREAD), now),
+    }
+}
+
 /// The attempt was lost to a crash: at-least-once jobs are queued again, at-most-once jobs fail.
-fn interrupted(job: &Job, now: Timestamp) -> Status {
+fn interrupted(job: &Job, reason: Reason, now: Timestamp) -> Status {
     let status = &job.status;
     let again = job.spec.on_crash == OnCrash::Rerun && status.interruptions < job.spec.retry.max_interruptions;
     if !again {
-        return finish(status, Failed, Some(Reason::Interrupted), now);
+        return finish(status, Failed, Some(reason), now);
     }
-    let next = Status { interruptions: status.interruptions + 1, ..after_attempt(status, Reason::Interrupted) };
+    let next = Status { interruptions: status.interruptions + 1, ..after_attempt(status, reason) };
     queue_if_ready(next, now)
 }
 

@@ -302,6 +302,7 @@ fn check_deadlines(deadlines: &Deadlines, limits: &JobLimits, check: &mut Check<
         ("deadlines.queue", deadlines.queue_ms),
         ("deadlines.attempt", deadlines.attempt_ms),
         ("deadlines.total", deadlines.total_ms),
+        ("deadlines.lost", deadlines.lost_ms),
     ];
     for (field, value) in fields {
         if let Some(value) = value {

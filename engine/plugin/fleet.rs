@@ -59,10 +59,11 @@ impl Fleet {
         if let Some(grants) = grants {
             self.lock().registry.set_grants(grants);
         }
-        let (changes, refused) = self.look(executors, anew)?;
+        let (mut changes, refused) = self.look(executors, anew)?;
         for (name, problems) in refused {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            tracing::warn!(plugin = name, problems = problems.join("; "), "a plugin is refused");
+            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            tracing::warn!(plugin = name, problems = told.join("; "), "a plugin is refused");
+            changes.problems.extend(problems);
         }
         Ok(changes)
     }
@@ -118,7 +119,7 @@ impl Fleet {
             return Err(vec![of_plugin(&plugin.name, problem)]);
         }
         let platform = Arc::new(package.platform(&self.host)?);
-        executors.insert(plugin.name.clone(), Registered::Platform(platform.clone()));
+        executors.insert(plugin.name.clone(), Registered::platform(platform.clone()));
         inner.platforms.insert(plugin.name.clone(), platform);
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::manifest::{MOST_BYTES, Manifest, NAME_ALLOWED, is_name};
 use super::registered::{Content, Registered};
 use super::rights::PluginRights;
 use crate::config::PluginBounds;
-use crate::error::Error;
+use crate::error::{Error, Problem};
 use crate::files::{Layout, PrivateDir};
 use crate::secret::hex;
 
@@ -88,6 +88,8 @@ pub struct Changes {
     pub removed: Vec<String>,
     /// Those that are refused. One of them that was used before goes on with the content it had.
     pub refused: Vec<String>,
+    /// What is wrong with those that an engine cannot use, or not as they are now.
+    pub problems: Vec<Problem>,
 }
 
 /// What became of a plugin that was added.

@@ -41,8 +41,14 @@ pub(super) fn spawn(runtime: &Arc<Runtime>, stored: Box<Stored>, control: Arc<Co
         let (runtime, control) = (runtime.clone(), control.clone());
         tokio::spawn(async move {
             let id = stored.job.id;
-            if let Err(error) = run(&runtime, stored, &control, slot, begin).await {
-                tracing::error!(%error, job = %id, "an attempt is left as it is");
+            tokio::select! {
+                ran = run(&runtime, stored, &control, slot, begin) => if let Err(error) = ran {
+                    tracing::error!(%error, job = %id, "an attempt is left as it is");
+                },
+                () = control.given_up.raised() => {
+                    tracing::warn!(job = %id, "an attempt that is out of contact is given up");
+                    runtime.orphans.send_replace(());
+                }
             }
             let (left, again) = runtime.hub.attempts.unregister(id.seq());
             if let Some(job) = &again {
@@ -93,7 +99,7 @@ async fn in_process(
 
 async fn elsewhere(
     runtime: &Arc<Runtime>,
-    stored: Box<Stored>,
+    mut stored: Box<Stored>,
     control: &Control,
     slot: Slot,
     begin: Begin,
@@ -104,7 +110,7 @@ async fn elsewhere(
         None => {
             // It holds up nobody meanwhile.
             drop(slot);
-            let registered = newcomers::executor_of(runtime, &stored.job, begin, executor).await;
+            let registered = newcomers::executor_of(runtime, &mut stored.job, begin, executor).await?;
             (registered, Slot::take(runtime, &stored.job.spec.queue.as_str().into(), None))
         }
     };

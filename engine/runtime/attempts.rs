@@ -22,6 +22,8 @@ pub(super) struct Attempts {
 pub(super) struct Control {
     /// The job is to be stopped, or is over already.
     pub(super) stop: StopSignal,
+    /// The attempt is out of contact and counts no more: nobody waits for it.
+    pub(super) given_up: StopSignal,
     pub(super) task: Mutex<Option<AbortHandle>>,
     pub(super) function: Mutex<Option<FunctionContext>>,
     /// The job is ready for its next attempt; it is given back to its queue when this one has left.
@@ -61,15 +63,19 @@ impl Attempts {
         (left, again)
     }
 
+    /// What reaches the attempt of a job, where one is under way here.
+    pub(super) fn control(&self, seq: Seq) -> Option<Arc<Control>> {
+        lock(&self.running).get(&seq).cloned()
+    }
+
     pub(super) fn stop(&self, seq: Seq) {
-        let control = lock(&self.running).get(&seq).cloned();
-        if let Some(control) = control {
+        if let Some(control) = self.control(seq) {
             control.stop.raise();
         }
     }
 
     pub(super) fn progress(&self, seq: Seq) -> Option<Progress> {
-        let control = lock(&self.running).get(&seq).cloned()?;
+        let control = self.control(seq)?;
         let function = lock(&control.function).clone();
         function?.last_progress()
     }

@@ -1,15 +1,12 @@
 //! One call of a function: its panics are outcomes, its stop is asked for and then made.
 
-use std::any::Any;
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::attempts::Control;
 use super::{Runtime, lock};
 use crate::error::{MOST_MESSAGE_BYTES, bounded};
 use crate::executors::function::{FunctionContext, FunctionError, FunctionLog, Inner, Input};
-use crate::executors::{AttemptName, BoxFuture};
+use crate::executors::{AttemptName, catch};
 use crate::job::{Job, Outcome, RunOptions};
 
 /// Calls the function; how that ended and what it returned.
@@ -60,17 +57,7 @@ async fn stopped(runtime: &Runtime, control: &Control, grace_ms: u64) {
     runtime.clock.sleep(grace_ms).await;
 }
 
-type Ended = Result<Result<Vec<u8>, FunctionError>, Box<dyn Any + Send>>;
-
-/// Runs the future and catches its panics, also one that comes while the future is made.
-async fn catch(make: impl FnOnce() -> BoxFuture<'static, Result<Vec<u8>, FunctionError>>) -> Ended {
-    let mut future = catch_unwind(AssertUnwindSafe(make))?;
-    poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => std::task::Poll::Ready(Err(panic)),
-    })
-    .await
-}
+type Ended = Result<Result<Vec<u8>, FunctionError>, String>;
 
 fn outcome_of(runtime: &Runtime, ended: Ended) -> (Outcome, Option<Vec<u8>>) {
     match ended {
@@ -84,13 +71,6 @@ fn outcome_of(runtime: &Runtime, ended: Ended) -> (Outcome, Option<Vec<u8>>) {
             let (message, permanent) = error.into_parts();
             (Outcome::Error { message: bounded(message, MOST_MESSAGE_BYTES), permanent }, None)
         }
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            (
-                Outcome::Panicked { message: bounded(text.unwrap_or_else(|| "no message".into()), MOST_MESSAGE_BYTES) },
-                None,
-            )
-        }
+        Err(message) => (Outcome::Panicked { message }, None),
     }
 }

@@ -314,6 +314,7 @@ impl External<'_> {
             }
         };
         drop((follow, watch));
+        let is_gone = end == End::Gone;
         let outcome = match end {
             End::Outcome(Outcome::Stopped) if stopping.again_at.is_none() && !self.control.stop.is_raised() => {
                 let message = "the platform stopped the run, and nobody here had asked for it".to_owned();
@@ -324,7 +325,7 @@ impl External<'_> {
             End::Gone => Outcome::Interrupted,
         };
         tokio::select! {
-            () = follower.rest() => {}
+            () = follower.rest(is_gone) => {}
             () = detached(&mut detach) => return Ok(None),
         }
         self.collected(outcome).await
@@ -387,10 +388,7 @@ impl External<'_> {
 
     /// Brings the outputs of a success in. `None` when the engine detaches meanwhile.
     async fn collected(&mut self, outcome: Outcome) -> Result<Option<Outcome>, Error> {
-        let cancelled = |job: &Job| {
-            job.status.stopping.as_ref().is_some_and(|stopping| matches!(stopping.cause, StopCause::Cancel { .. }))
-        };
-        if outcome != Outcome::Succeeded || cancelled(&self.job) {
+        if outcome != Outcome::Succeeded {
             return Ok(Some(outcome));
         }
         let mut detach = self.runtime.detach.subscribe();
@@ -398,8 +396,10 @@ impl External<'_> {
         loop {
             let run = self.run();
             let collected = tokio::select! {
-                collected = self.platform.collect(&run) => collected,
+                biased;
                 () = detached(&mut detach) => return Ok(None),
+                () = self.outputs_are_unwanted() => return Ok(Some(Outcome::Stopped)),
+                collected = self.platform.collect(&run) => collected,
             };
             let (error, after) = match collected {
                 Ok(()) => return Ok(Some(outcome)),
@@ -418,6 +418,22 @@ impl External<'_> {
             }
             pause = (pause * 2).min(LAST_TRY_AGAIN_MS);
         }
+    }
+
+    /// Returns when outputs are waited for no longer: at once after a cancel, which outweighs a success; after the grace time
+    /// when a deadline has passed, since a success that comes late is one.
+    async fn outputs_are_unwanted(&self) {
+        self.control.stop.raised().await;
+        if !self.is_cancelled() {
+            self.runtime.clock.sleep(self.job.spec.stop_grace_ms).await;
+        }
+    }
+
+    /// Whether somebody has cancelled the job; what the attempt has in hand may not know.
+    fn is_cancelled(&self) -> bool {
+        let found = self.runtime.store.find(self.job.id);
+        let stopping = found.ok().flatten().and_then(|stored| stored.job.status.stopping);
+        stopping.is_some_and(|stopping| matches!(stopping.cause, StopCause::Cancel { .. }))
     }
 }
 

@@ -74,11 +74,12 @@ impl Follower {
         std::future::pending().await
     }
 
-    /// Gets what is still missing now that the run is over, within the time that there is for it.
-    pub(super) async fn rest(&self) {
+    /// Gets what is still missing now that the run is over, within the time that there is for it. Of a run that the platform
+    /// does not have there is hardly more: it is asked once.
+    pub(super) async fn rest(&self, is_gone: bool) {
         let rest = async {
             let mut pause = FIRST_PAUSE_MS;
-            while !self.look(0, &self.observer.last_readers).await {
+            while !self.look(0, &self.observer.last_readers).await && !is_gone {
                 self.clock().sleep(pause).await;
                 pause = (pause * 2).min(LAST_PAUSE_MS);
             }

@@ -10,6 +10,7 @@ mod dispatcher;
 mod external;
 mod follow;
 mod hub;
+mod lost;
 mod newcomers;
 mod observer;
 mod recover;

@@ -16,10 +16,13 @@ pub(super) async fn run(runtime: &Arc<Runtime>) -> Result<(), Error> {
     let active = runtime.store.active();
     for batch in active.chunks(BATCH) {
         let mut interrupted = Vec::new();
-        for stored in runtime.store.load_many(batch)?.into_iter().flatten() {
+        for mut stored in runtime.store.load_many(batch)?.into_iter().flatten() {
             match stored.job.spec.task {
                 Task::Function(_) => interrupted.push(stored),
-                Task::Process(_) | Task::Named(_) => find_again(runtime, stored),
+                Task::Process(_) | Task::Named(_) => {
+                    runtime.count_anew(&mut stored.job).await?;
+                    find_again(runtime, stored);
+                }
             }
         }
         interrupt(runtime, interrupted).await?;

@@ -1,12 +1,13 @@
 //! Retention: finished jobs are forgotten by age, count and bytes, oldest first, with everything beside the
 //! store that is theirs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Runtime;
+use super::{Runtime, lock};
 use crate::error::Error;
 use crate::executors::{AttemptName, Registered, Run};
-use crate::job::{Job, Seq, State};
+use crate::job::{Job, RunHandle, Seq, State};
 use crate::store::Finished;
 
 /// Jobs looked at, and forgotten in one operation, at a time.
@@ -46,26 +47,52 @@ async fn sweep(runtime: &Arc<Runtime>, first_new: Seq) -> Result<(), Error> {
 }
 
 /// Asks executors again to remove what is left of attempts that are over: a crash may have come between the
-/// durable end and its removal. What is kept on purpose is asked for in vain.
+/// durable end and its removal. What is kept on purpose is asked for in vain. Each executor is asked by itself: one that hangs
+/// keeps no other waiting.
 async fn clean_up(runtime: &Arc<Runtime>, first_new: Seq) -> Result<(), Error> {
     let layout = runtime.layout.clone();
     let left = tokio::task::spawn_blocking(move || layout.attempts_with_files()).await;
     let left = left.map_err(|error| Error::Storage(error.to_string()))?;
+    let mut by_executor: HashMap<String, Vec<Left>> = HashMap::new();
     for (seq, attempt) in left.map_err(|error| Error::io("the work trees", &error))? {
         let Some(job) = runtime.store.load(seq)?.map(|stored| stored.job).filter(|_| seq < first_new) else { continue };
-        let over = job.status.state.is_final() || attempt < job.status.attempt;
-        let Some(executor) = runtime.executors.get(job.spec.task.executor()).filter(|_| over) else { continue };
-        let succeeded = job.status.state == State::Succeeded && attempt == job.status.attempt;
-        let name = AttemptName { job: job.id, attempt };
-        let removed = match executor {
-            Registered::Local(executor) => executor.remove(name, succeeded).await,
-            Registered::Platform(platform) => platform.remove(&Run { name, handle: None }, succeeded).await,
-        };
-        if let Err(error) = removed {
-            tracing::warn!(%error, job = %job.id, attempt, "what is left of an attempt could not be removed");
+        if job.status.state.is_final() || attempt < job.status.attempt {
+            let succeeded = job.status.state == State::Succeeded && attempt == job.status.attempt;
+            let name = AttemptName { job: job.id, attempt };
+            by_executor.entry(job.spec.task.executor().to_owned()).or_default().push(Left { name, succeeded });
+        }
+    }
+    for (executor, left) in by_executor {
+        if let Some(executor) = runtime.executors.get(&executor) {
+            lock(&runtime.loops).push(tokio::spawn(remove_all(executor, left)));
         }
     }
     Ok(())
+}
+
+/// An attempt that is over and has something left here.
+struct Left {
+    name: AttemptName,
+    succeeded: bool,
+}
+
+async fn remove_all(executor: Registered, left: Vec<Left>) {
+    for Left { name, succeeded } in left {
+        let removed = match &executor {
+            Registered::Local(executor) => {
+                // One that was given up may have gone on.
+                let stopped = executor.stop(name, &RunHandle(Vec::new()), 0).await;
+                match stopped {
+                    Ok(()) => executor.remove(name, succeeded).await,
+                    Err(error) => Err(error),
+                }
+            }
+            Registered::Platform(platform) => platform.remove(&Run { name, handle: None }, succeeded).await,
+        };
+        if let Err(error) = removed {
+            tracing::warn!(%error, attempt = %name, "what is left of an attempt could not be removed");
+        }
+    }
 }
 
 /// Forgets what is over the limits now.

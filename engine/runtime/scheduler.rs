@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::Runtime;
+use super::lost::Doubtful;
 use crate::error::Error;
 use crate::job::{Event, Seq};
 
@@ -40,8 +41,10 @@ async fn tick_all(runtime: &Arc<Runtime>, due: Vec<Seq>) -> Result<(), Error> {
     for stored in runtime.store.load_many(&due)?.into_iter().flatten() {
         let runtime = runtime.clone();
         ticks.spawn(async move {
+            let doubtful = Doubtful::of(&runtime, &stored.job);
             let now = runtime.clock.now();
-            runtime.store.change(&stored.job, &[Event::Tick], None, now).await.map(drop)
+            let ticked = runtime.store.change(&stored.job, &[Event::Tick], None, now).await;
+            ticked.map(|moved| doubtful.leave_if_over(&moved))
         });
     }
     while let Some(ticked) = ticks.join_next().await {

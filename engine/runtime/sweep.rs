@@ -15,30 +15,39 @@ const MOST_PAGES: usize = 10_000;
 /// platform has arrived by then.
 const SOON_MS: u64 = 10_000;
 
-/// How long a platform that cannot be reached is left alone: doubling up to the interval of sweeps, in milliseconds.
+/// How long a platform that cannot be reached, or that does not remove what it is told to, is left alone: doubling, at most as
+/// long as the interval of sweeps, in milliseconds. One that comes back is not to run for long what was given up meanwhile.
 const FIRST_PAUSE_MS: u64 = 1_000;
+const LAST_PAUSE_MS: u64 = 60_000;
 
 pub(super) async fn run(runtime: Arc<Runtime>, name: String, platform: Arc<dyn Platform>) {
     let interval_ms = runtime.config.platforms.sweep_interval_ms;
     let mut pause_ms = FIRST_PAUSE_MS;
     let mut orphans = runtime.orphans.subscribe();
     loop {
-        pause_ms = match sweep(&runtime, &name, &*platform).await {
-            Ok(()) => interval_ms,
+        let (wait_ms, next_ms) = match sweep(&runtime, &name, &*platform).await {
+            Ok(0) => (interval_ms, FIRST_PAUSE_MS),
+            Ok(left) => {
+                tracing::warn!(left, platform = name, "there are orphans that could not be removed");
+                (pause_ms, pause_ms.saturating_mul(2))
+            }
             Err(error) => {
                 tracing::warn!(error, platform = name, "there may be orphans");
-                if pause_ms >= interval_ms { FIRST_PAUSE_MS } else { (pause_ms * 2).min(interval_ms) }
+                (pause_ms.min(LAST_PAUSE_MS), (pause_ms * 2).min(LAST_PAUSE_MS))
             }
         };
+        let wait_ms = wait_ms.min(interval_ms);
+        pause_ms = next_ms.min(interval_ms);
         tokio::select! {
-            () = runtime.clock.sleep(pause_ms) => {}
+            () = runtime.clock.sleep(wait_ms) => {}
             // The sender lives as long as the runtime, which this task holds.
-            _ = orphans.changed() => runtime.clock.sleep(SOON_MS.min(pause_ms)).await,
+            _ = orphans.changed() => runtime.clock.sleep(SOON_MS.min(wait_ms)).await,
         }
     }
 }
 
-async fn sweep(runtime: &Runtime, name: &str, platform: &dyn Platform) -> Result<(), String> {
+/// How many orphans could not be removed.
+async fn sweep(runtime: &Runtime, name: &str, platform: &dyn Platform) -> Result<u64, String> {
     let (mut cursor, mut left) = (None, 0_u64);
     for _ in 0..MOST_PAGES {
         let page = platform.owned(cursor).await.map_err(|error| error.to_string())?;
@@ -49,7 +58,7 @@ async fn sweep(runtime: &Runtime, name: &str, platform: &dyn Platform) -> Result
         }
         cursor = page.next;
         if cursor.is_none() {
-            return if left == 0 { Ok(()) } else { Err(format!("{left} of them could not be removed")) };
+            return Ok(left);
         }
     }
     Err(format!("it has more than {MOST_PAGES} pages of runs"))

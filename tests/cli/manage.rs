@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::windlass::{Place, wait_for_file};
+use crate::windlass::{Place, wait_for, wait_for_file};
 
 /// A job that says a line whenever it is asked to, and ends when it is told to.
 const TALKER: &str = r#"
@@ -72,6 +72,40 @@ fn a_held_job_is_released_from_another_process() {
     assert_ne!(done.code, Some(0), "{done:#?}");
 }
 
+/// Two jobs of a plugin that go on for long; the second must not run twice.
+const DISTANT: &str = r#"
+jobs:
+  - {name: again, executor: mock, with: {run_ms: 3600000}}
+  - {name: once, executor: mock, with: {run_ms: 3600000}, on_crash: fail}
+"#;
+
+#[test]
+fn runs_whose_plugin_is_gone_are_given_up_beside_a_run_and_without_one() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.store()).unwrap();
+    let granted = place.store().join("windlass.toml");
+    std::fs::write(&granted, "[plugin.mock]\n").unwrap();
+    place.file("distant.yaml", DISTANT);
+    let run = place.start(&["run", "distant.yaml"]);
+    let [again, once] = ["again", "once"].map(|name| id(&place.job_in_state(name, "running")));
+    let done = place.run(&["give-up", &again]);
+    assert!(done.code != Some(0) && done.stderr.contains("not out of contact"), "{done:#?}");
+    run.signal("KILL");
+    run.end();
+    std::fs::remove_file(granted).unwrap();
+
+    place.file("jobs.yaml", TALKER);
+    let run = place.start(&["run", "jobs.yaml"]);
+    place.job_in_state("talker", "running");
+    wait_for("the loss", || place.json(&["jobs", &again])["lost_since"].is_string().then_some(()));
+    assert!(place.run(&["jobs"]).expect(0).stdout.contains("out of contact since"));
+    assert_eq!(place.json(&["give-up", &again])["jobs"][0]["state"], "queued");
+    place.file("go", "");
+    run.end().expect(0);
+    let job = place.json(&["give-up", &once])["jobs"][0].clone();
+    assert_eq!((&job["state"], &job["reason"]["kind"]), (&"failed".into(), &"given_up".into()));
+}
+
 #[test]
 fn a_failed_job_is_retried_without_a_run() {
     let place = Place::new();
@@ -98,7 +132,7 @@ fn a_retry_beside_a_run_is_done_by_the_run() {
     place.job_in_state("talker", "running");
     let retries = place.json(&["retry", &once]);
     let new = retries["retries"][0]["new_id"].as_str().unwrap().to_owned();
-    crate::windlass::wait_for("the retry", || (place.json(&["jobs", &new])["state"] == "succeeded").then_some(()));
+    wait_for("the retry", || (place.json(&["jobs", &new])["state"] == "succeeded").then_some(()));
     assert_eq!(place.read("once"), "ran\nran\n");
     place.file("go", "");
     run.end().expect(0);

@@ -216,3 +216,30 @@ fn a_run_takes_the_configuration_and_refuses_plugins_that_are_not_what_it_says()
     place.run(&["run", file]).expect(0);
     assert_eq!(place.json(&["jobs"])["jobs"][0]["state"], "succeeded");
 }
+
+#[test]
+fn a_run_that_goes_on_takes_over_what_plugins_are_granted_and_tells_mistakes() {
+    let place = Place::new();
+    place.file("pretended.yaml", "{name: pretended, executor: mock, with: {}}");
+    place.file("holder.toml", "[plugin.mock]\n");
+    place.run(&["--config-file", "holder.toml", "run", "pretended.yaml"]).expect(0);
+    let id = place.job_in_state("pretended", "succeeded")["id"].as_str().unwrap().to_owned();
+    place.file("holder.toml", "");
+    place.file("waits.yaml", "{name: waits, shell: 'cd \"$JOB_FILE_DIR\"; while [ ! -e go ]; do sleep 0.05; done'}");
+    let run = place.start(&["--config-file", "holder.toml", "run", "waits.yaml"]);
+    place.job_in_state("waits", "running");
+    let told = place.run(&["retry", &id]).stderr;
+    assert!(told.contains("not enabled"), "{told}");
+
+    let file = distant(&place, "1");
+    place.file("holder.toml", "[plugin.mock]\nwrok = 1\n");
+    let done = place.run(&["plugin", "add", &file]).expect(2);
+    assert!(done.stderr.contains("goes on as it was") && done.stderr.contains("wrok"), "{done:#?}");
+    place.file("holder.toml", "[plugin.mock]\n[plugin.distant.endpoint.jobs]\naddress = \"ftp://nowhere\"\n");
+    let done = place.run(&["plugin", "add", &file]).expect(0);
+    assert!(done.stderr.contains("plugin.distant.endpoint.jobs.address"), "{done:#?}");
+    let new = place.json(&["retry", &id])["retries"][0]["new_id"].as_str().unwrap().to_owned();
+    crate::windlass::wait_for("the retry", || (place.json(&["jobs", &new])["state"] == "succeeded").then_some(()));
+    place.file("go", "");
+    run.end().expect(0);
+}

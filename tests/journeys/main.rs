@@ -6,6 +6,7 @@ mod functions;
 mod idle;
 mod keeping;
 mod lives;
+mod lost;
 mod model;
 mod platform_faults;
 mod platforms;

@@ -155,6 +155,7 @@ impl Told {
             Deadline::Queue => (Some(self.ready), limits.queue_ms),
             Deadline::Attempt => (self.attempt_started, limits.attempt_ms),
             Deadline::Total => (Some(self.created), limits.total_ms),
+            Deadline::Lost => (self.lost, limits.lost_ms),
         };
         matches!((from, most), (Some(from), Some(most)) if from.plus_millis(most) <= now)
     }

@@ -4,14 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use windlass::executors::{
     AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform,
     Run, Sighting, StartError, SubmitError,
 };
 use windlass::files::AttemptLog;
-use windlass::job::{NamedTask, Outcome, Reason, RunHandle, Task};
+use windlass::job::{NamedTask, OnCrash, Outcome, Reason, RunHandle, Task};
 use windlass::testing::{FakeExecutor, TestEngine};
-use windlass::{EngineConfig, JobId, JobSpec, State};
+use windlass::{Engine, EngineConfig, JobId, JobSpec, Retention, State};
 
 /// A platform that does as it is told by its switches.
 #[derive(Clone, Default)]
@@ -22,16 +23,22 @@ struct Odd {
 
 #[derive(Default)]
 struct Switches {
-    /// Calls of these names never answer.
+    /// Calls of these names do not answer, unless they are told to.
     hangs: Mutex<Vec<&'static str>>,
+    answers_late: Notify,
+    /// Calls of these names panic.
+    panics: Mutex<Vec<&'static str>>,
     /// Observing gives one handle, stopping another.
     gives_handles: AtomicBool,
     /// Submitting hangs when it has made a checkpoint.
     stays_after_checkpoint: AtomicBool,
+    /// Submitting does it and loses the answer.
+    loses_submissions: AtomicBool,
     /// Observing forgets the last answer.
     forgets_one: AtomicBool,
     questions: AtomicUsize,
     stopped_with: Mutex<Vec<Option<RunHandle>>>,
+    removed: Mutex<Vec<AttemptName>>,
 }
 
 fn handle(text: &str) -> RunHandle {
@@ -44,8 +51,12 @@ impl Odd {
     }
 
     async fn answers(&self, call: &str) {
-        if self.switches.hangs.lock().unwrap().contains(&call) {
-            std::future::pending::<()>().await;
+        if self.switches.panics.lock().unwrap().contains(&call) {
+            panic!("in {call} with hunter22");
+        }
+        let hangs = self.switches.hangs.lock().unwrap().contains(&call);
+        if hangs {
+            self.switches.answers_late.notified().await;
         }
     }
 
@@ -78,7 +89,11 @@ impl Platform for Odd {
                 journal.checkpoint(handle("checkpoint")).await.unwrap();
                 std::future::pending::<()>().await;
             }
-            self.fake.submit(order, journal).await
+            let submitted = self.fake.submit(order, journal).await;
+            if self.is(|it| &it.loses_submissions) {
+                return Err(SubmitError::OutOfContact(ContactError { message: "lost".into() }, None));
+            }
+            submitted
         })
     }
 
@@ -130,6 +145,7 @@ impl Platform for Odd {
     fn remove<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {
         Box::pin(async move {
             self.answers("remove").await;
+            self.switches.removed.lock().unwrap().push(run.name);
             Platform::remove(&self.fake, run, succeeded).await
         })
     }
@@ -339,6 +355,135 @@ async fn a_removal_that_hangs_keeps_the_next_attempt_waiting_and_nobody_busy() {
     stage.engine.advance(5_000).await;
     let status = stage.engine.get(id).unwrap().job.status;
     assert_eq!((status.state, status.attempt), (State::Running, 2));
+}
+
+#[tokio::test]
+async fn a_platform_that_hangs_at_the_start_keeps_no_other_waiting_and_nothing_from_being_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let (far, near) = (Odd::default(), Odd::default());
+    let open = async |most: Option<u64>| {
+        let retention = Retention { max_jobs: most, ..Retention::default() };
+        let builder = Engine::builder(dir.path()).config(EngineConfig { retention, ..EngineConfig::default() });
+        let builder = builder.platform("far", Arc::new(far.clone())).platform("near", Arc::new(near.clone()));
+        builder.open().await.unwrap()
+    };
+    let engine = open(None).await;
+    let mut names = Vec::new();
+    for executor in ["far", "near", "far", "near"] {
+        let task = Task::Named(NamedTask { executor: executor.into(), params: b"{}".to_vec() });
+        let name = AttemptName { job: engine.submit(JobSpec::new(task)).await.unwrap(), attempt: 1 };
+        while !far.fake.end(name, Outcome::Succeeded) && !near.fake.end(name, Outcome::Succeeded) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        engine.wait(name.job).await.unwrap();
+        names.push(name);
+    }
+    engine.shutdown().await;
+    drop(engine);
+    // A crash has left the work trees.
+    for name in &names {
+        std::fs::create_dir_all(dir.path().join("work/0").join(name.job.seq().to_string()).join("1/work")).unwrap();
+    }
+    near.switches.removed.lock().unwrap().clear();
+    far.hang(&["remove"]);
+    let engine = open(Some(1)).await;
+    let done = async {
+        while near.switches.removed.lock().unwrap().len() < 2 || engine.stats().unwrap().finished > 1 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), done).await.expect("it waits for the platform that hangs");
+    tokio::time::timeout(Duration::from_secs(20), engine.shutdown()).await.expect("so does the shutdown");
+}
+
+#[tokio::test]
+async fn a_platform_that_panics_has_answered_with_an_error() {
+    let stage = Stage::new().await;
+    let panic = |calls: &[&'static str]| *stage.far.switches.panics.lock().unwrap() = calls.to_vec();
+    let reason = |id| stage.engine.get(id).unwrap().job.status.reason;
+    panic(&["submit"]);
+    let (id, _) = stage.begun(secret()).await;
+    let told = "the platform panicked: in submit with ***";
+    assert_eq!(reason(id), Some(Reason::NotStarted(told.into())));
+    // Whoever asks after runs, reads logs and passes on stops goes on doing so.
+    panic(&["observe", "follow"]);
+    let (id, name) = stage.begun(secret()).await;
+    stage.engine.advance(10_000).await;
+    assert!(stage.engine.get(id).unwrap().job.status.lost_since.is_some());
+    panic(&["stop", "remove"]);
+    stage.far.fake.print(name, b"hello\n");
+    stage.engine.advance(61_000).await;
+    assert_eq!((stage.state(id), stage.log(id).as_str()), (State::Running, "hello\n"));
+    stage.engine.cancel(id, "me").await.unwrap();
+    stage.engine.advance(10_000).await;
+    assert_eq!(stage.state(id), State::Cancelling);
+    panic(&["remove"]);
+    stage.engine.advance(31_000).await;
+    assert_eq!((stage.state(id), stage.far.fake.known()), (State::Cancelled, 1));
+    panic(&["collect"]);
+    stage.engine.advance(61_000).await;
+    assert_eq!(stage.far.fake.known(), 0, "the sweep goes on too");
+    let (id, name) = stage.begun(secret()).await;
+    stage.far.fake.end(name, Outcome::Succeeded);
+    stage.engine.advance(3_000).await;
+    assert!(matches!(reason(id), Some(Reason::Error(told)) if told.ends_with("panicked: in collect with ***")));
+}
+
+#[tokio::test]
+async fn who_must_not_run_twice_is_found_when_the_answer_to_his_submission_is_lost() {
+    let stage = Stage::new().await;
+    let once = || JobSpec { on_crash: OnCrash::Fail, ..far() };
+    stage.far.switches.loses_submissions.store(true, Ordering::Relaxed);
+    let (running, name) = stage.begun(once()).await;
+    let (over, ended) = stage.begun(once()).await;
+    stage.engine.advance(10_000).await;
+    assert_eq!(stage.far.fake.starts(), [name, ended]);
+    assert!(stage.engine.get(running).unwrap().job.status.lost_since.is_some());
+    stage.far.fake.end(ended, Outcome::Succeeded);
+    stage.far.switches.loses_submissions.store(false, Ordering::Relaxed);
+    stage.engine.advance(31_000).await;
+    assert_eq!((stage.state(running), stage.state(over)), (State::Running, State::Succeeded));
+    assert_eq!(stage.far.fake.starts(), [name, ended], "each was started once");
+}
+
+#[tokio::test]
+async fn a_cancel_ends_the_collecting_of_outputs_at_once_and_a_deadline_after_the_grace_time() {
+    let stage = Stage::new().await;
+    stage.far.hang(&["collect"]);
+    let (cancelled, name) = stage.begun(far()).await;
+    let mut spec = JobSpec { stop_grace_ms: 4_000, ..far() };
+    spec.deadlines.attempt_ms = Some(5_000);
+    let (late, other) = stage.begun(spec.clone()).await;
+    let (too_late, another) = stage.begun(spec).await;
+    for name in [name, other, another] {
+        stage.far.fake.end(name, Outcome::Succeeded);
+    }
+    stage.engine.advance(2_000).await;
+    assert_eq!(stage.state(cancelled), State::Running);
+    stage.engine.cancel(cancelled, "me").await.unwrap();
+    stage.engine.advance(100).await;
+    assert_eq!(stage.state(cancelled), State::Cancelled);
+    stage.engine.advance(5_000).await;
+    assert_eq!((stage.state(late), stage.state(too_late)), (State::Cancelling, State::Cancelling));
+    stage.far.switches.answers_late.notify_one();
+    stage.engine.advance(3_000).await;
+    assert_eq!((stage.state(late), stage.state(too_late)), (State::Succeeded, State::TimedOut));
+    assert_eq!(stage.far.fake.known(), 0);
+}
+
+#[tokio::test]
+async fn the_log_of_a_run_that_is_gone_is_looked_at_once() {
+    let stage = Stage::new().await;
+    let (id, name) = stage.begun(far()).await;
+    stage.far.fake.print(name, b"hello\n");
+    stage.engine.advance(1_000).await;
+    *stage.far.switches.panics.lock().unwrap() = vec!["follow"];
+    stage.far.fake.lose(name);
+    stage.engine.advance(3_000).await;
+    let status = stage.engine.get(id).unwrap().job.status;
+    assert_eq!((status.state, status.attempt), (State::Running, 2));
+    let page = stage.engine.logs(id, Some(1), 0, 100).unwrap();
+    assert_eq!(page.chunks[0].bytes, b"hello\n");
 }
 
 #[tokio::test]

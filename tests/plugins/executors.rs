@@ -175,6 +175,26 @@ async fn calls_that_go_wrong_cost_what_they_must() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn logs_that_take_long_keep_no_stop_waiting() {
+    let stage = Stage::new().await;
+    let never = mock(r#"{"outcome": "never", "faults": {"logs": "hang"}}"#);
+    // As many as logs are followed at once, and as a plugin has places.
+    let ids = stage.engine.submit_many(vec![never; 16]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let handle = |id| stage.engine.get(id).unwrap().job.status.handle;
+    let before = handle(ids[0]);
+    stage.engine.cancel(ids[0], "the test").await.unwrap();
+    // A stop puts itself into the handle of a pretended run, a submission makes one.
+    let next = stage.engine.submit(mock(r#"{"outcome": "never"}"#)).await.unwrap();
+    let answered = async {
+        while handle(ids[0]) == before || handle(next).is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), answered).await.expect("a stop or a submission waits for logs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_outlives_the_engine() {
     let mut stage = Stage::new().await;
     let line = r#"{"run_ms": 3000, "print": "line {n}", "lines": 30, "checkpoint": true}"#;

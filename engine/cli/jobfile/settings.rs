@@ -82,6 +82,7 @@ impl Settings {
         deadlines.queue_ms = self.deadlines.queue_ms.or(deadlines.queue_ms);
         deadlines.attempt_ms = self.deadlines.attempt_ms.or(deadlines.attempt_ms);
         deadlines.total_ms = self.deadlines.total_ms.or(deadlines.total_ms);
+        deadlines.lost_ms = self.deadlines.lost_ms.or(deadlines.lost_ms);
         if let Task::Process(task) = &mut spec.task {
             let limits = &mut task.limits;
             limits.memory_bytes = self.limits.memory_bytes.or(limits.memory_bytes);
@@ -97,7 +98,7 @@ impl Settings {
 fn read_deadlines(fields: &Fields<'_>, places: &mut Places, mistakes: &mut Mistakes) -> Deadlines {
     let mut deadlines = Deadlines::default();
     if let Some(field) = fields.get_as("deadlines", "deadlines", places) {
-        let known = ["queue", "attempt", "total"];
+        let known = ["queue", "attempt", "total", "lost"];
         if let Some(inner) = Fields::of(field.node, &field.path, &known, mistakes) {
             let mut read = |name: &str| {
                 let path = format!("deadlines.{name}");
@@ -107,6 +108,7 @@ fn read_deadlines(fields: &Fields<'_>, places: &mut Places, mistakes: &mut Mista
             deadlines.queue_ms = read("queue");
             deadlines.attempt_ms = read("attempt");
             deadlines.total_ms = read("total");
+            deadlines.lost_ms = read("lost");
         }
     }
     if let Some(field) = fields.get("timeout") {

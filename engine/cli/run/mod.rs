@@ -6,7 +6,7 @@ mod screen;
 mod summary;
 mod unseen;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -43,7 +43,7 @@ pub(super) async fn run(place: &Place, args: RunArgs, json: bool) -> Result<u8, 
     let opened_at = Clock::system().now();
     let dir = place.dir();
     let engine = open_to_run(place).await?;
-    let control = listen(dir, &engine);
+    let control = listen(place, &engine);
     let mut screen = Screen::new(json, args.quiet);
     let notes: Vec<Unseen> = planned.iter().map(|file| Unseen::of(dir, &file.config)).collect();
     // Listening begins before the submission: no event is missed.
@@ -59,8 +59,8 @@ pub(super) async fn run(place: &Place, args: RunArgs, json: bool) -> Result<u8, 
 }
 
 /// Stays until these jobs are over.
-pub(super) async fn run_to_end(dir: &Path, engine: Engine, ids: Vec<JobId>, json: bool) -> Result<u8, Failure> {
-    let control = listen(dir, &engine);
+pub(super) async fn run_to_end(place: &Place, engine: Engine, ids: Vec<JobId>, json: bool) -> Result<u8, Failure> {
+    let control = listen(place, &engine);
     let mut screen = Screen::new(json, false);
     let follower = Follower::new(&engine);
     let jobs = Jobs { all: ids.clone(), followed: ids.clone(), early: ids };
@@ -68,8 +68,8 @@ pub(super) async fn run_to_end(dir: &Path, engine: Engine, ids: Vec<JobId>, json
     finish(engine, control, result).await
 }
 
-fn listen(dir: &Path, engine: &Engine) -> Option<ControlServer> {
-    match ControlServer::start(dir, engine.clone()) {
+fn listen(place: &Place, engine: &Engine) -> Option<ControlServer> {
+    match ControlServer::start(place, engine.clone()) {
         Ok(server) => Some(server),
         Err(error) => {
             note(&format!("windlass: other commands cannot reach this run: {error}"));

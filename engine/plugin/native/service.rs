@@ -88,7 +88,7 @@ impl Service {
         };
         self.messages.left = left;
         let (plugin, attempt) = (&*self.plugin, self.about.as_str());
-        let message = self.masked(cut(message).as_bytes());
+        let message = cut(self.masked(message.as_bytes()));
         match level {
             Level::Trace => tracing::trace!(plugin, attempt, "{message}"),
             Level::Debug => tracing::debug!(plugin, attempt, "{message}"),

@@ -88,7 +88,9 @@ impl Spawned {
 
     async fn place(&self, question: &Question) -> (Option<SemaphorePermit<'_>>, Option<SemaphorePermit<'_>>) {
         // Nobody closes them, so every permit comes.
-        let waiting = if question.wait_ms() > 0 { self.waiting_places.acquire().await.ok() } else { None };
+        // A log may be long, whether or not more of it is waited for.
+        let may_wait = question.wait_ms() > 0 || matches!(question, Question::Logs { .. });
+        let waiting = if may_wait { self.waiting_places.acquire().await.ok() } else { None };
         (waiting, self.places.acquire().await.ok())
     }
 

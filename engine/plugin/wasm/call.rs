@@ -8,7 +8,9 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use super::cut::Cut;
 use super::http::Hooks;
 use super::work::{Packing, Unpacking};
-use crate::plugin::contract::Checkpoints;
+use crate::error::bounded;
+use crate::files::Masker;
+use crate::plugin::contract::{Checkpoints, MOST_MESSAGE_BYTES};
 
 /// Bytes of what a guest has printed that go into an error.
 const PRINTED: usize = 4_096;
@@ -34,12 +36,24 @@ pub(super) struct Call {
     pub(super) hooks: Hooks,
     pub(super) checkpoints: Option<Arc<dyn Checkpoints>>,
     pub(super) work: Option<WorkTree>,
+    /// What the plugin is told in this call and may not pass on to the operator.
+    pub(super) secrets: Vec<String>,
     pub(super) unpacking: Option<Unpacking>,
     /// Where it is to be cut off, if anywhere.
     pub(super) cut: Option<Arc<Cut>>,
     pub(super) packing: Vec<Packing>,
     pub(super) messages: u32,
     pub(super) checkpoints_made: u32,
+}
+
+impl Call {
+    /// A message as the operator may see it. Cut only when it is masked: a part of a secret is one too.
+    pub(super) fn shown(&self, message: &str) -> String {
+        let mut masker = Masker::new(&self.secrets);
+        let mut shown = masker.push(message.as_bytes());
+        shown.extend(masker.flush());
+        bounded(String::from_utf8_lossy(&shown).into_owned(), MOST_MESSAGE_BYTES)
+    }
 }
 
 /// The work tree of the attempt that a call is about.
@@ -76,6 +90,15 @@ impl LastWords {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_part_of_a_secret_is_shown_however_long_the_message() {
+        let call = Call { secrets: vec!["hunter22".into()], ..Call::default() };
+        assert_eq!(call.shown("it is hunter22"), "it is ***");
+        let long = format!("{}hunter22 and more", "x".repeat(MOST_MESSAGE_BYTES - 4));
+        let shown = call.shown(&long);
+        assert!(shown.len() <= MOST_MESSAGE_BYTES + '…'.len_utf8() && !shown.contains("hunt"), "{}", shown.len());
+    }
 
     #[test]
     fn the_last_words_are_kept() {

@@ -10,6 +10,7 @@ use super::bindings::ExecutorPlugin as World;
 use super::convert::{
     answer, definitions_of, handle_of, observations_of, owned_of, stopped_of, to_wit_run, to_wit_task,
 };
+use super::places::Pace;
 use super::plugin::{Order, WasmPlugin, aws_key};
 use super::sink::Sink;
 use crate::executors::BoxFuture;
@@ -34,14 +35,17 @@ impl ExecutorPlugin for WasmPlugin<World> {
     ) -> BoxFuture<'_, Answer<Handle>> {
         let work = self.work(work, false);
         let aws = aws_key(&task.environment);
-        let order = Order { checkpoints: Some(checkpoints), transfer: work.is_some(), work, aws, ..Order::default() };
+        let pace = if work.is_some() { Pace::Moves } else { Pace::Quick };
+        let secrets = task.environment.iter().filter(|it| it.secret).map(|it| it.value.clone()).collect();
+        let order = Order { checkpoints: Some(checkpoints), pace, work, aws, secrets, ..Order::default() };
         self.call("submit", order, move |plugin, store| {
             Box::pin(async move { Ok(answer(plugin.call_submit(store, &to_wit_task(task)).await?, handle_of)) })
         })
     }
 
     fn observe(&self, runs: Vec<Run>, wait_ms: u64) -> BoxFuture<'_, Answer<Vec<Observation>>> {
-        let order = Order { wait_ms, ..Order::default() };
+        let pace = if wait_ms > 0 { Pace::Waits } else { Pace::Quick };
+        let order = Order { wait_ms, pace, ..Order::default() };
         self.call("observe", order, move |plugin, store| {
             let asked = runs.len();
             let runs: Vec<_> = runs.into_iter().map(to_wit_run).collect();
@@ -59,7 +63,8 @@ impl ExecutorPlugin for WasmPlugin<World> {
         wait_ms: u64,
         sink: Arc<dyn LogSink>,
     ) -> BoxFuture<'_, Answer<bool>> {
-        let order = Order { wait_ms, ..Order::default() };
+        // There may be much of it, whether or not it is waited for.
+        let order = Order { wait_ms, pace: Pace::Waits, ..Order::default() };
         self.call("logs", order, move |plugin, store| {
             Box::pin(async move {
                 let sink = WasiView::ctx(store.data_mut()).table.push(Sink(sink))?;
@@ -77,7 +82,7 @@ impl ExecutorPlugin for WasmPlugin<World> {
     }
 
     fn collect(&self, run: Run, work: Option<PathBuf>) -> BoxFuture<'_, Answer<()>> {
-        let order = Order { work: self.work(work, true), transfer: true, ..Order::default() };
+        let order = Order { work: self.work(work, true), pace: Pace::Moves, ..Order::default() };
         self.call("collect", order, move |plugin, store| {
             Box::pin(async move { Ok(answer(plugin.call_collect(store, &to_wit_run(run)).await?, Ok)) })
         })

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::bindings::transfer::fetcher::Fetcher as World;
 use super::convert::{answer, fetched_of, items_of, to_wit_fetch, to_wit_item};
+use super::places::Pace;
 use super::plugin::{Order, WasmPlugin, aws_key};
 use crate::executors::BoxFuture;
 use crate::files::open_file_beneath;
@@ -24,7 +25,7 @@ impl FetcherPlugin for WasmPlugin<World> {
     fn fetch(&self, request: FetchRequest, item: FetchItem, work: PathBuf) -> BoxFuture<'_, Answer<Fetched>> {
         let order = Order {
             work: self.work(Some(work.clone()), true),
-            transfer: true,
+            pace: Pace::Moves,
             aws: aws_key(&request.keys),
             ..Order::default()
         };

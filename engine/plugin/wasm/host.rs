@@ -12,9 +12,8 @@ use super::cut::step;
 use super::guest::Guest;
 use super::sink::Sink;
 use super::work::{self as tree, Packing};
-use crate::error::bounded;
 use crate::files::LogStream;
-use crate::plugin::contract::{Answer, ErrorKind, MOST_CURSOR_BYTES, MOST_MESSAGE_BYTES, PluginError, Retry};
+use crate::plugin::contract::{Answer, ErrorKind, MOST_CURSOR_BYTES, PluginError, Retry};
 
 /// Archives that one call may have packed at once. Each takes a thread, of which all guests share some hundred.
 const MOST_PACKING: usize = 4;
@@ -55,7 +54,7 @@ impl host::Host for Guest {
             }
             return Ok(());
         }
-        let message = bounded(message, MOST_MESSAGE_BYTES);
+        let message = self.call.shown(&message);
         match level {
             host::Level::Trace => tracing::trace!(plugin, message),
             host::Level::Debug => tracing::debug!(plugin, message),

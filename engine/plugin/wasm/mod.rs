@@ -18,6 +18,7 @@ mod host;
 mod http;
 mod log;
 mod machine;
+mod places;
 mod plugin;
 mod sandbox;
 mod scratch;

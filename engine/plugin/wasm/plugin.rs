@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use tokio::task::AbortHandle;
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, ResourceTableError, WasiCtxBuilder, WasiView};
@@ -20,6 +20,7 @@ use super::guest::{Guest, Memory};
 use super::http::{Endpoints, Hooks};
 use super::log::Output;
 use super::machine::Machine;
+use super::places::{Pace, Places};
 use super::sandbox::Sandbox;
 use super::world::World;
 use crate::config::PluginLimits;
@@ -63,7 +64,7 @@ struct Inner {
     identity: Arc<Identity>,
     hooks: Hooks,
     /// Calls of this plugin that may be under way.
-    places: Semaphore,
+    places: Places,
     program: OnceCell<Answer<Arc<Program>>>,
     setting: WasmPluginSetting,
 }
@@ -75,9 +76,10 @@ pub(super) struct Order {
     pub(super) work: Option<WorkTree>,
     /// It was asked to wait for as long: that is no delay.
     pub(super) wait_ms: u64,
-    /// It moves files.
-    pub(super) transfer: bool,
+    pub(super) pace: Pace,
     pub(super) aws: Option<AwsCredentials>,
+    /// What it is told and nobody else is to see.
+    pub(super) secrets: Vec<String>,
     pub(super) cut: Option<Arc<Cut>>,
 }
 
@@ -104,7 +106,7 @@ impl<W: World> WasmPlugin<W> {
             messages: setting.limits.messages,
         };
         let hooks = Hooks::new(name, setting.endpoints.clone());
-        let places = Semaphore::new(setting.limits.parallel_calls.max(1) as usize);
+        let places = Places::new(setting.limits.parallel_calls);
         let program = OnceCell::new();
         let inner = Arc::new(Inner { identity: Arc::new(identity), hooks, places, program, setting });
         WasmPlugin { inner, cut: None, world: PhantomData }
@@ -159,11 +161,11 @@ impl Inner {
         order: Order,
         call: impl for<'a> FnOnce(&'a W::Exports, &'a mut Store<Guest>) -> BoxFuture<'a, wasmtime::Result<Answer<T>>>,
     ) -> Answer<T> {
-        let most_ms = if order.transfer { self.setting.limits.transfer_ms } else { self.setting.limits.call_ms };
+        let limits = &self.setting.limits;
+        let most_ms = if order.pace == Pace::Moves { limits.transfer_ms } else { limits.call_ms };
         let most = Duration::from_millis(most_ms.saturating_add(order.wait_ms));
-        // The semaphores are never closed.
-        let _own_place = self.places.acquire().await;
-        let _place = sandbox.calls.acquire().await;
+        let _own_place = self.places.take(order.pace).await;
+        let _place = sandbox.calls.take(order.pace).await;
         let words = LastWords::default();
         let cut = order.cut.clone();
         let mut store =
@@ -202,6 +204,7 @@ impl Inner {
             hooks: self.hooks.for_call(order.wait_ms > 0, order.aws, order.cut.clone()),
             checkpoints: order.checkpoints,
             work: order.work,
+            secrets: order.secrets,
             cut: order.cut,
             ..Call::default()
         };

@@ -11,6 +11,7 @@ use wasmtime::{
 };
 
 use super::guest::{Budget, Guest};
+use super::places::Places;
 use super::ticker::Ticker;
 use crate::config::WasmConfig;
 
@@ -37,7 +38,7 @@ pub(super) struct Sandbox {
     pub(super) instances: Arc<Semaphore>,
     pub(super) budget: Arc<Budget>,
     /// Places and memory of plugins: jobs that fill theirs keep no plugin waiting.
-    pub(super) calls: Arc<Semaphore>,
+    pub(super) calls: Places,
     pub(super) call_budget: Arc<Budget>,
     threads: OnceLock<Runtime>,
 }
@@ -63,7 +64,7 @@ impl Sandbox {
             plugins,
             instances: Arc::new(Semaphore::new(config.instances.max(1) as usize)),
             budget: Budget::new(config.all_memory_bytes),
-            calls: Arc::new(Semaphore::new(config.calls.max(2) as usize)),
+            calls: Places::new(config.calls.max(2)),
             call_budget: Budget::new(config.all_call_memory_bytes),
             threads: OnceLock::new(),
         })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::bindings::transfer::sink::Sink as World;
 use super::convert::{answer, handle_of, stored_of, to_wit_handle, to_wit_store};
+use super::places::Pace;
 use super::plugin::{Order, WasmPlugin, aws_key};
 use crate::executors::BoxFuture;
 use crate::plugin::contract::{Answer, Handle, SinkPlugin, StoreRequest, Stored};
@@ -28,7 +29,7 @@ impl SinkPlugin for WasmPlugin<World> {
         name: String,
         work: PathBuf,
     ) -> BoxFuture<'_, Answer<Handle>> {
-        let order = Order { work: self.work(Some(work), false), transfer: true, ..order(&request) };
+        let order = Order { work: self.work(Some(work), false), pace: Pace::Moves, ..order(&request) };
         self.call("put", order, move |plugin, store| {
             Box::pin(async move {
                 let begun = to_wit_handle(begun);
@@ -39,7 +40,7 @@ impl SinkPlugin for WasmPlugin<World> {
 
     fn commit(&self, request: StoreRequest, begun: Handle) -> BoxFuture<'_, Answer<Vec<Stored>>> {
         // A store may have to put together what was staged, which takes as long as moving it.
-        let order = Order { transfer: true, ..order(&request) };
+        let order = Order { pace: Pace::Moves, ..order(&request) };
         self.call("commit", order, move |plugin, store| {
             Box::pin(async move {
                 let committed = plugin.call_commit(store, &to_wit_store(request), &to_wit_handle(begun)).await?;

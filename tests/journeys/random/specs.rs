@@ -46,7 +46,8 @@ impl World {
             spec.start_at = Some(self.model.now.plus_millis(ahead));
         }
         let limit = |chance| self.percent(chance).then(|| 1 + self.roll(15_000));
-        spec.deadlines = Deadlines { queue_ms: limit(12), attempt_ms: limit(15), total_ms: limit(12) };
+        let (queue_ms, attempt_ms, total_ms) = (limit(12), limit(15), limit(12));
+        spec.deadlines = Deadlines { queue_ms, attempt_ms, total_ms, ..Deadlines::default() };
         spec.retry = self.retry_policy();
         spec.on_crash = if self.percent(25) { OnCrash::Fail } else { OnCrash::Rerun };
         spec.stop_grace_ms = self.pick(&[0, 400, 3_000]).unwrap();

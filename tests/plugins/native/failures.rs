@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use windlass::NativeConfig;
-use windlass::plugin::contract::{ErrorKind, ExecutorPlugin, Plugin, Retry};
+use windlass::plugin::contract::{ErrorKind, ExecutorPlugin, Retry};
 use windlass::plugin::native::NativePlugin;
 
 use crate::rig::{HOSTILE, Log, brief, hostile, is_running, run, submit, told, wait_for};

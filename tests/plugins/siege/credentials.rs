@@ -180,6 +180,7 @@ async fn what_was_planted_is_nowhere_to_be_found() {
     let mut planted: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
     // The private part alone: the rest of it is in the certificate.
     planted.extend([&key[..], &key[36..68]]);
+    assert!(listener.text().contains("it was given"), "what it says to the operator is heard");
     let mut hits = Vec::new();
     for (place, bytes) in &places {
         for planted in &planted {

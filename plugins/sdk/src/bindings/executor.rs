@@ -3702,8 +3702,9 @@ pub mod exports {
                     /// Checks the options of a task before its job is accepted. Must not ask the platform.
                     #[allow(async_fn_in_trait)]
                     fn validate(options: Json) -> _rt::Vec<Problem>;
-                    /// Finds the run of this attempt, or makes and starts it. What was made is named by the attempt and marked with the id
-                    /// of the engine, so that the second call finds it.
+                    /// Finds the run of this attempt, also one that is over, or makes and starts it. What was made is named by the attempt and
+                    /// marked with the id of the engine, so that the second call finds it. It is to be found until `remove` is called: work
+                    /// that must not run twice relies on that.
                     #[allow(async_fn_in_trait)]
                     fn submit(task: Task) -> ::core::result::Result<Handle, Error>;
                     /// What became of these runs: one answer each, in their order. May wait up to `wait` for a change in any of them.

@@ -396,7 +396,8 @@ pub mod windlass {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Says something to the operator: it goes to the engine's own log. Not for what the work prints, see `logs`.
+            /// Says something to the operator: it goes to the engine's own log, without the secrets that this call was told. Not for
+            /// what the work prints, see `logs`.
             #[allow(async_fn_in_trait)]
             pub fn log(level: Level, message: &str) -> () {
                 unsafe {

@@ -168,7 +168,7 @@ impl Guest for Hostile {
             },
             "tell-secrets" => {
                 let told: Vec<String> = task.environment.iter().map(|it| it.value.clone()).collect();
-                host::log(host::Level::Warn, "it was given something");
+                host::log(host::Level::Warn, &format!("it was given {}", told.join(" ")));
                 return Err(said(told.join(" ")));
             }
             _ => {}
