@@ -18,6 +18,7 @@ mod log;
 mod machine;
 mod places;
 mod plugin;
+mod room;
 mod sandbox;
 mod scratch;
 mod sink;
