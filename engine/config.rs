@@ -155,7 +155,7 @@ pub struct WasmConfig {
     pub calls: u32,
     /// Bytes of memory of all calls of plugins that are under way at once together.
     pub all_call_memory_bytes: u64,
-    /// Bytes that a plugin may bring into the work tree of one attempt.
+    /// Bytes that one call of a plugin may put into the work tree of an attempt, unpacked or written by itself.
     pub unpack_bytes: u64,
     /// Bytes of the file of a program.
     pub module_bytes: u64,

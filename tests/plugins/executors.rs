@@ -140,6 +140,27 @@ async fn outputs_come_into_the_work_tree() {
     tokio::time::timeout(Duration::from_secs(20), gone).await.expect("work trees of successes go");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn outputs_are_bounded_however_they_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = EngineConfig { keep_work: KeepWork::All, ..EngineConfig::default() };
+    config.wasm.unpack_bytes = 5_000;
+    let builder = Engine::builder(dir.path()).config(config).plugins(parse_config(GRANTS.as_bytes()).unwrap());
+    let stage = Stage { engine: builder.open().await.unwrap(), dir };
+    let output = |files: u32| {
+        let files: Vec<String> = (0..files).map(|file| format!(r#""{file}": "{}""#, "x".repeat(500))).collect();
+        format!(r#"{{"output": {{{}}}}}"#, files.join(","))
+    };
+    let id = stage.run(&output(10)).await;
+    assert_eq!(stage.end(id), (State::Succeeded, None));
+    let id = stage.run(&output(11)).await;
+    let (State::Failed, Some(Reason::Error(told))) = stage.end(id) else { panic!("{:?}", stage.end(id)) };
+    assert!(told.contains("could not be collected") && told.contains("more than 5000 bytes"), "{told}");
+    let work = Layout::new(stage.dir.path()).work(id, 1).join("output");
+    let bytes: u64 = std::fs::read_dir(work).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    assert_eq!(bytes, 5_000);
+}
+
 /// However a call goes wrong, it is an error of that call with a reason, and the next job does not notice.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_go_wrong_cost_what_they_must() {

@@ -7,6 +7,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::cut::Cut;
 use super::http::Hooks;
+use super::room::Room;
 use super::work::{Packing, Unpacking};
 use crate::error::bounded;
 use crate::files::Masker;
@@ -64,8 +65,8 @@ pub(super) struct WorkTree {
     pub(super) host_path: bool,
     /// It may put something in.
     pub(super) write: bool,
-    /// Bytes that may be unpacked into it.
-    pub(super) most_bytes: u64,
+    /// For what it puts in.
+    pub(super) room: Room,
 }
 
 /// The last of what a guest has printed.

@@ -20,6 +20,7 @@ mod log;
 mod machine;
 mod places;
 mod plugin;
+mod room;
 mod sandbox;
 mod scratch;
 mod sink;

@@ -21,6 +21,7 @@ use super::http::{Endpoints, Hooks};
 use super::log::Output;
 use super::machine::Machine;
 use super::places::{Pace, Places};
+use super::room::Room;
 use super::sandbox::Sandbox;
 use super::world::World;
 use crate::config::PluginLimits;
@@ -180,7 +181,7 @@ impl Inner {
             () = cut_off(cut.as_deref()) => return Err(internal(format!("`{name}` was cut off"), Retry::Backoff)),
         };
         match ended {
-            Ok(Ok(answer)) => answer.map_err(|error| with_cause(error, &store.data().call.hooks)),
+            Ok(Ok(answer)) => answer.map_err(|error| with_cause(error, &store.data().call)),
             Ok(Err(error)) => Err(failure(name, &error, &store.data().memory, &words)),
             Err(_) => {
                 let message = format!("the plugin did not answer `{name}` within {} ms", most.as_millis());
@@ -221,10 +222,10 @@ impl<W> WasmPlugin<W> {
     /// The work tree of a call, as far as the plugin may see it.
     pub(super) fn work(&self, dir: Option<PathBuf>, write: bool) -> Option<WorkTree> {
         let setting = &self.inner.setting;
-        let (right, most_bytes) = (setting.work, setting.machine.config.unpack_bytes);
+        let (right, room) = (setting.work, Room::new(setting.machine.config.unpack_bytes));
         let dir = dir.filter(|_| right >= WorkAccess::Read)?;
         let write = write && right >= WorkAccess::Write;
-        Some(WorkTree { dir, host_path: right >= WorkAccess::Host, write, most_bytes })
+        Some(WorkTree { dir, host_path: right >= WorkAccess::Host, write, room })
     }
 }
 
@@ -251,9 +252,11 @@ fn failure(name: &str, error: &wasmtime::Error, memory: &Memory, words: &LastWor
     internal(with_words(message, words), Retry::Backoff)
 }
 
-/// What went wrong on the way to the platform is told too: plugins get a code only.
-fn with_cause(mut error: PluginError, hooks: &Hooks) -> PluginError {
-    if let Some(cause) = hooks.last_error() {
+/// What went wrong on the way to the platform, or to the disk, is told too: plugins get a code only.
+fn with_cause(mut error: PluginError, call: &Call) -> PluginError {
+    let full = call.work.as_ref().filter(|work| work.room.was_refused()).map(|work| work.room.is_full().to_string());
+    let causes = call.hooks.last_error().into_iter().chain(full);
+    for cause in causes.filter(|cause| !error.message.contains(cause)).collect::<Vec<_>>() {
         error.message = bounded(format!("{}; {cause}", error.message), MOST_MESSAGE_BYTES);
     }
     error

@@ -18,6 +18,7 @@ use wasmtime_wasi::p2::pipe::AsyncReadStream;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::call::WorkTree;
+use super::room::Room;
 use crate::files::{create_file_beneath, create_work_tree};
 use crate::plugin::contract::{Answer, ErrorKind, PluginError, Retry};
 
@@ -25,8 +26,6 @@ use crate::plugin::contract::{Answer, ErrorKind, PluginError, Retry};
 const PIECE: usize = 256 << 10;
 /// Pieces that were written and are not unpacked yet.
 const PIECES: usize = 4;
-/// Entries of one archive that is unpacked.
-const MOST_ENTRIES: u64 = 1_000_000;
 /// Bytes before the content of an entry: its header and those that extend it, which are read into memory.
 const MOST_HEADER_BYTES: u64 = 1 << 20;
 /// Bytes of the path of an entry, as many as the system takes.
@@ -169,7 +168,7 @@ impl Read for Taken {
 struct Bounded<R> {
     pipe: R,
     left: u64,
-    most: u64,
+    room: Room,
     /// Of those, until the content of the next entry.
     header_left: Rc<Cell<u64>>,
     /// There is no more, and its reader wanted more.
@@ -179,7 +178,7 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         if self.left == 0 {
-            return Err(too_large(self.most));
+            return Err(self.room.is_full());
         }
         let most = self.left.min(self.header_left.get());
         if most == 0 {
@@ -197,17 +196,14 @@ impl<R: Read> Read for Bounded<R> {
 
 fn unpack_all(pipe: impl Read, work: &WorkTree) -> io::Result<()> {
     let (header_left, broken_off) = (Rc::new(Cell::new(MOST_HEADER_BYTES)), Rc::new(Cell::new(false)));
-    let (left, most) = (work.most_bytes.saturating_add(1), work.most_bytes);
-    let bounded = Bounded { pipe, left, most, header_left: header_left.clone(), broken_off: broken_off.clone() };
+    let (left, room) = (work.room.most_bytes().saturating_add(1), work.room.clone());
+    let bounded = Bounded { pipe, left, room, header_left: header_left.clone(), broken_off: broken_off.clone() };
     let mut archive = tar::Archive::new(bounded);
-    let (mut bytes, mut count) = (0_u64, 0_u64);
     for entry in archive.entries()? {
         let mut entry = entry?;
         header_left.set(u64::MAX);
-        count += 1;
-        bytes = bytes.saturating_add(entry.size());
-        if count > MOST_ENTRIES || bytes > work.most_bytes {
-            return Err(too_large(work.most_bytes));
+        if !work.room.take_entry() || !work.room.take(entry.size()) {
+            return Err(work.room.is_full());
         }
         let path = target(&entry.path()?)?;
         match entry.header().entry_type() {
@@ -249,10 +245,6 @@ fn target(path: &Path) -> io::Result<String> {
     Ok(target)
 }
 
-fn too_large(most_bytes: u64) -> io::Error {
-    refused(format!("it holds more than {most_bytes} bytes or {MOST_ENTRIES} entries"))
-}
-
 fn refused(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
@@ -263,7 +255,7 @@ mod tests {
 
     fn unpacked(archive: &[u8], dir: &Path) -> io::Result<()> {
         create_work_tree(dir, &[OUTPUT])?;
-        unpack_all(archive, &WorkTree { dir: dir.to_owned(), host_path: false, write: true, most_bytes: 64 << 20 })
+        unpack_all(archive, &WorkTree { dir: dir.to_owned(), host_path: false, write: true, room: Room::new(64 << 20) })
     }
 
     #[test]
