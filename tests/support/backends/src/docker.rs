@@ -196,6 +196,13 @@ impl Docker {
         let client = self.client.with_header("x-registry-auth", &registry_auth(credentials));
         told(client.post(&format!("/images/{repository}/push?tag={tag}"), &Value::Null), name);
     }
+
+    /// Brings an image here from the registry that its name begins with; as nobody or with a user and a password.
+    pub fn pull(&self, name: &str, credentials: Option<(&str, &str)>) {
+        let (repository, tag) = parts(name);
+        let client = self.client.with_header("x-registry-auth", &registry_auth(credentials));
+        told(client.post(&format!("/images/create?fromImage={repository}&tag={tag}"), &Value::Null), name);
+    }
 }
 
 fn command(
@@ -209,8 +216,10 @@ fn command(
     let places = [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")];
     command.extend(places.into_iter().flat_map(|(option, name)| [option.into(), path(name)]));
     command.extend(["--host".into(), format!("unix://{}", directory.join("docker.sock").display()).into()]);
-    // By this name the limits of its containers are found when it is gone.
-    command.extend(["--cgroup-parent".into(), directory.file_name().unwrap().to_owned()]);
+    // By this name the limits of its containers are found when it is gone. Without the slash they would be below those
+    // of this process.
+    let name = directory.file_name().unwrap().to_string_lossy();
+    command.extend(["--cgroup-parent".into(), format!("/{name}").into()]);
     // A manager of the system's services would see nothing of what runs here.
     command.extend(["--exec-opt", "native.cgroupdriver=cgroupfs", "--ip-forward=false"].map(OsString::from));
     if !setup.is_bridged {

@@ -1,0 +1,32 @@
+//! The platforms that the other tests stand on.
+
+mod ends;
+mod engine;
+mod registry;
+
+use serde_json::{Value, json};
+use windlass_backends::{BUSYBOX, Docker};
+
+/// A container that runs a script of the shell.
+fn script(script: &str) -> Value {
+    json!({
+        "Image": BUSYBOX,
+        "Cmd": ["sh", "-c", script],
+        "HostConfig": { "Init": true, "NetworkMode": "none" },
+    })
+}
+
+fn start(docker: &Docker, name: &str, config: &Value) {
+    let _ = docker.client().post(&format!("/containers/create?name={name}"), config).good();
+    let _ = docker.client().post(&format!("/containers/{name}/start"), &Value::Null).good();
+}
+
+/// The exit code of a container, when it has one.
+fn end(docker: &Docker, name: &str) -> i64 {
+    let ended = docker.client().post(&format!("/containers/{name}/wait"), &Value::Null).good().json();
+    ended["StatusCode"].as_i64().unwrap()
+}
+
+fn is_running(docker: &Docker, name: &str) -> bool {
+    docker.inspect(name).unwrap()["State"]["Running"] == true
+}
