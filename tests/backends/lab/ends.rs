@@ -4,15 +4,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use windlass_backends::{Docker, Registry, Setup};
 
-use super::{script, start};
+use super::{script, start, within};
 
 /// Tells a test of another process to hold its platforms until it is killed.
 const HOLD: &str = "WINDLASS_TEST_HOLDS_BACKENDS";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Nothing of a platform is left: no process, no mount, no limits, no file.
 fn is_gone(directory: &Path) -> bool {
@@ -44,14 +42,6 @@ fn processes(directory: &Path) -> Vec<(u32, String)> {
 fn groups(directory: &Path) -> String {
     let found = Command::new("find").args(["/sys/fs/cgroup", "-type", "d", "-name", name(directory)]).output().unwrap();
     String::from_utf8(found.stdout).unwrap()
-}
-
-fn within(what: impl Fn() -> bool, why: impl Fn() -> String) {
-    let begun = Instant::now();
-    while !what() {
-        assert!(begun.elapsed() < PATIENCE, "{}", why());
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// A test of another process that holds an engine with a container and a registry.

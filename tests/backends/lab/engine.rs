@@ -14,6 +14,7 @@ fn an_engine_runs_a_container_of_its_own_image() {
     config["User"] = json!("worker");
     config["Tty"] = json!(true);
     config["Labels"] = json!({ "lab": "first" });
+    let events = docker.events();
     start(docker, "first", &config);
     assert_eq!(end(docker, "first"), 7);
     assert_eq!(docker.client().get("/containers/first/logs?stdout=1").good().text(), "worker\r\n");
@@ -21,6 +22,11 @@ fn an_engine_runs_a_container_of_its_own_image() {
     assert_eq!(docker.inspect("first").unwrap()["State"]["ExitCode"], 7);
     let _ = docker.client().delete("/containers/first").good();
     assert!(docker.containers("lab=first").is_empty() && docker.inspect("first").is_none());
+    // What is told of it comes beside the answers.
+    super::within(|| events.count("destroy", "first") == 1, || format!("{:?}", events.heard()));
+    let heard = events.heard();
+    let actions = heard.iter().filter(|event| event.container == "first").map(|event| event.action.as_str());
+    assert_eq!(actions.collect::<Vec<_>>(), ["create", "start", "die", "destroy"]);
 }
 
 #[test]

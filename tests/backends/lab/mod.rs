@@ -4,8 +4,13 @@ mod ends;
 mod engine;
 mod registry;
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use windlass_backends::{BUSYBOX, Docker};
+
+/// Nothing here takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A container that runs a script of the shell.
 fn script(script: &str) -> Value {
@@ -29,4 +34,13 @@ fn end(docker: &Docker, name: &str) -> i64 {
 
 fn is_running(docker: &Docker, name: &str) -> bool {
     docker.inspect(name).unwrap()["State"]["Running"] == true
+}
+
+/// Waits for what comes true some time.
+fn within(what: impl Fn() -> bool, why: impl Fn() -> String) {
+    let begun = Instant::now();
+    while !what() {
+        assert!(begun.elapsed() < PATIENCE, "{}", why());
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::authority::{Authority, Identity};
 use crate::client::{Answer, Client};
+use crate::events::Events;
 use crate::keeper::Keeper;
 use crate::{image, ports};
 
@@ -143,6 +144,11 @@ impl Docker {
     /// Asks at its socket whatever one likes.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Listens to what it does with containers from now on.
+    pub fn events(&self) -> Events {
+        Events::of(&self.socket)
     }
 
     /// All containers that bear a label, `name` or `name=value`, also those that do not run.

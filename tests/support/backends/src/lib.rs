@@ -15,6 +15,7 @@
 mod authority;
 mod client;
 mod docker;
+mod events;
 mod image;
 mod keeper;
 mod ports;
@@ -23,6 +24,7 @@ mod registry;
 pub use authority::{Authority, Identity};
 pub use client::{Answer, Client};
 pub use docker::{BUSYBOX, Docker, Door, Setup};
+pub use events::{Event, Events};
 pub use registry::{Registry, Visitors};
 
 /// The variable that leaves these tests out.
