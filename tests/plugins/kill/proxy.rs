@@ -1,6 +1,6 @@
 //! Stands between the engine and a platform, and counts the requests; at one of them it kills the engine.
 
-use std::io::{Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -79,45 +79,93 @@ impl Shared {
     }
 }
 
-fn serve(mut near: UnixStream, platform: &Path, shared: &Mutex<Shared>) -> Option<()> {
-    let mut far = UnixStream::connect(platform).ok()?;
+fn serve(near: UnixStream, platform: &Path, shared: &Mutex<Shared>) -> io::Result<()> {
+    let far = UnixStream::connect(platform)?;
+    let (mut near_reader, mut far_reader) = (BufReader::new(near.try_clone()?), BufReader::new(far.try_clone()?));
     loop {
-        let request = message(&mut near)?;
+        let request = Head::read(&mut near_reader)?;
         let mut counting = shared.lock().unwrap();
         let side = counting.next();
         if side == Some(Side::Before) {
             counting.kill();
-            return None;
+            return Ok(());
         }
         drop(counting);
-        far.write_all(&request).ok()?;
-        let answer = message(&mut far)?;
+        request.pass(&mut near_reader, &far, Rest::None)?;
+        let answer = Head::read(&mut far_reader)?;
         if side == Some(Side::After) {
             shared.lock().unwrap().kill();
-            return None;
+            return Ok(());
         }
-        near.write_all(&answer).ok()?;
+        // What comes bit by bit is handed on bit by bit.
+        answer.pass(&mut far_reader, &near, Rest::UntilTheEnd)?;
     }
 }
 
-/// One whole message; none when the connection ends before.
-fn message(from: &mut UnixStream) -> Option<Vec<u8>> {
-    let (mut bytes, mut piece) = (Vec::new(), [0; 16 << 10]);
+/// The head of a message, as it came.
+struct Head(String);
+
+/// What follows a head that does not say it.
+enum Rest {
+    None,
+    UntilTheEnd,
+}
+
+impl Head {
+    fn read(from: &mut impl BufRead) -> io::Result<Head> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if from.read_line(&mut head)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(Head(head))
+    }
+
+    /// Hands it on with the body that follows it.
+    fn pass(&self, from: &mut impl BufRead, mut to: &UnixStream, rest: Rest) -> io::Result<()> {
+        to.write_all(self.0.as_bytes())?;
+        let head = self.0.to_ascii_lowercase();
+        let mut lines = head.lines();
+        let is_empty = lines.next().is_some_and(|line| line.contains(" 204 ") || line.contains(" 304 "));
+        if is_empty {
+            Ok(())
+        } else if head.contains("transfer-encoding: chunked") {
+            pass_chunks(from, to)
+        } else if let Some(length) = lines.find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()) {
+            pass(from, to, length)
+        } else if matches!(rest, Rest::UntilTheEnd) {
+            pass(from, to, u64::MAX)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// At most so many bytes, each as soon as it is there.
+fn pass(from: &mut impl BufRead, mut to: &UnixStream, length: u64) -> io::Result<()> {
+    let mut from = from.take(length);
     loop {
-        let size = from.read(&mut piece).ok().filter(|size| *size > 0)?;
-        bytes.extend_from_slice(&piece[..size]);
-        if is_whole(&bytes) {
-            return Some(bytes);
+        let piece = from.fill_buf()?;
+        let size = piece.len();
+        if size == 0 {
+            return Ok(());
         }
+        to.write_all(piece)?;
+        from.consume(size);
     }
 }
 
-fn is_whole(bytes: &[u8]) -> bool {
-    let Some(end) = bytes.windows(4).position(|it| it == b"\r\n\r\n") else { return false };
-    let (head, body) = (String::from_utf8_lossy(&bytes[..end]).to_lowercase(), &bytes[end + 4..]);
-    if head.contains("transfer-encoding: chunked") {
-        return body.ends_with(b"0\r\n\r\n");
+fn pass_chunks(from: &mut impl BufRead, mut to: &UnixStream) -> io::Result<()> {
+    loop {
+        let mut line = String::new();
+        from.read_line(&mut line)?;
+        to.write_all(line.as_bytes())?;
+        let size = u64::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
+        // The end of the line after the chunk, which after the last one is the end of the body.
+        pass(from, to, size + 2)?;
+        if size == 0 {
+            return Ok(());
+        }
     }
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-    body.len() >= length.unwrap_or(0)
 }

@@ -1,0 +1,12 @@
+//! Real platforms: a Docker Engine and an image registry that are started here, and what runs on them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic, and its rig with it"
+)]
+
+mod docker;
+mod lab;
