@@ -1,4 +1,4 @@
-//! Real platforms: a Docker Engine and an image registry that are started here.
+//! Real platforms: a Docker Engine and an image registry that are started here, and what runs on them.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,5 +8,6 @@
     reason = "a test may panic, and its rig with it"
 )]
 
+mod docker;
 mod lab;
 mod siege;

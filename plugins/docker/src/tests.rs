@@ -1,1 +1,0 @@
-//! The plugin against a scripted Docker Engine.
