@@ -118,7 +118,8 @@ pub struct PlatformConfig {
     /// The longest that a log which says nothing is left alone while its run goes on, in milliseconds. One that speaks is
     /// looked at more often.
     pub log_pause_ms: u64,
-    /// How long the end of the log of a run is waited for when the run is over, in milliseconds.
+    /// How long the log of a run that is over may say nothing before its end is given up, in milliseconds. What still comes
+    /// is waited for sixty times as long at most.
     pub last_lines_ms: u64,
     /// How often runs that no job owns are looked for, in milliseconds. Also done at open.
     pub sweep_interval_ms: u64,

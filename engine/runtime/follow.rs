@@ -19,6 +19,8 @@ const PATIENCE: u64 = 8;
 const FIRST_PAUSE_MS: u64 = 10;
 /// The same at the end, where all that is missing is on its way.
 const LAST_PAUSE_MS: u64 = 2_000;
+/// So many times the time that the end may be silent it may take altogether: a log without an end does not keep its job.
+const LAST_LINES_TIMES: u64 = 60;
 
 /// Follows the log of one run.
 pub(super) struct Follower {
@@ -74,25 +76,46 @@ impl Follower {
         std::future::pending().await
     }
 
-    /// Gets what is still missing now that the run is over, within the time that there is for it. Of a run that the platform
-    /// does not have there is hardly more: it is asked once.
+    /// Gets what is still missing now that the run is over. What comes is waited for longer than what does not; of a run that
+    /// the platform does not have there is hardly more, and it is asked once.
     pub(super) async fn rest(&self, is_gone: bool) {
-        let rest = async {
-            let mut pause = FIRST_PAUSE_MS;
-            while !self.look(0, &self.observer.last_readers).await && !is_gone {
-                self.clock().sleep(pause).await;
-                pause = (pause * 2).min(LAST_PAUSE_MS);
+        let clock = self.clock();
+        let (patience, most) =
+            (self.config().last_lines_ms, self.config().last_lines_ms.saturating_mul(LAST_LINES_TIMES));
+        let begun = clock.now();
+        let mut rest = std::pin::pin!(self.all(is_gone));
+        let mut known = self.cursor();
+        loop {
+            tokio::select! {
+                () = &mut rest => break,
+                () = clock.sleep(patience) => {}
             }
-        };
-        tokio::select! {
-            () = rest => {}
-            () = self.clock().sleep(self.config().last_lines_ms) => {
+            let now = self.cursor();
+            if now == known || clock.now().millis_since(begun) >= most {
                 tracing::warn!(job = %lock(&self.run).name.job, "the end of the log of a run did not come");
+                break;
             }
+            known = now;
         }
         if let Some(log) = &self.log {
             log.finish();
         }
+    }
+
+    /// Looks until all of it is there, or once.
+    async fn all(&self, once: bool) {
+        let (mut pause, mut known) = (FIRST_PAUSE_MS, self.cursor());
+        while !self.look(0, &self.observer.last_readers).await && !once {
+            let now = self.cursor();
+            pause = if now == known { (pause * 2).min(LAST_PAUSE_MS) } else { FIRST_PAUSE_MS };
+            known = now;
+            self.clock().sleep(pause).await;
+        }
+    }
+
+    /// How far the log is.
+    fn cursor(&self) -> Option<String> {
+        self.log.as_ref().and_then(|log| log.cursor())
     }
 
     /// One look; whether all of it is there.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use windlass::config::PluginBounds;
-use windlass::plugin::conformance::{Report, Subject, Verdict, parse_cases, run};
+use windlass::plugin::conformance::{ExecutorCases, Report, Subject, Suite, Verdict, run};
 use windlass::plugin::{Candidate, EMBEDDED, parse_config};
 use windlass_backends::{BUSYBOX, Docker, Door, Setup};
 
@@ -18,7 +18,7 @@ fn store() -> PathBuf {
 async fn suite(docker: &Docker, grants: &str) -> Report {
     let cases =
         include_str!("../../../plugins/docker/conformance.toml").replace("\"busybox\"", &format!("\"{BUSYBOX}\""));
-    let cases = parse_cases(cases.as_bytes()).unwrap();
+    let cases = ExecutorCases::parse(cases.as_bytes()).unwrap();
     assert!(docker.images().contains(&BUSYBOX.to_owned()) && cases.quick.contains(BUSYBOX));
     let embedded = EMBEDDED.iter().find(|it| it.name == "docker").unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -26,7 +26,7 @@ async fn suite(docker: &Docker, grants: &str) -> Report {
     std::fs::write(&path, embedded.component).unwrap();
     let candidate = Candidate::read(&path, PluginBounds::default().component_bytes).unwrap();
     let grants = parse_config(grants.as_bytes()).unwrap();
-    let subject = Subject::component(&candidate, grants.plugins.get("docker"), &store()).unwrap();
+    let subject = Subject::executor(&candidate, grants.plugins.get("docker"), &store()).unwrap();
     run(&subject, &cases, |_| {}).await
 }
 

@@ -27,6 +27,7 @@ fn an_engine_runs_a_container_of_its_own_image() {
     let heard = events.heard();
     let actions = heard.iter().filter(|event| event.container == "first").map(|event| event.action.as_str());
     assert_eq!(actions.collect::<Vec<_>>(), ["create", "start", "die", "destroy"]);
+    assert!(heard.iter().any(|event| event.container == "first" && event.exit_code == Some(7)));
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct Event {
     pub action: String,
     /// The name of the container.
     pub container: String,
+    /// How it ended, where the action is its end.
+    pub exit_code: Option<i32>,
 }
 
 impl Events {
@@ -57,7 +59,9 @@ impl Event {
     fn read(line: &str) -> Event {
         let told: Value = serde_json::from_str(line).unwrap();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Event { action: text(&told["Action"]), container: text(&told["Actor"]["Attributes"]["name"]) }
+        let attributes = &told["Actor"]["Attributes"];
+        let exit_code = attributes["exitCode"].as_str().and_then(|code| code.parse().ok());
+        Event { action: text(&told["Action"]), container: text(&attributes["name"]), exit_code }
     }
 }
 
