@@ -6,6 +6,8 @@ mod authors;
 #[cfg(feature = "wasm")]
 mod guide;
 mod manage;
+#[cfg(all(feature = "native", feature = "wasm"))]
+mod native;
 #[cfg(feature = "wasm")]
 mod plugins;
 mod resume;
