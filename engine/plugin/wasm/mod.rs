@@ -1,8 +1,9 @@
 //! WebAssembly: jobs that are `wasi:cli` programs, and plugins that are components. The only module that names wasmtime.
 //!
 //! *Architecture invariant:* one engine, one state type of a guest, a fresh instance for every run and every call. Guests run on threads
-//! of their own, so that one that computes all day takes time from other guests, never from the engine's loops. What a
-//! guest does (a trap, a limit, a flood) is the outcome of its attempt and nothing else.
+//! of their own, so that one that computes all day takes time from other guests, not from the engine's loops; only a call that
+//! is known to be short begins where its caller is. What a guest does (a trap, a limit, a flood) is the outcome of its
+//! attempt and nothing else.
 
 mod bindings;
 mod call;
@@ -16,6 +17,7 @@ mod host;
 mod http;
 mod log;
 mod machine;
+mod pace;
 mod plugin;
 mod sandbox;
 mod scratch;

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -26,6 +27,7 @@ use super::guest::{Guest, Memory};
 use super::http::{Endpoints, Hooks};
 use super::log::Output;
 use super::machine::Machine;
+use super::pace::Pace;
 use super::sandbox::Sandbox;
 use super::sink::Sink;
 use crate::config::PluginLimits;
@@ -65,6 +67,7 @@ struct Inner {
     hooks: Hooks,
     /// Calls of this plugin that may be under way.
     places: Semaphore,
+    pace: Pace,
     program: OnceCell<Answer<Arc<Program>>>,
     setting: WasmPluginSetting,
 }
@@ -107,7 +110,8 @@ impl WasmPlugin {
         let hooks = Hooks::new(name, setting.endpoints.clone());
         let places = Semaphore::new(setting.limits.parallel_calls.max(1) as usize);
         let program = OnceCell::new();
-        let inner = Arc::new(Inner { identity: Arc::new(identity), hooks, places, program, setting });
+        let (identity, pace) = (Arc::new(identity), Pace::default());
+        let inner = Arc::new(Inner { identity, hooks, places, pace, program, setting });
         WasmPlugin { inner, cut: None }
     }
 
@@ -132,9 +136,17 @@ impl WasmPlugin {
             let program = inner.program(&sandbox).await?;
             let threads =
                 sandbox.threads().map_err(|error| internal(error.to_string(), Retry::Backoff))?.handle().clone();
-            let task = threads.spawn(async move { inner.run(name, &sandbox, &program, order, call).await });
+            let ended = |why: String| Err(internal(format!("`{name}` was ended: {why}"), Retry::Backoff));
+            let called = inner.clone();
+            let mut task = Box::pin(async move { called.run(name, &sandbox, &program, order, call).await });
+            match inner.pace.begin(name, &threads, task.as_mut()) {
+                Poll::Ready(Ok(answer)) => return answer,
+                Poll::Ready(Err(_)) => return ended("it panicked".to_owned()),
+                Poll::Pending => {}
+            }
+            let task = threads.spawn(task);
             let _ends = Ends(task.abort_handle());
-            task.await.unwrap_or_else(|error| Err(internal(format!("`{name}` was ended: {error}"), Retry::Backoff)))
+            task.await.unwrap_or_else(|error| ended(error.to_string()))
         })
     }
 }
