@@ -1,7 +1,7 @@
 //! What plugins cost: one call with its instance, payloads, the watch over many runs, logs, the first use, and their mere
 //! presence. The plugin is the built-in `mock`.
 //!
-//! `cargo bench --bench plugins`
+//! `cargo bench --bench plugins [NAME…]` runs all parts or those named: presence, calls, watch, logs.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails may panic")]
 
@@ -29,12 +29,22 @@ fn main() {
 }
 
 async fn measure() {
+    let named: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wants = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     let dir = tempfile::tempdir().unwrap();
-    presence(dir.path()).await;
-    first_use(&dir.path().join("calls")).await;
-    calls(&dir.path().join("calls")).await;
-    watch(&dir.path().join("watch")).await;
-    logs(&dir.path().join("logs")).await;
+    if wants("presence") {
+        presence(dir.path()).await;
+    }
+    if wants("calls") {
+        first_use(&dir.path().join("calls")).await;
+        calls(&dir.path().join("calls")).await;
+    }
+    if wants("watch") {
+        watch(&dir.path().join("watch")).await;
+    }
+    if wants("logs") {
+        logs(&dir.path().join("logs")).await;
+    }
 }
 
 fn mock(options: &str) -> JobSpec {

@@ -1,14 +1,15 @@
-//! Work trees: directories made and removed beneath a root by untrusted relative paths.
+//! Work trees: directories made, read and removed beneath a root by untrusted relative paths.
 //!
 //! Paths are walked one component at a time, each opened without following links. That holds on every kernel, needs no
 //! `openat2` with a fallback beside it, and the components have to be created one by one anyway.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
@@ -46,21 +47,51 @@ pub fn create_file_beneath(root: &Path, path: &str) -> io::Result<fs::File> {
     Ok(openat(&parent, name, new, Mode::from_raw_mode(0o666))?.into())
 }
 
-/// Opens the regular file named by `path` beneath `root` to read it, under the same rules: no link is followed.
-pub fn open_file_beneath(root: &Path, path: &str) -> io::Result<fs::File> {
-    let mut parent = openat(CWD, root, DIRECTORY, Mode::empty())?;
-    let (parents, name) = path.rsplit_once('/').map_or((None, path), |(parents, name)| (Some(parents), name));
-    for component in parents.map_or_else(|| Ok(Vec::new()), components)? {
-        parent = openat(&parent, component, DIRECTORY, Mode::empty())?;
+/// What is beneath a root, open for reading.
+pub enum Opened {
+    /// A file.
+    File(fs::File),
+    /// A directory, and the names in it.
+    Directory(fs::File, Vec<OsString>),
+}
+
+/// Opens what is named by `path` beneath `root`; nothing names the root itself. `None` is for links and for what is neither
+/// file nor directory. A link on the way is refused, also one that somebody puts there meanwhile.
+pub fn open_beneath(root: &Path, path: &Path) -> io::Result<Option<Opened>> {
+    let mut at = openat(CWD, root, READABLE, Mode::empty())?;
+    let mut parts = path.components().peekable();
+    while let Some(part) = parts.next() {
+        let Component::Normal(name) = part else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("path {path:?} leads elsewhere")));
+        };
+        let on_the_way = parts.peek().is_some();
+        // What is a pipe by now has nobody wait at its other end.
+        let last = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        at = match openat(&at, name, if on_the_way { DIRECTORY } else { last }, Mode::empty()) {
+            Ok(next) => next,
+            Err(Errno::LOOP | Errno::NXIO) if !on_the_way => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
     }
-    components(name)?;
-    // A pipe without a writer would be waited for.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = fs::File::from(openat(&parent, name, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("path {path:?} is no file")));
+    let file = fs::File::from(at);
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        let names = names_in(&file)?;
+        return Ok(Some(Opened::Directory(file, names)));
     }
-    Ok(file)
+    Ok(kind.is_file().then_some(Opened::File(file)))
+}
+
+fn names_in(directory: &fs::File) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            names.push(OsStr::from_bytes(name).to_owned());
+        }
+    }
+    Ok(names)
 }
 
 /// Removes `root` and all in it, following no link. Directories which the job made unreadable are opened up first.
@@ -228,21 +259,6 @@ mod tests {
     }
 
     #[test]
-    fn only_files_beneath_the_root_are_opened() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("work");
-        create_work_tree(&root, &["a/b"]).unwrap();
-        fs::write(root.join("a/file"), "x").unwrap();
-        fs::write(dir.path().join("outside"), "y").unwrap();
-        symlink("file", root.join("a/link")).unwrap();
-        symlink("../..", root.join("a/up")).unwrap();
-        assert_eq!(open_file_beneath(&root, "a/file").unwrap().metadata().unwrap().len(), 1);
-        for path in ["a/link", "a/up/outside", "a/b", "a/../a/file", "../outside", "/etc/passwd", "", "a/none"] {
-            assert!(open_file_beneath(&root, path).is_err(), "{path:?}");
-        }
-    }
-
-    #[test]
     fn links_are_neither_walked_nor_emptied() {
         let dir = tempfile::tempdir().unwrap();
         let (root, outside) = (dir.path().join("work"), dir.path().join("outside"));
@@ -256,6 +272,29 @@ mod tests {
         remove_tree(&root).unwrap();
         assert!(!root.exists());
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_beneath_is_opened_and_links_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("work"), dir.path().join("outside"));
+        create_work_tree(&root, &["a/b"]).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("secret"), "x").unwrap();
+        fs::write(root.join("a/file"), "content").unwrap();
+        symlink(&outside, root.join("a/link")).unwrap();
+        let opened = |path: &str| open_beneath(&root, Path::new(path));
+        let Ok(Some(Opened::Directory(_, mut names))) = opened("a") else { panic!("a directory") };
+        names.sort();
+        assert_eq!(names, ["b", "file", "link"]);
+        assert!(matches!(opened(""), Ok(Some(Opened::Directory(_, names))) if names == ["a"]));
+        let Ok(Some(Opened::File(file))) = opened("a/file") else { panic!("a file") };
+        assert_eq!(io::read_to_string(file).unwrap(), "content");
+        rustix::fs::mkfifoat(CWD, root.join("pipe"), Mode::from_raw_mode(0o600)).unwrap();
+        assert!(matches!((opened("a/link"), opened("pipe")), (Ok(None), Ok(None))));
+        for path in ["a/link/secret", "../outside/secret", "/etc/passwd", "a/file/x", "gone"] {
+            assert!(opened(path).is_err(), "{path}");
+        }
     }
 
     #[test]

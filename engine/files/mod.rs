@@ -12,7 +12,7 @@ mod payload;
 mod private;
 
 pub use attempt_log::AttemptLog;
-pub use beneath::{create_file_beneath, create_work_tree, open_file_beneath, remove_tree};
+pub use beneath::{Opened, create_file_beneath, create_work_tree, open_beneath, remove_tree};
 pub use frame::{LogChunk, LogStream, decode_frames};
 pub use layout::Layout;
 pub use log::{LogLimits, LogTotals, LogWriter};

@@ -7,10 +7,16 @@ use std::path::{Path, PathBuf};
 
 use super::component::{ComponentInfo, read_component};
 use super::manifest::{MOST_BYTES, Manifest, parse_manifest};
-use super::registered::Content;
 use crate::error::Problem;
 use crate::files::read_file;
 use crate::secret::{hex, sha256};
+
+/// The content of a plugin: the digest of its component and of its manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) component: [u8; 32],
+    pub(super) manifest: [u8; 32],
+}
 
 /// Why a plugin is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

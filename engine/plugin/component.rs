@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{Parser, Payload};
 
 use super::manifest::{MOST_BYTES, PluginKind};
 use crate::error::Problem;
@@ -11,7 +11,7 @@ use crate::job::validate::shown;
 /// The custom section that may hold the manifest.
 pub(crate) const MANIFEST_SECTION: &str = "windlass:manifest";
 /// Imports and exports of a component; far more than any has.
-const MOST_NAMES: usize = 10_000;
+pub(super) const MOST_NAMES: usize = 10_000;
 
 /// What a component says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,12 +49,14 @@ pub enum ComponentError {
 }
 
 impl Interface {
-    fn of(text: &str) -> Interface {
+    pub(super) fn of(text: &str) -> Interface {
         let (path, version) = match text.split_once('@') {
             Some((path, version)) => (path, Some(version.to_owned())),
             None => (text, None),
         };
-        let (package, name) = path.split_once('/').unwrap_or(("", path));
+        // What begins with a slash has no package before it.
+        let named = path.split_once('/').filter(|(package, _)| !package.is_empty());
+        let (package, name) = named.unwrap_or(("", path));
         Interface { package: package.to_owned(), name: name.to_owned(), version }
     }
 
@@ -78,6 +80,24 @@ impl fmt::Display for Interface {
     }
 }
 
+/// The two kinds of WebAssembly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Module,
+    Component,
+}
+
+impl Encoding {
+    /// Told by how it begins: see "binary magic" of the core specification and of the component model.
+    pub(super) fn of(bytes: &[u8]) -> Option<Encoding> {
+        match bytes.get(..8)? {
+            b"\0asm\x01\0\0\0" => Some(Encoding::Module),
+            b"\0asm\x0d\0\x01\0" => Some(Encoding::Component),
+            _ => None,
+        }
+    }
+}
+
 /// Reads what a component says about itself. Pure, never panics.
 ///
 /// # Errors
@@ -90,7 +110,9 @@ pub fn read_component(bytes: &[u8]) -> Result<ComponentInfo, ComponentError> {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(malformed)? {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(ComponentError::Module),
+            Payload::Version { encoding: wasmparser::Encoding::Module, .. } if depth == 0 => {
+                return Err(ComponentError::Module);
+            }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {

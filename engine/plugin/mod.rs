@@ -1,8 +1,12 @@
 //! Work that is not part of this program: plugins that run jobs, and programs in a sandbox.
 
-#[cfg(feature = "wasm")]
+#[cfg(feature = "component")]
+mod archive;
+#[cfg(feature = "component")]
 mod candidate;
-#[cfg(feature = "wasm")]
+#[cfg(feature = "component")]
+mod claims;
+#[cfg(feature = "component")]
 mod component;
 #[cfg(feature = "wasm")]
 pub mod conformance;
@@ -26,12 +30,14 @@ mod registered;
 #[cfg(feature = "wasm")]
 mod registry;
 mod rights;
+#[cfg(feature = "component")]
+mod room;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 
-#[cfg(feature = "wasm")]
+#[cfg(feature = "component")]
 pub use candidate::{Candidate, Refusal};
-#[cfg(feature = "wasm")]
+#[cfg(feature = "component")]
 pub use component::{ComponentError, ComponentInfo, Interface, read_component};
 #[cfg(feature = "wasm")]
 pub use embedded::{EMBEDDED, Embedded};

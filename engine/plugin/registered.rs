@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::candidate::Content;
 use super::fields::{Field, Fields, Problems, read_document};
 use super::grants::from_hex;
 use super::manifest::{NAME_ALLOWED, is_name};
@@ -13,13 +14,6 @@ use crate::secret::hex;
 const FILE: &str = "registered.toml";
 const MOST_BYTES: usize = 1 << 20;
 const HEAD: &str = "# Which content each plugin has; written by windlass.\n";
-
-/// The content of a plugin: the digest of its component and of its manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Content {
-    pub(super) component: [u8; 32],
-    pub(super) manifest: [u8; 32],
-}
 
 /// The known contents, by name.
 #[derive(Debug, Default, PartialEq, Eq)]

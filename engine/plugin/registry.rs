@@ -10,12 +10,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::candidate::{Candidate, Refusal, unreadable};
+use super::candidate::{Candidate, Content, Refusal, unreadable};
 use super::component::ComponentInfo;
 use super::embedded::Embedded;
 use super::grants::{Grants, PluginConfig, RESERVED};
 use super::manifest::{MOST_BYTES, Manifest, NAME_ALLOWED, is_name};
-use super::registered::{Content, Registered};
+use super::registered::Registered;
 use super::rights::PluginRights;
 use crate::config::PluginBounds;
 use crate::error::{Error, Problem};

@@ -7,6 +7,8 @@ mod authors;
 mod file_server;
 mod guide;
 mod manage;
+#[cfg(all(feature = "native", feature = "wasm"))]
+mod native;
 #[cfg(feature = "wasm")]
 mod plugins;
 mod resume;

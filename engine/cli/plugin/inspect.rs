@@ -156,7 +156,7 @@ fn row(right: &str, requested: impl ToString, granted: impl ToString, effective:
 }
 
 /// Bytes in the largest unit that leaves no rest.
-fn shown_bytes(bytes: u64) -> String {
+pub(super) fn shown_bytes(bytes: u64) -> String {
     let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
     let whole = units.into_iter().find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift);
     match whole {
@@ -199,7 +199,8 @@ fn text_of(wire: &InspectWire) -> String {
     text
 }
 
-fn cells(right: &RightWire) -> Vec<String> {
+/// A right as a row of a table.
+pub(super) fn cells(right: &RightWire) -> Vec<String> {
     let shown = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     vec![right.right.clone(), shown(&right.requested), shown(&right.granted), shown(&right.effective)]
 }

@@ -2,20 +2,24 @@
 
 use serde::Serialize;
 
+use super::native::listed;
 use super::wire::PluginWire;
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, print_json};
 use crate::cli::table::table;
-use crate::plugin::Registry;
+use crate::plugin::{Grants, Registry};
 
 #[derive(Serialize)]
 struct PluginsWire {
     plugins: Vec<PluginWire>,
 }
 
-pub(super) fn list(registry: &mut Registry, json: bool) -> Result<u8, Failure> {
+pub(super) fn list(registry: &mut Registry, grants: &Grants, json: bool) -> Result<u8, Failure> {
     registry.look()?;
-    let plugins: Vec<PluginWire> = registry.found().iter().map(|(name, found)| PluginWire::new(name, found)).collect();
+    let components = registry.found().iter().map(|(name, found)| PluginWire::new(name, found));
+    let libraries = grants.native.iter().map(|(name, grant)| listed(name, grant));
+    let mut plugins: Vec<PluginWire> = components.chain(libraries).collect();
+    plugins.sort_by(|one, other| one.name.cmp(&other.name));
     if json {
         print_json(&PluginsWire { plugins })?;
         return Ok(0);

@@ -7,6 +7,7 @@ mod check;
 mod holder;
 mod inspect;
 mod list;
+mod native;
 mod new;
 mod package;
 mod templates;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::failure::{Failure, NOT_FOUND};
+use super::failure::{Failure, NOT_FOUND, USAGE};
 use super::store_dir::Place;
 use crate::config::PluginBounds;
 use crate::files::Layout;
@@ -35,13 +36,16 @@ pub(super) enum PluginCommand {
 /// What is done with the plugins of a store.
 #[derive(Subcommand)]
 pub(super) enum StoreCommand {
-    /// List the plugins: built in, in the directory of the store, in files that the configuration names
+    /// List the plugins: built in, in the directory of the store, in files that the configuration names. Nothing of them is run
     List,
     /// Show what a plugin is, what it asks for, what it is granted and what it may do
     Inspect {
         /// A plugin, or the file of a component
         #[arg(value_name = "NAME-or-FILE")]
         plugin: String,
+        /// Also load it, if it is a shared library, and ask it who it is: that runs code of it, in a process of its own
+        #[arg(long)]
+        load: bool,
     },
     /// Take a component with its manifest into the directory of the store
     Add {
@@ -73,8 +77,12 @@ async fn manage(place: &Place, command: StoreCommand, json: bool) -> Result<u8, 
     let grants = place.grants()?;
     let mut registry = Registry::new(&Layout::new(place.dir()), EMBEDDED, grants.clone(), PluginBounds::default());
     match command {
-        StoreCommand::List => list::list(&mut registry, json),
-        StoreCommand::Inspect { plugin } => inspect::inspect(&mut registry, &grants, &plugin, json),
+        StoreCommand::List => list::list(&mut registry, &grants, json),
+        StoreCommand::Inspect { plugin, load } => match grants.native.get(&plugin) {
+            Some(grant) => native::inspect(&plugin, grant, load, json).await,
+            None if load => Err(Failure::new(USAGE, "--load is for plugins that are shared libraries: [native.NAME]")),
+            None => inspect::inspect(&mut registry, &grants, &plugin, json),
+        },
         StoreCommand::Add { file, name, confirm } => {
             let code = add::add(&mut registry, &file, name.as_deref(), confirm, json)?;
             holder::tell(place.dir()).await.map(|()| code)

@@ -13,10 +13,11 @@ use crate::secret::hex;
 pub(super) struct PluginWire {
     pub(super) name: String,
     pub(super) version: Option<String>,
+    /// What it does, or `native`: a shared library says that when it is loaded.
     pub(super) kind: Option<&'static str>,
     /// `built in`, `store`, or the file.
     pub(super) origin: String,
-    /// `granted`, `idle` or `refused`.
+    /// `granted`, `idle` or `refused`. One that is a shared library is never idle.
     pub(super) state: &'static str,
     pub(super) sha256: Option<String>,
     /// Why it is refused.

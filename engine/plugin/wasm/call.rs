@@ -7,11 +7,11 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::cut::Cut;
 use super::http::Hooks;
-use super::room::Room;
 use super::work::{Packing, Unpacking};
 use crate::error::bounded;
 use crate::files::Masker;
 use crate::plugin::contract::{Checkpoints, MOST_MESSAGE_BYTES};
+use crate::plugin::room::Room;
 
 /// Bytes of what a guest has printed that go into an error.
 const PRINTED: usize = 4_096;

@@ -21,6 +21,7 @@ use super::bindings::transfer::sink::SinkPre;
 use super::guest::Guest;
 use super::sandbox::Sandbox;
 use crate::plugin::PluginKind;
+use crate::plugin::component::Encoding;
 use crate::secret::{hex, sha256};
 
 /// How a compiled program begins on disk; its digest follows, then the code.
@@ -263,16 +264,16 @@ impl Programs {
         purpose: Purpose,
     ) -> Result<Arc<Program>, CodeError> {
         let unusable = |reason: String| CodeError::Unusable { path: path.to_owned(), purpose, reason };
-        let kind = Kind::of(bytes).ok_or_else(|| unusable("it begins otherwise than one".into()))?;
-        if purpose != Purpose::Job && kind == Kind::Module {
+        let encoding = Encoding::of(bytes).ok_or_else(|| unusable("it begins otherwise than one".into()))?;
+        if purpose != Purpose::Job && encoding == Encoding::Module {
             return Err(unusable("it is a plain module; a plugin is a component".into()));
         }
         let cached = self.dir.join(format!("{}-{:016x}.{ENDING}", hex(digest), engine_hash(&sandbox.engine)));
-        let program = match read_cached(&cached).and_then(|code| kind.revive(sandbox, &code, purpose)) {
+        let program = match read_cached(&cached).and_then(|code| encoding.revive(sandbox, &code, purpose)) {
             Some(program) => program,
             None => {
                 let (program, code) =
-                    kind.compile(sandbox, bytes, purpose).map_err(|error| unusable(format!("{error:#}")))?;
+                    encoding.compile(sandbox, bytes, purpose).map_err(|error| unusable(format!("{error:#}")))?;
                 // Without a cache the next start compiles again.
                 if let Err(error) = self.keep(&cached, &code) {
                     tracing::warn!(%error, path = %cached.display(), "a compiled program is not kept");
@@ -333,31 +334,15 @@ fn engine_hash(engine: &Engine) -> u64 {
     hasher.finish()
 }
 
-/// The two kinds of WebAssembly, told by how they begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Module,
-    Component,
-}
-
-impl Kind {
-    /// See "binary magic" of the core specification and of the component model.
-    fn of(bytes: &[u8]) -> Option<Kind> {
-        match bytes.get(..8)? {
-            b"\0asm\x01\0\0\0" => Some(Kind::Module),
-            b"\0asm\x0d\0\x01\0" => Some(Kind::Component),
-            _ => None,
-        }
-    }
-
+impl Encoding {
     fn compile(self, sandbox: &Sandbox, bytes: &[u8], purpose: Purpose) -> wasmtime::Result<(Program, Vec<u8>)> {
         Ok(match self {
-            Kind::Module => {
+            Encoding::Module => {
                 let module = Module::from_binary(&sandbox.engine, bytes)?;
                 let code = module.serialize()?;
                 (Program::of_module(sandbox, &module)?, code)
             }
-            Kind::Component => {
+            Encoding::Component => {
                 let component = Component::from_binary(&sandbox.engine, bytes)?;
                 let code = component.serialize()?;
                 (Program::of_component(sandbox, &component, purpose)?, code)
@@ -373,12 +358,12 @@ impl Kind {
     )]
     fn revive(self, sandbox: &Sandbox, code: &[u8], purpose: Purpose) -> Option<Program> {
         match self {
-            Kind::Module => {
+            Encoding::Module => {
                 // SAFETY: see the reason above.
                 let module = unsafe { Module::deserialize(&sandbox.engine, code) }.ok()?;
                 Program::of_module(sandbox, &module).ok()
             }
-            Kind::Component => {
+            Encoding::Component => {
                 // SAFETY: see the reason above.
                 let component = unsafe { Component::deserialize(&sandbox.engine, code) }.ok()?;
                 Program::of_component(sandbox, &component, purpose).ok()

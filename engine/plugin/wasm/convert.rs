@@ -1,56 +1,26 @@
-//! Between the generated types of the WIT and those of the contract. What a plugin says is checked here: it may lie.
+//! Between the generated types of the WIT and those of the contract, to which what a plugin says is held on the way.
 
 use super::bindings::exports::windlass::plugin::executor as wit;
 use super::bindings::transfer::fetcher::exports::windlass::plugin::fetcher as wit_fetcher;
 use super::bindings::transfer::sink::exports::windlass::plugin::sink as wit_sink;
 use super::bindings::windlass::plugin::types;
-use crate::error::{Problem, bounded};
+use crate::error::Problem;
+use crate::plugin::claims;
 use crate::plugin::contract::{
-    Answer, Attempt, Definition, Descriptor, ErrorKind, FetchItem, FetchRequest, Fetched, Handle, MOST_HANDLE_BYTES,
-    MOST_MESSAGE_BYTES, MOST_REFERENCE_BYTES, Observation, Page, Phase, PluginError, PluginTask, Retry, Run,
-    RunOutcome, RunStatus, StoreRequest, Stored,
+    Answer, Attempt, Definition, Descriptor, ErrorKind, FetchItem, FetchRequest, Fetched, Handle, Observation, Page,
+    Phase, PluginError, PluginTask, Retry, Run, RunOutcome, RunStatus, StoreRequest, Stored,
 };
-
-/// Entries of one list that a plugin returns.
-const MOST_ENTRIES: usize = 10_000;
-/// Details of one error.
-const MOST_DETAILS: usize = 32;
-/// Bytes of a name, a word or a cursor that a plugin returns.
-const MOST_NAME_BYTES: usize = 1_024;
-
-/// Anything but a good answer.
-fn broken(what: impl Into<String>) -> PluginError {
-    let what = what.into();
-    PluginError::new(ErrorKind::Internal, Retry::Never, format!("the plugin broke the contract: {what}"))
-}
 
 /// What a function of the WIT returns that may fail by its own word.
 pub(super) fn answer<A, B>(result: Result<A, types::Error>, convert: impl FnOnce(A) -> Answer<B>) -> Answer<B> {
     result.map_err(error_of).and_then(convert)
 }
 
-fn word(text: String) -> String {
-    bounded(text, MOST_NAME_BYTES)
-}
-
-/// A cursor is given back as it came, so it is not cut.
-fn cursor(next: Option<String>) -> Answer<Option<String>> {
-    match next {
-        Some(next) if next.len() > MOST_NAME_BYTES => {
-            Err(broken(format!("a cursor of {} bytes; allowed: at most {MOST_NAME_BYTES}", next.len())))
-        }
-        next => Ok(next),
-    }
-}
-
-fn entries<A, B>(list: Vec<A>, convert: impl Fn(A) -> Answer<B>) -> Answer<Vec<B>> {
-    if list.len() > MOST_ENTRIES {
-        return Err(broken(format!("a list of {}; allowed: at most {MOST_ENTRIES}", list.len())));
-    }
-    list.into_iter().map(convert).collect()
-}
-
 pub(super) fn error_of(error: types::Error) -> PluginError {
+    claims::error(of_error(error))
+}
+
+fn of_error(error: types::Error) -> PluginError {
     let kind = match error.kind {
         types::ErrorKind::Invalid => ErrorKind::Invalid,
         types::ErrorKind::Unauthenticated => ErrorKind::Unauthenticated,
@@ -69,14 +39,7 @@ pub(super) fn error_of(error: types::Error) -> PluginError {
         types::Retry::Backoff => Retry::Backoff,
         types::Retry::After(millis) => Retry::After(millis),
     };
-    let details = error.details.into_iter().take(MOST_DETAILS);
-    PluginError {
-        kind,
-        retry,
-        message: bounded(error.message, MOST_MESSAGE_BYTES),
-        code: error.code.map(word),
-        details: details.map(|(name, value)| (word(name), word(value))).collect(),
-    }
+    PluginError { kind, retry, message: error.message, code: error.code, details: error.details }
 }
 
 pub(super) fn to_wit_error(error: PluginError) -> types::Error {
@@ -102,11 +65,11 @@ pub(super) fn to_wit_error(error: PluginError) -> types::Error {
 }
 
 pub(super) fn handle_of(handle: types::Handle) -> Answer<Handle> {
-    if handle.data.len() > MOST_HANDLE_BYTES {
-        let has = handle.data.len();
-        return Err(broken(format!("a handle of {has} bytes; allowed: at most {MOST_HANDLE_BYTES}")));
-    }
-    Ok(Handle { schema: handle.schema, data: handle.data })
+    claims::handle(of_handle(handle))
+}
+
+fn of_handle(handle: types::Handle) -> Handle {
+    Handle { schema: handle.schema, data: handle.data }
 }
 
 pub(super) fn to_wit_handle(handle: Handle) -> types::Handle {
@@ -136,76 +99,61 @@ pub(super) fn to_wit_task(task: PluginTask) -> wit::Task {
 }
 
 pub(super) fn descriptor_of(descriptor: types::Descriptor) -> Answer<Descriptor> {
-    Ok(Descriptor {
-        name: word(descriptor.name),
-        version: word(descriptor.version),
-        summary: word(descriptor.summary),
-        options_schema: descriptor.options_schema,
-        features: entries(descriptor.features, |feature| Ok(word(feature)))?,
-    })
-}
-
-pub(super) fn problem_of(problem: types::Problem) -> Answer<Problem> {
-    Ok(Problem { field: word(problem.field), problem: word(problem.problem), allowed: word(problem.allowed) })
+    let types::Descriptor { name, version, summary, options_schema, features } = descriptor;
+    claims::descriptor(Descriptor { name, version, summary, options_schema, features })
 }
 
 pub(super) fn problems_of(problems: Vec<types::Problem>) -> Answer<Vec<Problem>> {
-    entries(problems, problem_of)
+    let convert = |types::Problem { field, problem, allowed }| Problem { field, problem, allowed };
+    claims::problems(problems.into_iter().map(convert).collect())
 }
 
-fn outcome_of(outcome: wit::Outcome) -> RunOutcome {
+fn of_outcome(outcome: wit::Outcome) -> RunOutcome {
     match outcome {
         wit::Outcome::Succeeded => RunOutcome::Succeeded,
         wit::Outcome::Exited(code) => RunOutcome::Exited(code),
         wit::Outcome::Signalled(signal) => RunOutcome::Signalled(signal),
         wit::Outcome::OutOfMemory => RunOutcome::OutOfMemory,
-        wit::Outcome::NotStarted(error) => RunOutcome::NotStarted(error_of(error)),
-        wit::Outcome::Failed(error) => RunOutcome::Failed(error_of(error)),
+        wit::Outcome::NotStarted(error) => RunOutcome::NotStarted(of_error(error)),
+        wit::Outcome::Failed(error) => RunOutcome::Failed(of_error(error)),
         wit::Outcome::Stopped => RunOutcome::Stopped,
         wit::Outcome::Lost => RunOutcome::Lost,
     }
 }
 
-fn status_of(status: wit::Status) -> Answer<RunStatus> {
+fn of_status(status: wit::Status) -> RunStatus {
     let phase = match status.phase {
-        wit::Phase::Pending(why) => Phase::Pending(why.map(word)),
+        wit::Phase::Pending(why) => Phase::Pending(why),
         wit::Phase::Running => Phase::Running,
-        wit::Phase::Ended(outcome) => Phase::Ended(outcome_of(outcome)),
+        wit::Phase::Ended(outcome) => Phase::Ended(of_outcome(outcome)),
     };
-    Ok(RunStatus { phase, handle: status.handle.map(handle_of).transpose()?, ask_after_ms: status.ask_after })
+    RunStatus { phase, handle: status.handle.map(of_handle), ask_after_ms: status.ask_after }
 }
 
-/// As many answers as there were questions, or none is believed.
 pub(super) fn observations_of(asked: usize, answers: Vec<wit::Observation>) -> Answer<Vec<Observation>> {
-    if answers.len() != asked {
-        return Err(broken(format!("{} answers to {asked} questions", answers.len())));
-    }
     let convert = |answer| match answer {
-        wit::Observation::Known(status) => status_of(status).map_or_else(Observation::Unknown, Observation::Known),
+        wit::Observation::Known(status) => Observation::Known(of_status(status)),
         wit::Observation::Gone => Observation::Gone,
-        wit::Observation::Unknown(error) => Observation::Unknown(error_of(error)),
+        wit::Observation::Unknown(error) => Observation::Unknown(of_error(error)),
     };
-    Ok(answers.into_iter().map(convert).collect())
+    claims::observations(asked, answers.into_iter().map(convert).collect())
 }
 
 pub(super) fn definitions_of(page: wit::DefinitionPage) -> Answer<Page<Definition>> {
     let convert = |it: wit::Definition| {
-        Ok(Definition {
-            name: word(it.name),
-            version: it.version.map(word),
-            summary: it.summary.map(word),
-            options: it.options,
-        })
+        let wit::Definition { name, version, summary, options } = it;
+        Definition { name, version, summary, options }
     };
-    Ok(Page { entries: entries(page.definitions, convert)?, next: cursor(page.next)? })
+    let entries = page.definitions.into_iter().map(convert).collect();
+    claims::definitions(Page { entries, next: page.next })
 }
 
 pub(super) fn owned_of(page: wit::OwnedPage) -> Answer<Page<Run>> {
     let convert = |it: wit::Run| {
-        let attempt = Attempt { job: word(it.attempt.job), number: it.attempt.number };
-        Ok(Run { attempt, handle: it.handle.map(handle_of).transpose()? })
+        let attempt = Attempt { job: it.attempt.job, number: it.attempt.number };
+        Run { attempt, handle: it.handle.map(of_handle) }
     };
-    Ok(Page { entries: entries(page.runs, convert)?, next: cursor(page.next)? })
+    claims::owned(Page { entries: page.runs.into_iter().map(convert).collect(), next: page.next })
 }
 
 pub(super) fn stopped_of(handle: Option<types::Handle>) -> Answer<Option<Handle>> {
@@ -221,29 +169,16 @@ pub(super) fn to_wit_item(item: FetchItem) -> wit_fetcher::Item {
     wit_fetcher::Item { name, size, version, reference }
 }
 
-/// Names are what outcomes are known by, so they are not cut.
-fn whole(what: &str, text: String) -> Answer<String> {
-    if text.is_empty() || text.len() > MOST_NAME_BYTES {
-        return Err(broken(format!("{what} of {} bytes; allowed: 1 to {MOST_NAME_BYTES}", text.len())));
-    }
-    Ok(text)
-}
-
 pub(super) fn items_of(page: wit_fetcher::ItemPage) -> Answer<Page<FetchItem>> {
     let convert = |it: wit_fetcher::Item| {
-        let has = it.reference.len();
-        if has > MOST_REFERENCE_BYTES {
-            return Err(broken(format!("a reference of {has} bytes; allowed: at most {MOST_REFERENCE_BYTES}")));
-        }
-        let (name, version) = (whole("the name of an item", it.name)?, it.version.map(word));
-        Ok(FetchItem { name, size: it.size, version, reference: it.reference })
+        let wit_fetcher::Item { name, size, version, reference } = it;
+        FetchItem { name, size, version, reference }
     };
-    Ok(Page { entries: entries(page.items, convert)?, next: cursor(page.next)? })
+    claims::items(Page { entries: page.items.into_iter().map(convert).collect(), next: page.next })
 }
 
 pub(super) fn fetched_of(fetched: wit_fetcher::Fetched) -> Answer<Fetched> {
-    let path = whole("the path of a file", fetched.path)?;
-    Ok(Fetched { path, bytes: fetched.bytes, version: fetched.version.map(word) })
+    claims::fetched(Fetched { path: fetched.path, bytes: fetched.bytes, version: fetched.version })
 }
 
 pub(super) fn to_wit_store(request: StoreRequest) -> wit_sink::Request {
@@ -251,8 +186,6 @@ pub(super) fn to_wit_store(request: StoreRequest) -> wit_sink::Request {
 }
 
 pub(super) fn stored_of(stored: Vec<wit_sink::Stored>) -> Answer<Vec<Stored>> {
-    entries(stored, |it| {
-        let location = whole("a location", it.location)?;
-        Ok(Stored { location, bytes: it.bytes, version: it.version.map(word) })
-    })
+    let convert = |it: wit_sink::Stored| Stored { location: it.location, bytes: it.bytes, version: it.version };
+    claims::stored(stored.into_iter().map(convert).collect())
 }

@@ -7,7 +7,7 @@ use super::convert::{answer, fetched_of, items_of, to_wit_fetch, to_wit_item};
 use super::places::Pace;
 use super::plugin::{Order, WasmPlugin, aws_key};
 use crate::executors::BoxFuture;
-use crate::files::open_file_beneath;
+use crate::files::{Opened, open_beneath};
 use crate::plugin::contract::{
     Answer, ErrorKind, FetchItem, FetchRequest, Fetched, FetcherPlugin, Page, PluginError, Retry,
 };
@@ -50,8 +50,10 @@ fn is_there(work: &Path, destination: &str, fetched: &Fetched) -> Answer<()> {
         let message = format!("the plugin broke the contract: it says that it has brought {:?}: {why}", fetched.path);
         PluginError::new(ErrorKind::Internal, Retry::Never, message)
     };
-    let file = open_file_beneath(work, &format!("{destination}/{}", fetched.path));
-    let file = file.map_err(|error| broken(error.to_string()))?;
+    let opened = open_beneath(work, &Path::new(destination).join(&fetched.path));
+    let Some(Opened::File(file)) = opened.map_err(|error| broken(error.to_string()))? else {
+        return Err(broken("it is no file".to_owned()));
+    };
     let bytes = file.metadata().map_err(|error| broken(error.to_string()))?.len();
     if bytes == fetched.bytes {
         return Ok(());

@@ -13,13 +13,11 @@ use super::guest::Guest;
 use super::sink::Sink;
 use super::work::{self as tree, Packing};
 use crate::files::LogStream;
-use crate::plugin::contract::{Answer, ErrorKind, MOST_CURSOR_BYTES, PluginError, Retry};
+use crate::plugin::claims;
+use crate::plugin::contract::{Answer, ErrorKind, PluginError, Retry};
 
 /// Archives that one call may have packed at once. Each takes a thread, of which all guests share some hundred.
 const MOST_PACKING: usize = 4;
-
-/// Bytes that one call of `write` may hand over.
-const MOST_WRITE: usize = 1 << 20;
 
 /// Adds everything of `windlass:plugin` that a plugin may call.
 pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> Result<()> {
@@ -91,14 +89,7 @@ impl logs::HostSink for Guest {
         bytes: Vec<u8>,
         cursor: String,
     ) -> Result<bool> {
-        if cursor.len() > MOST_CURSOR_BYTES {
-            let message = format!("a cursor of {} bytes; allowed: at most {MOST_CURSOR_BYTES}", cursor.len());
-            return Err(wasmtime::Error::msg(message));
-        }
-        if bytes.len() > MOST_WRITE {
-            let message = format!("{} bytes of log at once; allowed: at most {MOST_WRITE}", bytes.len());
-            return Err(wasmtime::Error::msg(message));
-        }
+        claims::piece(bytes.len(), &cursor).map_err(wasmtime::Error::msg)?;
         let stream = match channel {
             logs::Channel::Stdout => LogStream::Stdout,
             logs::Channel::Stderr => LogStream::Stderr,

@@ -1,8 +1,9 @@
 //! WebAssembly: jobs that are `wasi:cli` programs, and plugins that are components. The only module that names wasmtime.
 //!
 //! *Architecture invariant:* one engine, one state type of a guest, a fresh instance for every run and every call. Guests run on threads
-//! of their own, so that one that computes all day takes time from other guests, never from the engine's loops. What a
-//! guest does (a trap, a limit, a flood) is the outcome of its attempt and nothing else.
+//! of their own, so that one that computes all day takes time from other guests, not from the engine's loops; only a call that
+//! is known to be short begins where its caller is. What a guest does (a trap, a limit, a flood) is the outcome of its
+//! attempt and nothing else.
 
 mod bindings;
 mod call;
@@ -20,15 +21,16 @@ mod log;
 mod machine;
 mod places;
 mod plugin;
-mod room;
 mod sandbox;
 mod scratch;
 mod sink;
 mod sink_world;
+mod start;
 mod task;
 mod ticker;
 mod work;
 mod world;
+mod written;
 
 pub(crate) use bindings::ExecutorPlugin as ExecutorWorld;
 pub(crate) use bindings::transfer::{fetcher::Fetcher as FetcherWorld, sink::Sink as SinkWorld};

@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -21,8 +22,8 @@ use super::http::{Endpoints, Hooks};
 use super::log::Output;
 use super::machine::Machine;
 use super::places::{Pace, Places};
-use super::room::Room;
 use super::sandbox::Sandbox;
+use super::start::Starts;
 use super::world::World;
 use crate::config::PluginLimits;
 use crate::error::{Problem, bounded};
@@ -31,6 +32,7 @@ use crate::plugin::contract::{
     Answer, Checkpoints, Descriptor, ErrorKind, MOST_MESSAGE_BYTES, Plugin, PluginError, Retry, Variable,
 };
 use crate::plugin::endpoint::{AwsCredentials, SecretText};
+use crate::plugin::room::Room;
 use crate::plugin::{PluginKind, WorkAccess};
 
 /// What a plugin is given.
@@ -66,6 +68,7 @@ struct Inner {
     hooks: Hooks,
     /// Calls of this plugin that may be under way.
     places: Places,
+    starts: Starts,
     program: OnceCell<Answer<Arc<Program>>>,
     setting: WasmPluginSetting,
 }
@@ -109,7 +112,8 @@ impl<W: World> WasmPlugin<W> {
         let hooks = Hooks::new(name, setting.endpoints.clone());
         let places = Places::new(setting.limits.parallel_calls);
         let program = OnceCell::new();
-        let inner = Arc::new(Inner { identity: Arc::new(identity), hooks, places, program, setting });
+        let (identity, starts) = (Arc::new(identity), Starts::default());
+        let inner = Arc::new(Inner { identity, hooks, places, starts, program, setting });
         WasmPlugin { inner, cut: None, world: PhantomData }
     }
 
@@ -134,9 +138,17 @@ impl<W: World> WasmPlugin<W> {
             let program = inner.program(&sandbox, W::KIND).await?;
             let threads =
                 sandbox.threads().map_err(|error| internal(error.to_string(), Retry::Backoff))?.handle().clone();
-            let task = threads.spawn(async move { inner.run::<W, T>(name, &sandbox, &program, order, call).await });
+            let ended = |why: String| Err(internal(format!("`{name}` was ended: {why}"), Retry::Backoff));
+            let called = inner.clone();
+            let mut task = Box::pin(async move { called.run::<W, T>(name, &sandbox, &program, order, call).await });
+            match inner.starts.begin(name, &threads, task.as_mut()) {
+                Poll::Ready(Ok(answer)) => return answer,
+                Poll::Ready(Err(_)) => return ended("it panicked".to_owned()),
+                Poll::Pending => {}
+            }
+            let task = threads.spawn(task);
             let _ends = Ends(task.abort_handle());
-            task.await.unwrap_or_else(|error| Err(internal(format!("`{name}` was ended: {error}"), Retry::Backoff)))
+            task.await.unwrap_or_else(|error| ended(error.to_string()))
         })
     }
 }

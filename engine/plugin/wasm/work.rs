@@ -1,12 +1,7 @@
-//! The work tree of an attempt as a tar archive: packed as a plugin reads it, unpacked as it writes it.
-//!
-//! What is packed and unpacked is regular files and directories; what is unpacked lands under `output` only.
+//! The work tree of an attempt as a stream: packed as a plugin reads it, unpacked as it writes it.
 
-use std::cell::Cell;
-use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::{Component, Path, PathBuf};
-use std::rc::Rc;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
@@ -18,20 +13,13 @@ use wasmtime_wasi::p2::pipe::AsyncReadStream;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::call::WorkTree;
-use super::room::Room;
-use crate::files::{create_file_beneath, create_work_tree};
+use crate::plugin::archive;
 use crate::plugin::contract::{Answer, ErrorKind, PluginError, Retry};
 
 /// Bytes between the archive and whoever reads or writes it.
 const PIECE: usize = 256 << 10;
 /// Pieces that were written and are not unpacked yet.
 const PIECES: usize = 4;
-/// Bytes before the content of an entry: its header and those that extend it, which are read into memory.
-const MOST_HEADER_BYTES: u64 = 1 << 20;
-/// Bytes of the path of an entry, as many as the system takes.
-const MOST_PATH_BYTES: usize = 4_096;
-/// Where what is unpacked goes.
-const OUTPUT: &str = "output";
 
 /// The blocking end of a pipe.
 struct Blocking(DuplexStream, Handle);
@@ -62,30 +50,11 @@ pub(super) fn pack(dir: PathBuf) -> (AsyncReadStream, Packing) {
     let threads = Handle::current();
     let pipe = Blocking(far, threads.clone());
     let task = threads.spawn_blocking(move || {
-        let mut archive = tar::Builder::new(io::BufWriter::with_capacity(PIECE / 4, pipe));
-        archive.mode(tar::HeaderMode::Deterministic);
-        let packed = pack_dir(&mut archive, &dir, Path::new("")).and_then(|()| archive.into_inner()?.flush());
-        if let Err(error) = packed {
+        if let Err(error) = archive::pack(&dir, io::BufWriter::with_capacity(PIECE / 4, pipe)) {
             tracing::debug!(%error, "a work tree was not packed to its end");
         }
     });
     (AsyncReadStream::new(near), Packing(task))
-}
-
-fn pack_dir<W: Write>(archive: &mut tar::Builder<W>, dir: &Path, name: &Path) -> io::Result<()> {
-    let mut entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let (path, name) = (entry.path(), name.join(entry.file_name()));
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            archive.append_dir(&name, &path)?;
-            pack_dir(archive, &path, &name)?;
-        } else if kind.is_file() {
-            archive.append_file(&name, &mut File::open(&path)?)?;
-        }
-    }
-    Ok(())
 }
 
 /// An archive that is being unpacked.
@@ -106,7 +75,7 @@ impl Unpacking {
 pub(super) fn unpack(work: WorkTree) -> (Intake, Unpacking) {
     let (pieces, taken) = mpsc::channel(PIECES);
     let pipe = Taken { pieces: taken, left: Bytes::new() };
-    let task = Handle::current().spawn_blocking(move || unpack_all(pipe, &work));
+    let task = Handle::current().spawn_blocking(move || archive::unpack(pipe, &work.dir, &work.room));
     (Intake(pieces), Unpacking(task))
 }
 
@@ -161,117 +130,5 @@ impl Read for Taken {
         let (bytes, _) = bytes.split_at_mut(size);
         bytes.copy_from_slice(&self.left.split_to(size));
         Ok(size)
-    }
-}
-
-/// Lets as many bytes of an archive through as it may have.
-struct Bounded<R> {
-    pipe: R,
-    left: u64,
-    room: Room,
-    /// Of those, until the content of the next entry.
-    header_left: Rc<Cell<u64>>,
-    /// There is no more, and its reader wanted more.
-    broken_off: Rc<Cell<bool>>,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 {
-            return Err(self.room.is_full());
-        }
-        let most = self.left.min(self.header_left.get());
-        if most == 0 {
-            let message = format!("what comes before an entry is longer than {MOST_HEADER_BYTES} bytes");
-            return Err(refused(message));
-        }
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(bytes.len());
-        let size = self.pipe.read(bytes.get_mut(..most).unwrap_or_default())?;
-        self.broken_off.set(size == 0);
-        self.left -= size as u64;
-        self.header_left.set(self.header_left.get().saturating_sub(size as u64));
-        Ok(size)
-    }
-}
-
-fn unpack_all(pipe: impl Read, work: &WorkTree) -> io::Result<()> {
-    let (header_left, broken_off) = (Rc::new(Cell::new(MOST_HEADER_BYTES)), Rc::new(Cell::new(false)));
-    let (left, room) = (work.room.most_bytes().saturating_add(1), work.room.clone());
-    let bounded = Bounded { pipe, left, room, header_left: header_left.clone(), broken_off: broken_off.clone() };
-    let mut archive = tar::Archive::new(bounded);
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        header_left.set(u64::MAX);
-        if !work.room.take_entry() || !work.room.take(entry.size()) {
-            return Err(work.room.is_full());
-        }
-        let path = target(&entry.path()?)?;
-        match entry.header().entry_type() {
-            tar::EntryType::Directory => create_work_tree(&work.dir, &[&path])?,
-            tar::EntryType::Regular | tar::EntryType::Continuous => {
-                io::copy(&mut entry, &mut create_file_beneath(&work.dir, &path)?)?;
-            }
-            // Extended headers are read by the archive itself.
-            tar::EntryType::XGlobalHeader => {}
-            kind => return Err(refused(format!("{path} is no file and no directory but {kind:?}"))),
-        }
-        header_left.set(MOST_HEADER_BYTES);
-    }
-    // After its end marker nothing is read.
-    if broken_off.get() {
-        return Err(refused("it breaks off before its end".to_owned()));
-    }
-    Ok(())
-}
-
-/// Where an entry goes, beneath the work tree; paths that lead elsewhere are refused where it is made.
-fn target(path: &Path) -> io::Result<String> {
-    let bytes = path.as_os_str().len();
-    if bytes > MOST_PATH_BYTES {
-        return Err(refused(format!("a path of {bytes} bytes; allowed: at most {MOST_PATH_BYTES}")));
-    }
-    let mut target = OUTPUT.to_owned();
-    for part in path.components() {
-        match part {
-            Component::Normal(part) => {
-                let part = part.to_str().ok_or_else(|| refused(format!("{} is not UTF-8", path.display())))?;
-                target.push('/');
-                target.push_str(part);
-            }
-            Component::CurDir => {}
-            _ => return Err(refused(format!("{} leads out of the directory", path.display()))),
-        }
-    }
-    Ok(target)
-}
-
-fn refused(message: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn unpacked(archive: &[u8], dir: &Path) -> io::Result<()> {
-        create_work_tree(dir, &[OUTPUT])?;
-        unpack_all(archive, &WorkTree { dir: dir.to_owned(), host_path: false, write: true, room: Room::new(64 << 20) })
-    }
-
-    #[test]
-    fn a_name_as_long_as_a_file_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut archive = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_gnu();
-        let content = vec![b'x'; 3 << 20];
-        header.set_size(content.len() as u64);
-        archive.append_data(&mut header.clone(), format!("{}/file", "long/".repeat(100)), content.as_slice()).unwrap();
-        let end = [0; 1_024];
-        unpacked(&[archive.get_ref().as_slice(), &end].concat(), dir.path()).unwrap();
-        header.set_entry_type(tar::EntryType::GNULongName);
-        header.set_cksum();
-        archive.append(&header, content.as_slice()).unwrap();
-        let error = unpacked(&archive.into_inner().unwrap(), dir.path()).unwrap_err();
-        assert!(error.to_string().contains("before an entry"), "{error}");
     }
 }

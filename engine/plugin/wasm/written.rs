@@ -1,11 +1,9 @@
-//! How much one call may put into a work tree, in an archive or as files of its own: bytes and entries are counted.
+//! What a plugin writes into a work tree by itself is counted.
 //!
 //! A plugin finds the work tree as a directory of its own file system. Of that interface the functions that make something
 //! larger are replaced by those here, which count first and then do the same.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use wasmtime::component::{Linker, LinkerInstance, Resource};
@@ -17,72 +15,10 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynOutputStream, FsResult, OutputStream, Pollable, StreamError, StreamResult};
 
 use super::guest::Guest;
+use crate::plugin::room::Room;
 
 /// The interface as the linker has it.
 const FILESYSTEM: &str = "wasi:filesystem/types@0.2.12";
-
-/// Entries that one call may make.
-const MOST_ENTRIES: u64 = 1_000_000;
-
-/// What is left of what a call may put into a work tree. Clones are the same.
-#[derive(Clone, Debug)]
-pub(super) struct Room(Arc<Left>);
-
-#[derive(Debug)]
-struct Left {
-    bytes: AtomicU64,
-    entries: AtomicU64,
-    most_bytes: u64,
-    /// More was wanted.
-    refused: AtomicBool,
-}
-
-impl Room {
-    pub(super) fn new(most_bytes: u64) -> Room {
-        let (bytes, entries) = (AtomicU64::new(most_bytes), AtomicU64::new(MOST_ENTRIES));
-        Room(Arc::new(Left { bytes, entries, most_bytes, refused: AtomicBool::new(false) }))
-    }
-
-    /// Takes so many bytes; all or none.
-    pub(super) fn take(&self, bytes: u64) -> bool {
-        self.take_of(&self.0.bytes, bytes)
-    }
-
-    /// Takes an entry.
-    pub(super) fn take_entry(&self) -> bool {
-        self.take_of(&self.0.entries, 1)
-    }
-
-    fn take_of(&self, left: &AtomicU64, wanted: u64) -> bool {
-        let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(wanted)).is_ok();
-        if !taken {
-            self.0.refused.store(true, Ordering::Relaxed);
-        }
-        taken
-    }
-
-    /// Whether more was wanted than there was room for: a plugin hears of an error on the way only.
-    pub(super) fn was_refused(&self) -> bool {
-        self.0.refused.load(Ordering::Relaxed)
-    }
-
-    fn left(&self) -> u64 {
-        self.0.bytes.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn most_bytes(&self) -> u64 {
-        self.0.most_bytes
-    }
-
-    /// Why more is refused.
-    pub(super) fn is_full(&self) -> io::Error {
-        let message = format!(
-            "more than {} bytes or {MOST_ENTRIES} entries were to be put into the work tree",
-            self.0.most_bytes
-        );
-        io::Error::new(io::ErrorKind::InvalidData, message)
-    }
-}
 
 /// A stream into a file whose bytes are counted.
 struct Counted {
