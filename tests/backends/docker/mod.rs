@@ -20,7 +20,7 @@ use windlass::{Engine, EngineConfig, JobId, JobSpec, KeepWork, State};
 use windlass_backends::{BUSYBOX, Docker};
 
 /// Nothing here takes this long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An engine in a directory of its own, with the plugin on a Docker Engine.
 struct Stage {
