@@ -34,6 +34,16 @@ impl End {
         }
     }
 
+    /// Whether the code is one of those of a command that is not there or cannot be executed.
+    pub(crate) fn is_of_command(&self) -> bool {
+        self.was_started && [126, 127].contains(&self.code)
+    }
+
+    /// The same for a command that was never started.
+    pub(crate) fn not_started(self, why: String) -> End {
+        End { was_started: false, error: why, ..self }
+    }
+
     pub(crate) fn is_good(&self) -> bool {
         self.was_started && self.code == 0
     }

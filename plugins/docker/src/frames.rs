@@ -36,32 +36,42 @@ impl Frames {
 
     /// The next frame that is whole.
     pub(crate) fn next(&mut self) -> Result<Option<Frame<'_>>> {
-        let rest = self.pending.get(self.taken..).unwrap_or_default();
-        let Some((header, body)) = rest.split_at_checked(HEADER) else { return Ok(None) };
-        let &[stream, _, _, _, a, b, c, d] = header else { return Ok(None) };
-        let size = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
-        if size > MOST_BYTES {
-            return Err(Error::internal(format!("the log has a frame of {size} bytes")));
-        }
-        let Some(body) = body.get(..size) else { return Ok(None) };
-        self.taken += HEADER + size;
-        let channel = match stream {
-            stream if STDOUT.contains(&stream) => Channel::Stdout,
-            STDERR => Channel::Stderr,
-            _ => {
-                let message = String::from_utf8_lossy(body);
-                return Err(Error::unavailable(format!("the Docker Engine cannot read the log: {}", message.trim())));
-            }
-        };
-        let (time, bytes) =
-            split(body).ok_or_else(|| Error::internal("a line of the log does not begin with its time"))?;
-        Ok(Some(Frame { channel, time, bytes }))
+        let taken = self.taken;
+        let Some((size, frame)) = parse(self.pending.get(taken..).unwrap_or_default())? else { return Ok(None) };
+        self.taken += size;
+        Ok(Some(frame))
+    }
+
+    /// The same, which stays the next.
+    pub(crate) fn peek(&self) -> Result<Option<Frame<'_>>> {
+        Ok(parse(self.pending.get(self.taken..).unwrap_or_default())?.map(|(_, frame)| frame))
     }
 
     /// Whether the last frame is not whole.
     pub(crate) fn is_cut(&self) -> bool {
         self.taken < self.pending.len()
     }
+}
+
+/// The frame that these bytes begin with, and how many of them it is; nothing where it is not whole.
+fn parse(bytes: &[u8]) -> Result<Option<(usize, Frame<'_>)>> {
+    let Some((header, body)) = bytes.split_at_checked(HEADER) else { return Ok(None) };
+    let &[stream, _, _, _, a, b, c, d] = header else { return Ok(None) };
+    let size = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+    if size > MOST_BYTES {
+        return Err(Error::internal(format!("the log has a frame of {size} bytes")));
+    }
+    let Some(body) = body.get(..size) else { return Ok(None) };
+    let channel = match stream {
+        stream if STDOUT.contains(&stream) => Channel::Stdout,
+        STDERR => Channel::Stderr,
+        _ => {
+            let message = String::from_utf8_lossy(body);
+            return Err(Error::unavailable(format!("the Docker Engine cannot read the log: {}", message.trim())));
+        }
+    };
+    let (time, bytes) = split(body).ok_or_else(|| Error::internal("a line of the log does not begin with its time"))?;
+    Ok(Some((HEADER + size, Frame { channel, time, bytes })))
 }
 
 /// The time and the line after it.

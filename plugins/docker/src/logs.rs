@@ -4,6 +4,7 @@ use std::io::{ErrorKind as IoKind, Read};
 use std::time::Instant;
 
 use bollard_stubs::models::ContainerStateStatusEnum as Status;
+use windlass_plugin::http::{Body, Request, Response};
 use windlass_plugin::prelude::*;
 
 use crate::daemon::{self, docker};
@@ -14,11 +15,20 @@ use crate::position::Positions;
 use crate::run::Known;
 
 /// New bytes that one call pushes; the next one goes on.
-const MOST_BYTES: usize = 32 << 20;
-/// How long one call goes on with what is there already, beyond what it was told to wait.
-const MOST_TIME: Duration = Duration::from_secs(10);
+const MOST_BYTES: usize = 256 << 20;
+/// How long one call goes on with what is there already, beyond what it was told to wait: less than a call may take.
+const MOST_TIME: Duration = Duration::from_secs(20);
 /// How long the Docker Engine may take to begin an answer, and be silent where it is not waited for news.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes after which a call is not over when it has waited long enough: what is there is worth more than a pause. The Docker
+/// Engine looks through a log from its beginning each time.
+const BUSY_BYTES: usize = 1 << 20;
+/// Bytes of a log that is so long that it is not looked through from its beginning: of its last lines first some are
+/// asked for, then more, then all. To follow it would be to look through all of it.
+const LONG_BYTES: u64 = 4 << 20;
+const TAILS: [Option<u64>; 3] = [Some(10_000), Some(200_000), None];
+/// What the init of the Docker Engine says of a command that it cannot execute.
+const REFUSED: &str = "[FATAL tini";
 /// Between two looks where there is nothing to wait on: doubling.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_millis(200);
@@ -35,6 +45,8 @@ enum Ended {
     Late,
     /// The engine wants no more.
     Unwanted,
+    /// It begins after what was pushed last.
+    Uncovered,
 }
 
 /// How far a container is, as its log sees it.
@@ -120,12 +132,16 @@ impl Reading<'_, '_> {
             State::Gone => return Ok(Some(true)),
             State::Waiting => return Ok(Some(false)),
             // Two cannot be followed at once.
-            State::Running => self.sources.len() == 1 && self.until > Instant::now(),
+            State::Running => self.sources.len() == 1 && !self.is_long(index) && self.until > Instant::now(),
             State::Over(_) => false,
         };
-        match self.read(index, &name, follow)? {
-            Ended::Dry => {}
-            Ended::Late | Ended::Unwanted => return Ok(None),
+        let tails = if self.is_long(index) { &TAILS[..] } else { &[None] };
+        for tail in tails {
+            match self.read(index, &name, follow, *tail)? {
+                Ended::Dry => break,
+                Ended::Uncovered => {}
+                Ended::Late | Ended::Unwanted => return Ok(None),
+            }
         }
         let State::Over(end) = state else { return Ok(Some(false)) };
         self.note(index, &end)
@@ -145,46 +161,65 @@ impl Reading<'_, '_> {
         Ok(is_wanted.then_some(true))
     }
 
-    fn read(&mut self, index: usize, name: &str, follow: bool) -> Result<Ended> {
-        let Some(position) = self.positions.0.get_mut(index) else { return Ok(Ended::Dry) };
-        let since = position.begin();
+    fn is_long(&self, index: usize) -> bool {
+        self.positions.0.get(index).is_some_and(|position| position.bytes >= LONG_BYTES)
+    }
+
+    /// Asks for the log of a container from where it goes on; nothing where it is not there.
+    fn ask(&mut self, index: usize, name: &str, follow: bool, tail: Option<u64>) -> Result<Option<Body>> {
+        let Some(position) = self.positions.0.get_mut(index) else { return Ok(None) };
         let left = self.until.saturating_duration_since(Instant::now());
-        let silence = if follow { left } else { PATIENCE };
-        let request = docker().get(format!("/containers/{}/logs", http::escape(name)));
-        let request = request.query("stdout", 1).query("stderr", 1).query("timestamps", 1).query("since", since);
-        let request = request.query("follow", u8::from(follow));
-        let answer =
-            match request.answer_timeout(silence.max(LEAST_WAIT)).silence_timeout(silence.max(LEAST_WAIT)).send() {
-                Err(error) if follow && error.kind == ErrorKind::Timeout => return Ok(Ended::Late),
-                answer => answer?.found()?,
-            };
-        let Some(answer) = answer else { return Ok(Ended::Dry) };
-        let mut body = answer.body();
+        let silence = if follow { left.max(LEAST_WAIT) } else { PATIENCE };
+        let request = log_of(name).query("stdout", 1).query("stderr", 1).query("timestamps", 1);
+        let request = request.query("since", position.begin()).query("follow", u8::from(follow));
+        let request = tail.iter().fold(request, |request, lines| request.query("tail", lines));
+        let answer = request.answer_timeout(silence).silence_timeout(silence).send()?.found()?;
+        Ok(answer.map(Response::body))
+    }
+
+    fn read(&mut self, index: usize, name: &str, follow: bool, tail: Option<u64>) -> Result<Ended> {
+        let late = |error: Error| if follow && error.kind == ErrorKind::Timeout { Ok(Ended::Late) } else { Err(error) };
+        let mut body = match self.ask(index, name, follow, tail) {
+            Ok(Some(body)) => body,
+            Ok(None) => return Ok(Ended::Dry),
+            Err(error) => return late(error),
+        };
         let (mut frames, mut buffer) = (Frames::default(), vec![0; PIECE]);
+        let mut is_covered = tail.is_none();
         loop {
             let size = match body.read(&mut buffer) {
                 Ok(size) => size,
                 Err(error) if error.kind() == IoKind::Interrupted => continue,
-                Err(error) => {
-                    let error = Error::from(error);
-                    return if follow && error.kind == ErrorKind::Timeout { Ok(Ended::Late) } else { Err(error) };
-                }
+                Err(error) => return late(error.into()),
             };
             if size == 0 && frames.is_cut() {
                 return Err(Error::unavailable("the log broke off"));
             }
             if size == 0 {
-                return Ok(Ended::Dry);
+                return Ok(if is_covered { Ended::Dry } else { Ended::Uncovered });
             }
             frames.push(buffer.get(..size).unwrap_or_default());
+            if !is_covered && let Some(first) = frames.peek()? {
+                let position = self.positions.0.get(index);
+                is_covered = position.is_some_and(|position| position.is_covered_from(first.channel, first.time));
+                if !is_covered {
+                    return Ok(Ended::Uncovered);
+                }
+            }
             if !self.push(index, &mut frames)? {
                 return Ok(Ended::Unwanted);
             }
-            let now = Instant::now();
-            if self.pushed >= MOST_BYTES || now >= self.end || (follow && now >= self.until) {
+            if self.is_over(follow) {
                 return Ok(Ended::Late);
             }
         }
+    }
+
+    /// Whether this call has done enough.
+    fn is_over(&self, follow: bool) -> bool {
+        let now = Instant::now();
+        let has_waited = follow && now >= self.until && self.pushed < BUSY_BYTES;
+        has_waited || now >= self.end || self.pushed >= MOST_BYTES
     }
 
     /// Pushes the frames that are there, those of one stream together; whether more are wanted.
@@ -208,6 +243,7 @@ impl Reading<'_, '_> {
                 piece.extend_from_slice(format!("{} | ", source.short).as_bytes());
             }
             mark.is_open = !frame.bytes.ends_with(b"\n");
+            position.bytes = position.bytes.saturating_add(frame.bytes.len() as u64);
             piece.extend_from_slice(frame.bytes);
         }
         Ok(self.flush(&mut piece, channel))
@@ -222,6 +258,25 @@ impl Reading<'_, '_> {
         piece.clear();
         is_wanted
     }
+}
+
+fn log_of(name: &str) -> Request {
+    docker().get(format!("/containers/{}/logs", http::escape(name)))
+}
+
+/// What the init of a container says of a command that it could not execute.
+pub(crate) fn refused_command(name: &str) -> Result<Option<String>> {
+    let request = log_of(name).query("stderr", 1).query("timestamps", 1).query("tail", 1);
+    let Some(answer) = request.send()?.found()? else { return Ok(None) };
+    let mut frames = Frames::default();
+    for piece in answer.body().chunks() {
+        frames.push(&piece?);
+        if let Some(frame) = frames.next()? {
+            let line = String::from_utf8_lossy(frame.bytes).trim().to_owned();
+            return Ok(line.starts_with(REFUSED).then_some(line));
+        }
+    }
+    Ok(None)
 }
 
 fn state(name: &str) -> Result<State> {

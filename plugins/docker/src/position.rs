@@ -49,6 +49,8 @@ impl Mark {
 pub(crate) struct Position {
     pub(crate) stdout: Mark,
     pub(crate) stderr: Mark,
+    /// Bytes that were pushed.
+    pub(crate) bytes: u64,
     /// What there is to say about its end was said.
     pub(crate) is_noted: bool,
 }
@@ -56,6 +58,12 @@ pub(crate) struct Position {
 impl Position {
     pub(crate) fn mark(&mut self, channel: Channel) -> &mut Mark {
         if channel == Channel::Stderr { &mut self.stderr } else { &mut self.stdout }
+    }
+
+    /// Whether a reading whose first line is this one begins with what was pushed already, so that nothing is missing between.
+    pub(crate) fn is_covered_from(&self, channel: Channel, time: u64) -> bool {
+        let mark = if channel == Channel::Stderr { &self.stderr } else { &self.stdout };
+        time < mark.time || (time == mark.time && mark.count == 1)
     }
 
     /// A new reading begins. From when on the Docker Engine is to be asked for lines, as it wants to be told.
@@ -92,12 +100,13 @@ impl Positions {
 fn read(text: &str) -> Option<Position> {
     let mut parts = text.split(',');
     let (stdout, stderr) = (read_mark(parts.next()?)?, read_mark(parts.next()?)?);
+    let bytes = parts.next()?.parse().ok()?;
     let is_noted = match (parts.next(), parts.next()) {
         (None, None) => false,
         (Some("n"), None) => true,
         _ => return None,
     };
-    Some(Position { stdout, stderr, is_noted })
+    Some(Position { stdout, stderr, bytes, is_noted })
 }
 
 fn read_mark(text: &str) -> Option<Mark> {
@@ -112,7 +121,7 @@ impl fmt::Display for Positions {
             let mark = |mark: &Mark| format!("{}.{}{}", mark.time, mark.count, if mark.is_open { "+" } else { "" });
             let separator = if index == 0 { "" } else { ";" };
             let noted = if position.is_noted { ",n" } else { "" };
-            write!(f, "{separator}{},{}{noted}", mark(&position.stdout), mark(&position.stderr))?;
+            write!(f, "{separator}{},{},{}{noted}", mark(&position.stdout), mark(&position.stderr), position.bytes)?;
         }
         Ok(())
     }
@@ -160,6 +169,17 @@ mod tests {
     }
 
     #[test]
+    fn a_reading_that_begins_later_than_the_last_line_is_not_taken() {
+        let one = Mark { time: 10, count: 1, ..Mark::default() };
+        let position = Position { stdout: one, stderr: Mark { time: 5, count: 2, ..one }, ..Position::default() };
+        for (channel, time, is_covered) in
+            [(OUT, 9, true), (OUT, 10, true), (OUT, 11, false), (ERR, 4, true), (ERR, 5, false), (ERR, 6, false)]
+        {
+            assert_eq!(position.is_covered_from(channel, time), is_covered, "{channel:?} {time}");
+        }
+    }
+
+    #[test]
     fn a_clock_that_is_put_back_loses_nothing_within_a_reading() {
         let mut mark = Mark { caught_up: true, ..Mark::default() };
         assert_eq!([5, 6, 3, 4, 6].map(|time| mark.takes(time)), [true; 5]);
@@ -168,13 +188,13 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_and_has_room_for_all_containers() {
         let mark = Mark { time: 4_102_444_800_123_456_789, count: 123_456_789, is_open: true, ..Mark::default() };
-        let position = Position { stdout: mark, stderr: mark, is_noted: true };
+        let position = Position { stdout: mark, stderr: mark, bytes: 999_999_999_999, is_noted: true };
         let positions = Positions(vec![position; MOST_CONTAINERS]);
         let text = positions.to_string();
         assert!(text.len() <= 512, "{}", text.len());
         assert_eq!(Positions::read(Some(&text), MOST_CONTAINERS).unwrap(), positions);
         assert_eq!(Positions::read(None, 2).unwrap().0.len(), 2);
-        for wrong in ["", "x", "1.1", "1.1,2.2,x", "1.1,2.2,n,n", "1,2"] {
+        for wrong in ["", "x", "1.1", "1.1,2.2", "1.1,2.2,x", "1.1,2.2,3,n,n", "1,2,3"] {
             assert!(Positions::read(Some(wrong), 1).is_err(), "{wrong}");
         }
     }

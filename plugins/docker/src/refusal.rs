@@ -88,6 +88,8 @@ const KNOWN: &[Known] = &[
         Retry::Never,
         "the command, or what it needs, is not in the image",
     ),
+    known("No such file or directory", ErrorKind::Invalid, Retry::Never, "the image has no such command"),
+    known("Permission denied", ErrorKind::Invalid, Retry::Never, "the command cannot be executed by this user"),
     known("permission denied", ErrorKind::Invalid, Retry::Never, "the command cannot be executed by this user"),
     known("unable to find user", ErrorKind::Invalid, Retry::Never, "the image has no such user"),
     known("no matching entries in passwd", ErrorKind::Invalid, Retry::Never, "the image has no such user"),

@@ -7,7 +7,7 @@ use windlass_plugin::prelude::*;
 
 use crate::daemon::{self, Listed};
 use crate::end::End;
-use crate::name;
+use crate::{logs, name};
 
 /// What is needed to find a run again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -154,8 +154,17 @@ impl Group {
 
 /// How a container ended; `None` where it is gone by now.
 fn ended(name: &str) -> Result<Option<Part>> {
-    let inspected = daemon::inspect(name)?;
-    Ok(inspected.map(|it| if it.state.running == Some(true) { Part::Running } else { Part::Ended(End::of(&it.state)) }))
+    let Some(inspected) = daemon::inspect(name)? else { return Ok(None) };
+    if inspected.state.running == Some(true) {
+        return Ok(Some(Part::Running));
+    }
+    let end = End::of(&inspected.state);
+    // With an init the container starts well whatever the command is, and the init says what was wrong with that.
+    let refusal = if end.is_of_command() { logs::refused_command(name)? } else { None };
+    Ok(Some(Part::Ended(match refusal {
+        Some(why) => end.not_started(why),
+        None => end,
+    })))
 }
 
 /// Asks a container to stop, by the signal that it or its image says.

@@ -23,7 +23,7 @@ pub(crate) struct Settings {
     pub(crate) name_prefix: String,
     /// What a container gets that asks for nothing else.
     pub(crate) defaults: Defaults,
-    /// Bytes of the log of a container that the Docker Engine keeps.
+    /// Bytes of a file of the log of a container, of which the Docker Engine keeps two.
     pub(crate) log_bytes: Bytes,
     /// The registry that the endpoint `registry` leads to, as it stands in references of images: `registry.example.com`.
     pub(crate) registry: Option<String>,
@@ -56,7 +56,7 @@ impl Default for Settings {
             capabilities: Vec::new(),
             name_prefix: PREFIX.to_owned(),
             defaults: Defaults::default(),
-            log_bytes: Bytes(1 << 30),
+            log_bytes: Bytes(256 << 20),
             registry: None,
         }
     }

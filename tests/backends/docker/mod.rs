@@ -109,14 +109,6 @@ impl Stage {
         reason.unwrap()
     }
 
-    /// What a refused start said.
-    async fn refused(&self, options: &Value) -> String {
-        match self.fails(options).await {
-            Reason::NotStarted(message) => message,
-            other => panic!("{other:?}"),
-        }
-    }
-
     fn log(&self, id: JobId) -> String {
         let page = self.engine.logs(id, None, 0, 4 << 20).unwrap();
         page.chunks.iter().map(|chunk| String::from_utf8_lossy(&chunk.bytes).into_owned()).collect()

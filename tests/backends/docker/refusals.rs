@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use windlass::{JobSpec, State};
 use windlass_backends::{BUSYBOX, Docker, Registry, Setup, Visitors};
 
-use super::{Stage, container, is_clean, left, script, spec};
+use super::{Stage, container, is_clean, script, spec};
 
 fn image(image: &str) -> Value {
     json!({ "image": image, "command": ["true"] })
@@ -19,10 +19,15 @@ async fn what_can_never_start_says_why_and_leaves_nothing() {
     let never = json!({ "image": "windlass-test/nope:1", "command": ["true"], "pull": "never" });
     let gpu = json!({ "image": BUSYBOX, "command": ["true"], "resources": { "gpu": 1 } });
     let command = json!({ "image": BUSYBOX, "command": ["/no/such/program"] });
+    let bare = json!({ "image": BUSYBOX, "command": ["/no/such/program"], "init": false });
     let user = json!({ "image": BUSYBOX, "command": ["true"], "user": "stranger" });
-    for (options, says) in
-        [(never, "pull: never"), (gpu, "no such GPUs"), (command, "/no/such/program"), (user, "no such user")]
-    {
+    for (options, says) in [
+        (never, "pull: never"),
+        (gpu, "no such GPUs"),
+        (command, "the image has no such command"),
+        (bare, "/no/such/program"),
+        (user, "no such user"),
+    ] {
         let spec =
             JobSpec { retry: windlass::job::RetryPolicy { max_attempts: 3, ..Default::default() }, ..spec(&options) };
         let id = stage.submit(spec).await;
@@ -102,5 +107,5 @@ async fn an_engine_that_is_away_is_waited_for() {
     docker.run();
     assert_eq!(stage.end(id).await, (State::Succeeded, None));
     assert_eq!(stage.log(id), "at last\n");
-    assert_eq!(left(&docker, id).0, 0);
+    is_clean(&docker, id).await;
 }

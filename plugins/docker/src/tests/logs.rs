@@ -84,3 +84,28 @@ fn there_is_no_more_of_what_is_gone_and_nothing_yet_of_what_waits() {
     inspects(None, json!({ "State": { "Status": "created" }, "Config": {} }));
     assert!(!read(&known(&[]), None).1);
 }
+
+#[test]
+fn of_a_long_log_the_last_lines_are_asked_for_until_they_begin_early_enough() {
+    inspects(None, ended(0, ""));
+    // At the second 2 by one line of stdout, after five million bytes.
+    let cursor = "1795335842000000000.1,0.0,5000000";
+    let tails = |known: &Known| {
+        let (log, is_all) = read(known, Some(cursor));
+        assert!(is_all);
+        let asked = testing::asked().into_iter().filter(|it| it.path.ends_with("/logs"));
+        (log.to_string(), asked.map(|it| it.query("tail").map(str::to_owned)).collect::<Vec<_>>())
+    };
+    prints(None, [frame(1, 2, "two\n"), frame(1, 3, "three\n")].concat());
+    assert_eq!(tails(&known(&[])), ("three\n".to_owned(), vec![Some("10000".to_owned())]));
+    testing::reset();
+    inspects(None, ended(0, ""));
+    let path = format!("/containers/{}/logs", base());
+    testing::endpoint("docker").on("GET", &path, |asked| match asked.query("tail") {
+        Some("10000") => Reply::bytes(200, frame(1, 4, "four\n")),
+        Some(_) => Reply::bytes(200, []),
+        None => Reply::bytes(200, [frame(1, 2, "two\n"), frame(1, 3, "three\n"), frame(1, 4, "four\n")].concat()),
+    });
+    let all = vec![Some("10000".to_owned()), Some("200000".to_owned()), None];
+    assert_eq!(tails(&known(&[])), ("three\nfour\n".to_owned(), all));
+}

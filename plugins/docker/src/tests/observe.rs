@@ -90,3 +90,21 @@ fn what_cannot_be_looked_at_is_unknown() {
     testing::endpoint("docker").on("GET", "/containers/*/json", |_| Reply::status(500));
     assert!(matches!(observe(&testing::run(None)), Observation::Unknown(_)));
 }
+
+#[test]
+fn a_command_that_the_init_cannot_execute_was_never_started() {
+    lists(vec![listed(None, 1, "exited")]);
+    inspects(None, ended(127, ""));
+    for (line, is_refused) in
+        [("[FATAL tini (7)] exec nope failed: No such file or directory\n", true), ("sh: nope: not found\n", false)]
+    {
+        let text = format!("2026-11-22T08:24:09.000000000Z {line}");
+        let frame = [&[2, 0, 0, 0][..], &u32::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat();
+        testing::endpoint("docker").on("GET", "/containers/*/logs", move |_| Reply::bytes(200, frame.clone()));
+        let found = observe(&testing::run(None));
+        match outcome(&found) {
+            Outcome::NotStarted(error) => assert!(is_refused && error.message.contains("exec nope failed"), "{error}"),
+            other => assert!(!is_refused && *other == Outcome::Exited(127), "{other:?}"),
+        }
+    }
+}
