@@ -22,7 +22,7 @@ async fn a_hundred_megabytes_of_log_are_whole() {
     let log_limits = LogLimits { head_bytes: 4 << 10, tail_bytes: 256 << 20 };
     let mut config = EngineConfig { log_limits, ..EngineConfig::default() };
     // Far less than what is left to read when the container ends takes: what comes is waited for.
-    config.platforms.last_lines_ms = 5_000;
+    config.platforms.last_lines_ms = 10_000;
     let stage = Stage::with(&at_socket(docker), config).await;
     let print = format!(
         "awk 'BEGIN {{ for (i = 0; i < {LINES}; i++) {{ printf \"%010d %088d\\n\", i, 0; \

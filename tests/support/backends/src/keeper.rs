@@ -123,11 +123,11 @@ fn remove_leftovers() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
             && entry.metadata().is_ok_and(|it| it.is_dir() && it.uid() == own);
         if is_ours && is_over(&entry.path()) {
-            remove_limits(&entry.file_name().to_string_lossy());
             // It may be on its way out just now.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+    remove_limits();
 }
 
 /// Nobody holds the lock of this directory any more.
@@ -136,11 +136,15 @@ fn is_over(directory: &Path) -> bool {
     lock.map_or(true, |lock| lock.try_lock().is_ok())
 }
 
-/// Removes the groups of limits of this name, which have nothing in them any more.
-fn remove_limits(name: &str) {
+/// Removes the groups of limits of platforms that have no directory any more. One that is not empty stays.
+fn remove_limits() {
     let root = Path::new("/sys/fs/cgroup");
     for place in directories(root).into_iter().chain([root.to_owned()]) {
-        remove_empty(&place.join(name));
+        let is_left = |group: &PathBuf| {
+            let name = group.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with(PREFIX) && !std::env::temp_dir().join(name).exists()
+        };
+        directories(&place).iter().filter(|group| is_left(group)).for_each(|group| remove_empty(group));
     }
 }
 
