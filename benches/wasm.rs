@@ -3,7 +3,10 @@
 //!
 //! `cargo bench --bench wasm`
 
-#![allow(clippy::unwrap_used, reason = "a measurement that fails may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that fails may panic")]
+
+#[path = "core/probe.rs"]
+mod probe;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,6 +31,7 @@ fn main() {
 
 async fn measure() {
     let dir = tempfile::tempdir().unwrap();
+    println!("the disk, one thread:     {:>9.0} syncs/s", probe::syncs_per_second(dir.path()));
     let program = dir.path().join("nothing.wasm");
     std::fs::write(&program, wat::parse_str(PROGRAM).unwrap()).unwrap();
     let wasm: JobSpec = WasmTask::new(&program).into();
@@ -52,7 +56,7 @@ async fn measure() {
     let bare = bare_loop(&program);
     println!("a backlog of programs:    {sandboxed:>9.0} /s");
     println!("the same as functions:    {function:>9.0} /s, {:.2} of that", sandboxed / function);
-    println!("bare instances, no engine: {bare:>9.0} /s, {:.2} of that", sandboxed / bare);
+    println!("instances, no engine:     {bare:>9.0} /s, {:.2} of that", sandboxed / bare);
     println!("the same as processes:    {process:>9.0} /s, {:.1} times that", sandboxed / process);
 }
 

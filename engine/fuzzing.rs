@@ -1,5 +1,8 @@
 //! Doors for the fuzz targets in `tests/fuzz`, which see the crate from outside. Only built for them.
 
+#[cfg(feature = "component")]
+use std::{io, path::Path};
+
 use crate::job::RunOptions;
 
 /// Any bytes as each kind of stored record.
@@ -23,6 +26,42 @@ pub fn plugin_request(bytes: &[u8]) {
 #[cfg(feature = "native")]
 pub fn plugin_frames(bytes: &[u8]) {
     crate::plugin::native::fuzz_frames(bytes);
+}
+
+/// Any bytes as a component, with a manifest beside it or none.
+///
+/// # Panics
+/// When two ways to look at it tell different things, or what is told of it does not end.
+#[cfg(feature = "component")]
+pub fn plugin_component(bytes: &[u8], beside: Option<&[u8]>) {
+    crate::plugin::fuzz_component(bytes, beside);
+}
+
+/// Any texts, bytes and numbers as what a plugin says in a call.
+///
+/// # Panics
+/// When more is believed than may be, or something else than was said.
+#[cfg(feature = "component")]
+pub fn plugin_claims(texts: &[String], data: &[u8], count: usize) {
+    crate::plugin::fuzz_claims(texts, data, count);
+}
+
+/// Unpacks an archive beneath a work tree, as a plugin would have it done.
+///
+/// # Errors
+/// Why it is refused.
+#[cfg(feature = "component")]
+pub fn unpack(archive: &[u8], dir: &Path, most_bytes: u64) -> io::Result<()> {
+    crate::plugin::fuzz_unpack(archive, dir, most_bytes)
+}
+
+/// Packs a directory.
+///
+/// # Errors
+/// Why it cannot be packed.
+#[cfg(feature = "component")]
+pub fn pack(dir: &Path) -> io::Result<Vec<u8>> {
+    crate::plugin::fuzz_pack(dir)
 }
 
 /// Seals options and opens them again.

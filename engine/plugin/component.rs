@@ -5,13 +5,17 @@ use std::fmt;
 use wasmparser::{Parser, Payload};
 
 use super::manifest::{MOST_BYTES, PluginKind};
-use crate::error::Problem;
+use crate::error::{Problem, bounded};
 use crate::job::validate::shown;
 
 /// The custom section that may hold the manifest.
 pub(crate) const MANIFEST_SECTION: &str = "windlass:manifest";
 /// Imports and exports of a component; far more than any has.
-pub(super) const MOST_NAMES: usize = 10_000;
+pub(super) const MOST_NAMES: usize = 1_000;
+/// Bytes of what the parser says.
+const MOST_TOLD_BYTES: usize = 512;
+/// Exports that are named where another is missing.
+const MOST_SHOWN: usize = 5;
 
 /// What a component says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +109,6 @@ impl Encoding {
 pub fn read_component(bytes: &[u8]) -> Result<ComponentInfo, ComponentError> {
     let mut info =
         ComponentInfo { imports: Vec::new(), exports: Vec::new(), bytes: bytes.len() as u64, manifest: None };
-    let malformed = |error: wasmparser::BinaryReaderError| ComponentError::Malformed(error.message().to_owned());
     // What is inside of modules and components within it is their own affair.
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -136,6 +139,13 @@ pub fn read_component(bytes: &[u8]) -> Result<ComponentInfo, ComponentError> {
         }
     }
     Ok(info)
+}
+
+/// What the parser says, on one line: it shows bytes over several, and may show what is in them.
+fn malformed(error: wasmparser::BinaryReaderError) -> ComponentError {
+    let words: Vec<&str> = error.message().split_whitespace().collect();
+    let told = words.join(" ").chars().filter(|it| !it.is_control()).collect();
+    ComponentError::Malformed(bounded(told, MOST_TOLD_BYTES))
 }
 
 fn push(list: &mut Vec<Interface>, name: &str) -> Result<(), ComponentError> {
@@ -188,16 +198,13 @@ impl ComponentInfo {
     fn without_export(&self, kind: PluginKind) -> Problem {
         let (package, series) = CONTRACT;
         let wanted = format!("{package}/{kind}@{series}");
-        let of_contract: Vec<String> = self
-            .exports
-            .iter()
-            .filter(|export| export.package == package)
-            .map(|export| shown(&export.to_string()))
-            .collect();
-        let problem = if of_contract.is_empty() {
-            format!("it exports nothing of {package}")
-        } else {
-            format!("it exports {}", of_contract.join(", "))
+        let of_contract = self.exports.iter().filter(|export| export.package == package);
+        let more = of_contract.clone().count().saturating_sub(MOST_SHOWN);
+        let of_contract: Vec<String> = of_contract.take(MOST_SHOWN).map(|it| shown(&it.to_string())).collect();
+        let problem = match (of_contract.is_empty(), more) {
+            (true, _) => format!("it exports nothing of {package}"),
+            (false, 0) => format!("it exports {}", of_contract.join(", ")),
+            (false, more) => format!("it exports {} and {more} more", of_contract.join(", ")),
         };
         Problem { field: wanted.clone(), problem, allowed: format!("a component that exports {wanted}") }
     }
@@ -284,10 +291,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_of_a_component_has_an_end() {
+        let exports: String =
+            (0..900).map(|at| format!("(export \"windlass:plugin/e{at}@0.1.0\" (instance $own))")).collect();
+        let info = component(&format!("(component (instance $own) {exports})"));
+        let [problem] = info.problems(PluginKind::Sink).try_into().unwrap();
+        assert!(problem.problem.contains("\"windlass:plugin/e0@0.1.0\"") && problem.problem.ends_with(" and 895 more"));
+        let exports: String = (0..=MOST_NAMES).map(|at| format!("(export \"e{at}\" (instance $own))")).collect();
+        let bytes = wat::parse_str(format!("(component (instance $own) {exports})")).unwrap();
+        assert!(
+            matches!(read_component(&bytes), Err(ComponentError::Malformed(told)) if told.contains("more than 1000"))
+        );
+    }
+
+    #[test]
+    fn a_name_is_shown_as_it_is() {
+        // Nobody has checked the name of an import before it is read.
+        for name in ["a:b/c@1.0.0", "bare", "", "/", "/windlass:plugin/executor@0.1.0", "a:b/c/d", "a@b/c", "@"] {
+            let interface = Interface::of(name);
+            assert_eq!((interface.to_string().as_str(), Interface::of(&interface.to_string())), (name, interface));
+        }
+        assert_eq!(Interface::of("/windlass:plugin/executor@0.1.0").package, "");
+    }
+
+    #[test]
     fn what_is_no_component_is_refused() {
         assert_eq!(read_component(&wat::parse_str("(module)").unwrap()), Err(ComponentError::Module));
-        for bytes in [b"".as_slice(), b"\0asm", b"hello world"] {
-            assert!(matches!(read_component(bytes), Err(ComponentError::Malformed(_))), "{bytes:?}");
+        for bytes in [b"".as_slice(), b"\0asm", b"hello world", b"\0as\xff\x0d\0\x01\0"] {
+            let Err(ComponentError::Malformed(told)) = read_component(bytes) else { panic!("{bytes:?}") };
+            assert!(!told.contains(char::is_control), "{told:?}");
         }
         let whole = wat::parse_str(EXECUTOR).unwrap();
         for end in 0..whole.len() {

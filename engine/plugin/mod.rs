@@ -17,6 +17,8 @@ pub mod endpoint;
 mod fields;
 #[cfg(feature = "wasm")]
 mod fleet;
+#[cfg(all(fuzzing, feature = "component"))]
+mod fuzz;
 mod grants;
 mod limits;
 #[cfg(feature = "wasm")]
@@ -43,6 +45,8 @@ pub use component::{ComponentError, ComponentInfo, Interface, read_component};
 pub use embedded::{EMBEDDED, Embedded};
 #[cfg(feature = "wasm")]
 pub(crate) use fleet::Fleet;
+#[cfg(all(fuzzing, feature = "component"))]
+pub(crate) use fuzz::{fuzz_claims, fuzz_component, fuzz_pack, fuzz_unpack};
 #[cfg(all(feature = "cli", feature = "wasm"))]
 pub(crate) use grants::RESERVED;
 pub use grants::{Grants, NativeGrant, PluginConfig, parse_config};

@@ -44,15 +44,6 @@ impl Room {
         taken
     }
 
-    /// Whether more was wanted than there was room for: a plugin hears of an error on the way only.
-    pub(crate) fn was_refused(&self) -> bool {
-        self.0.refused.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn left(&self) -> u64 {
-        self.0.bytes.load(Ordering::Relaxed)
-    }
-
     pub(crate) fn most_bytes(&self) -> u64 {
         self.0.most_bytes
     }
@@ -64,5 +55,18 @@ impl Room {
             self.0.most_bytes
         );
         io::Error::new(io::ErrorKind::InvalidData, message)
+    }
+}
+
+/// A plugin that writes files of its own asks for these.
+#[cfg(feature = "wasm")]
+impl Room {
+    /// Whether more was wanted than there was room for: a plugin hears of an error on the way only.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.0.refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn left(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
     }
 }
