@@ -6,6 +6,8 @@
 
 mod cron_text;
 mod fires;
+#[cfg(fuzzing)]
+mod fuzz;
 mod mistakes;
 mod moment;
 mod parse;
@@ -28,6 +30,8 @@ mod transitions;
 use std::fmt;
 
 pub use fires::Fires;
+#[cfg(fuzzing)]
+pub(crate) use fuzz::fuzz_calendar;
 pub use spec::{CalendarSpec, DateParts, Rule};
 
 use super::time::Timestamp;
