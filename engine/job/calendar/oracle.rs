@@ -16,14 +16,16 @@ const AROUND: i64 = 25 * 60;
 /// When it fires by the written rule: whoever names hours fires at the first showing of each time, or right after
 /// the change that left it out; whoever does not, at each showing.
 fn fires(expression: &Expression, steps: &[Step]) -> Vec<i64> {
-    let hit = |step: &&Step| {
-        let shown = step.wall.as_ref().is_some_and(|wall| (expression.means)(wall));
-        if expression.every_hour {
-            return shown;
+    let (mut fires, means) = (Vec::new(), expression.means);
+    // A plain loop: it goes round a quarter of a billion times, in a build that is not optimised.
+    for step in steps {
+        let counts = expression.every_hour || !step.again;
+        let is_shown = counts && step.wall.as_ref().is_some_and(means);
+        if is_shown || !expression.every_hour && step.skipped.iter().any(means) {
+            fires.push(step.at);
         }
-        shown && !step.again || step.skipped.iter().any(|wall| (expression.means)(wall))
-    };
-    steps.iter().filter(hit).map(|step| step.at).collect()
+    }
+    fires
 }
 
 fn calendar(text: &str, zone: Tz) -> Calendar {
@@ -89,6 +91,6 @@ fn every_change_of_every_clock_is_met_by_the_written_rule() {
         started.elapsed(),
     );
     assert!(latest.to_string().starts_with("2099-1"), "{latest}");
-    assert!(zones >= 590 && all >= 30_000, "{all} changes in {zones} zones");
+    assert!(zones >= 590 && all >= 55_000, "{all} changes in {zones} zones");
     assert!(checks >= 2_000_000, "{checks} checks are too few");
 }
