@@ -71,3 +71,11 @@ pub fn pack(dir: &Path) -> io::Result<Vec<u8>> {
 pub fn seal_options(options: &RunOptions) {
     crate::store::fuzz_options(options);
 }
+
+/// Any text as the cron text of a calendar in some zone, and what comes after some time.
+///
+/// # Panics
+/// When the calendar contradicts itself.
+pub fn calendar(text: &str, zone: usize, after_ms: u64) {
+    crate::job::calendar::fuzz_calendar(text, zone, after_ms);
+}

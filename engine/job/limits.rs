@@ -50,3 +50,48 @@ impl Default for JobLimits {
         }
     }
 }
+
+/// Bounds on what one schedule may ask for. All are inclusive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduleLimits {
+    /// Bytes of a cron text.
+    pub cron_bytes: usize,
+    /// One-off times of one calendar.
+    pub times: usize,
+    /// Milliseconds between two fires that follow each other, at least.
+    pub least_interval_ms: u64,
+    /// Fires of one schedule that wait for an earlier one to end.
+    pub waiting: u32,
+    /// Missed fires that are made up for at once where they are counted.
+    pub catch_up: u32,
+    /// Milliseconds that a missed fire may be old and still be made up for.
+    pub window_ms: u64,
+    /// Milliseconds by which a fire may be put off so that not all come at once, or be late and still on time.
+    pub put_off_ms: u64,
+    /// Characters of the note of a pause.
+    pub note_chars: usize,
+    /// Fires of one backfill.
+    pub backfill: usize,
+    /// Nominal times that are decided in one look at a schedule.
+    pub look_times: usize,
+    /// Fires of one look at a schedule.
+    pub look_fires: usize,
+}
+
+impl Default for ScheduleLimits {
+    fn default() -> Self {
+        ScheduleLimits {
+            cron_bytes: 1_000,
+            times: 1_000,
+            least_interval_ms: 1_000,
+            waiting: 1_000,
+            catch_up: 1_000,
+            window_ms: 10 * 366 * 86_400_000,
+            put_off_ms: 86_400_000,
+            note_chars: 1_000,
+            backfill: 10_000,
+            look_times: 10_000,
+            look_fires: 1_000,
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! *Architecture invariant:* nothing here performs IO, reads a clock, draws a random number or awaits.
 //! Times, ids and randomness are arguments, so one seed replays a whole engine life.
 
+pub mod calendar;
 pub mod chain;
 pub mod effect;
 pub mod event;
@@ -13,6 +14,7 @@ pub mod options;
 pub mod outcome;
 pub mod query;
 pub mod retry;
+pub mod schedule;
 pub mod spec;
 pub mod status;
 pub mod time;
@@ -30,16 +32,18 @@ mod laws;
 #[cfg(test)]
 mod stories;
 
+pub use calendar::{Calendar, CalendarSpec, DateParts, Rule};
 pub use chain::{ChainState, ChainSummary, GraphError};
 pub use effect::{Effect, deadline_at, pending_effects};
 pub use event::{Event, EventKind, JobEvent, JobFact};
 pub use id::{ChainId, JobId, Seq};
 pub use items::ItemCounts;
-pub use limits::JobLimits;
+pub use limits::{JobLimits, ScheduleLimits};
 pub use options::{OptionValue, RunOptions};
 pub use outcome::{Deadline, Outcome, OutcomeKind, Reason};
 pub use query::{Cursor, Filter, Order};
 pub use retry::{Backoff, RetryOn, RetryPolicy};
+pub use schedule::{CatchUp, Overlap, Policy, ScheduleState};
 pub use spec::{Deadlines, FunctionTask, JobSpec, NamedTask, OnCrash, ProcessLimits, ProcessTask, Task};
 pub use status::{Job, RunHandle, State, Status, Step, StopCause, Stopping, Wait, Waits};
 pub use time::Timestamp;

@@ -6,7 +6,10 @@ use crate::source::{Finding, Source};
 /// Each library that belongs to one place, and that place.
 const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["http"]),
+    ("chrono", &["job/calendar"]),
+    ("chrono_tz", &["job/calendar"]),
     ("clap", &["cli"]),
+    ("cron", &["job/calendar"]),
     ("http_body", &["http", "plugin/endpoint"]),
     ("http_body_util", &["http", "plugin/endpoint", "plugin/wasm"]),
     ("hyper", &["http", "plugin/endpoint"]),
