@@ -15,6 +15,8 @@ mod connections;
 mod limits;
 mod mistakes;
 mod names;
+mod realms;
+mod registry;
 mod server;
 mod stage;
 mod tls;

@@ -101,6 +101,14 @@ fn secrets_that_are_none_are_found() {
             "auth.token_url",
         ),
         (json!({ "kind": "imds", "resource": "r", "address": "hush" }), "auth.address"),
+        (json!({ "kind": "registry", "user": "u" }), "auth.password"),
+        (json!({ "kind": "registry", "password": { "value": "hush" } }), "auth.user"),
+        (json!({ "kind": "registry", "user": "a:b", "password": { "value": "hush" } }), "auth.user"),
+        (json!({ "kind": "registry", "realms": [] }), "auth.realms"),
+        (json!({ "kind": "registry", "realms": ["https://ok", "https://hush@x"] }), "auth.realms[1]"),
+        (json!({ "kind": "registry", "realms": ["unix:/x"] }), "auth.realms[0]"),
+        (json!({ "kind": "registry", "ca": "/no/such.pem" }), "auth.ca"),
+        (json!({ "kind": "registry", "realms": ["https://x"], "ca": "/no/such.pem" }), "auth.ca"),
         (
             json!({ "kind": "sigv4", "region": "r", "service": "s3", "from": "job", "session_token": { "value": "hush" } }),
             "auth",
@@ -111,6 +119,17 @@ fn secrets_that_are_none_are_found() {
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].0, format!("endpoint.e.{field}"));
     }
+}
+
+#[test]
+fn a_token_server_is_named_as_safely_as_its_registry() {
+    let auth = json!({ "kind": "registry", "realms": ["https://auth", "http://auth"] });
+    let found = problems("e", json!({ "address": "https://host", "auth": auth }));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].0, "endpoint.e.auth.realms[1]");
+    let found = problems("e", json!({ "address": "unix:/x", "auth": { "kind": "registry" } }));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].0, "endpoint.e.auth.realms");
 }
 
 fn words(words: &[&str]) -> Vec<String> {

@@ -74,9 +74,26 @@ impl Address {
         Ok(Address { place, scheme: scheme.clone(), authority, prefix: prefix.to_owned() })
     }
 
+    /// Whether both are the same machine, asked in the same way; their paths may differ.
+    pub(super) fn leads_where(&self, other: &Address) -> bool {
+        self.scheme == other.scheme && self.place.is(&other.place)
+    }
+
     /// Whether TLS is spoken.
     pub(super) fn is_tls(&self) -> bool {
         self.scheme == Scheme::HTTPS
+    }
+}
+
+impl Place {
+    /// Names are the same in capitals and in small letters.
+    fn is(&self, other: &Place) -> bool {
+        match (self, other) {
+            (Place::Tcp { host: Host::Name(name), port }, Place::Tcp { host: Host::Name(other), port: other_port }) => {
+                name.eq_ignore_ascii_case(other) && port == other_port
+            }
+            _ => self == other,
+        }
     }
 }
 

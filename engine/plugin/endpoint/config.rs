@@ -137,6 +137,8 @@ pub enum Auth {
     OAuth2(OAuth2),
     /// A bearer token of the managed identity of an Azure machine.
     Imds(Imds),
+    /// A bearer token of the token server that an image registry names.
+    Registry(Registry),
     /// An AWS signature, version 4.
     SigV4(SigV4),
 }
@@ -192,6 +194,21 @@ fn metadata_version() -> String {
     "2018-02-01".to_owned()
 }
 
+/// Tokens of an image registry, each for the scope that the registry names.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// Who asks for tokens; nobody in particular unless set.
+    pub user: Option<String>,
+    /// The password of the user. Token servers get it, the registry does not.
+    pub password: Option<SecretSource>,
+    /// Addresses of token servers that the registry may name, each with the path that theirs have to begin with; the
+    /// address of the endpoint, with any path, unless set. Without TLS only where the endpoint has none either.
+    pub realms: Option<Vec<String>>,
+    /// A PEM file of the authorities of the token servers of `realms`, in place of those of the endpoint.
+    pub ca: Option<PathBuf>,
+}
+
 /// An AWS signature: with the operator's key or with the one that a job brings.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -243,6 +260,8 @@ mod tests {
             r#"{"kind": "header", "name": "x-key", "value": {"value": "v"}}"#,
             r#"{"kind": "oauth2", "token_url": "https://x/t", "client_id": "c", "client_secret": {"value": "v"}}"#,
             r#"{"kind": "imds", "resource": "https://management.azure.com/"}"#,
+            r#"{"kind": "registry"}"#,
+            r#"{"kind": "registry", "user": "u", "password": {"file": "/p"}, "realms": ["https://t/token"], "ca": "/c"}"#,
             r#"{"kind": "sigv4", "region": "r", "service": "s3", "from": "job"}"#,
         ];
         for kind in kinds {

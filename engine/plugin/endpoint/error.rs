@@ -79,6 +79,9 @@ pub enum EndpointError {
     /// The credential of the endpoint cannot be had.
     #[error("no credential: {0}")]
     Auth(String),
+    /// The credential of the endpoint was refused, by a registry or by its token server.
+    #[error("not authenticated: {0}")]
+    Unauthenticated(String),
 }
 
 /// Who allows what a plugin may ask for. Both must.
@@ -148,6 +151,8 @@ pub enum ErrorKind {
     Protocol,
     /// No credential: `configuration-error`.
     Auth,
+    /// The credential was refused: an answer with the status 401.
+    Unauthenticated,
 }
 
 impl EndpointError {
@@ -170,6 +175,7 @@ impl EndpointError {
             Self::Closed(_) => ErrorKind::Closed,
             Self::Protocol(_) => ErrorKind::Protocol,
             Self::Auth(_) => ErrorKind::Auth,
+            Self::Unauthenticated(_) => ErrorKind::Unauthenticated,
         }
     }
 }

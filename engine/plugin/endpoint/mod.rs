@@ -32,7 +32,7 @@ mod tls;
 mod wire;
 
 pub use call::{AwsCredentials, Call};
-pub use config::{Auth, EndpointConfig, Http2, Imds, KeysFrom, OAuth2, SigV4};
+pub use config::{Auth, EndpointConfig, Http2, Imds, KeysFrom, OAuth2, Registry, SigV4};
 pub use error::{EndpointError, ErrorKind, Granter, Part, Wait};
 #[cfg(fuzzing)]
 pub(crate) use fuzz::fuzz_request;

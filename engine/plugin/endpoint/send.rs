@@ -10,10 +10,11 @@ use http::request::Parts;
 use http::{Extensions, Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::address::Address;
 use super::answer::{Bounded, Joined};
-use super::auth::Credential;
+use super::auth::{Credential, Refusal};
 use super::call::Call;
 use super::config::EndpointConfig;
 use super::error::{Part, Wait};
@@ -139,8 +140,8 @@ impl Endpoint {
         Ok(Prepared { body, known })
     }
 
-    /// Sends it, once more when the connection was stale, and once more with another token when that was refused; both
-    /// only if it can be sent as it was.
+    /// Sends it, once more when the connection was stale, and again with another token when that was refused, as often as
+    /// the credential says; both only if it can be sent as it was.
     async fn exchange(
         &self,
         parts: &Parts,
@@ -151,7 +152,7 @@ impl Endpoint {
     ) -> Result<Response<impl HttpBody<Data = Bytes, Error = EndpointError> + Unpin + Send + use<>>, EndpointError>
     {
         let Prepared { mut body, known } = prepared;
-        let (mut was_stale, mut was_refused) = (false, false);
+        let (began, mut was_stale, mut refusals) = (Instant::now(), false, 0);
         loop {
             let mut signed = parts.clone();
             let used =
@@ -167,12 +168,13 @@ impl Endpoint {
                     was_stale = true;
                     body = Outgoing::again(pieces, limits);
                 }
-                Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED && !was_refused => {
-                    let has_another = self.credential.refused(&used).await;
+                Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
+                    refusals += 1;
+                    let refusal = Refusal { headers: answer.headers(), began, count: refusals };
+                    let has_another = self.credential.refused(parts, &used, &refusal).await?;
                     let Some(pieces) = may_be_sent_again().filter(|_| has_another) else {
                         return Ok(answer);
                     };
-                    was_refused = true;
                     body = Outgoing::again(pieces, limits);
                 }
                 Ok(answer) => return Ok(answer),

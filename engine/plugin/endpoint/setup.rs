@@ -11,8 +11,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls_pki_types::ServerName;
 
 use super::address::{Address, Host, Place};
-use super::auth::{ClientCredentials, Credential, Keys, Metadata, Signer, Tokens, fits_header};
-use super::config::{Auth, EndpointConfig, Http2, Imds, KeysFrom, OAuth2, SigV4};
+use super::auth::{
+    Account, ClientCredentials, Credential, Keys, Metadata, Realm, Registry, Signer, Tokens, fits_header,
+};
+use super::config::{self, Auth, EndpointConfig, Http2, Imds, KeysFrom, OAuth2, SigV4};
 use super::connector::Connector;
 use super::network::Networks;
 use super::resolve::Resolve;
@@ -26,6 +28,9 @@ use crate::error::Problem;
 const ADDRESS: &str = "unix:/PATH, http://HOST[:PORT][/PREFIX] or https://HOST[:PORT][/PREFIX]";
 const SECRET: &str =
     "{ env = \"NAME\" }, { file = \"PATH\" } or { value = \"TEXT\" }, not empty, at most 64 KiB of text";
+const REALMS: &str = "addresses of token servers, as https://auth.example.com or https://auth.example.com/token";
+/// Token servers of one registry.
+const MOST_REALMS: usize = 16;
 const FORBIDDEN_NAMES: &str = "a header that requests carry credentials in, as X-API-Key";
 /// The longest wait that can be asked for, ten years: it stays far from the end of what clocks can count.
 const LONGEST_MS: u64 = 315_360_000_000;
@@ -52,7 +57,7 @@ pub(super) fn make(
     let rights = setup.rights();
     let address = setup.address("address", &config.address);
     let wire = address.as_ref().and_then(|address| setup.wire(address, networks.clone()));
-    let credential = setup.credential(&networks);
+    let credential = setup.credential(address.as_ref().filter(|_| wire.is_some()), &networks);
     match (address, wire, credential, rights) {
         (Some(address), Some(wire), Some(credential), Some(rights)) if setup.problems.is_empty() => {
             Ok(Made { address, wire, credential, rights })
@@ -207,14 +212,13 @@ impl Setup<'_> {
         Some(secret)
     }
 
-    fn credential(&mut self, networks: &Networks) -> Option<Credential> {
+    /// `address` is that of the endpoint, if there can be connections to it.
+    fn credential(&mut self, address: Option<&Address>, networks: &Networks) -> Option<Credential> {
         match &self.config.auth {
             Auth::None {} => Some(Credential::None),
             Auth::Bearer { token } => self.secret("auth.token", token).map(Credential::Bearer),
             Auth::Basic { user, password } => {
-                if user.contains(':') || !fits_header(user) {
-                    self.problem("auth.user", "it holds a colon or a control character", "a name");
-                }
+                self.check_user(user);
                 let password = self.secret("auth.password", password)?;
                 Some(Credential::Basic { user: user.clone(), password })
             }
@@ -225,7 +229,14 @@ impl Setup<'_> {
             }
             Auth::OAuth2(oauth) => self.oauth(oauth, networks).map(Credential::Token),
             Auth::Imds(imds) => self.imds(imds, networks).map(Credential::Token),
+            Auth::Registry(registry) => self.registry(registry, address, networks).map(Credential::Registry),
             Auth::SigV4(sigv4) => self.sigv4(sigv4).map(Credential::Aws),
+        }
+    }
+
+    fn check_user(&mut self, user: &str) {
+        if user.contains(':') || !fits_header(user) {
+            self.problem("auth.user", "it holds a colon or a control character", "a name");
         }
     }
 
@@ -247,14 +258,18 @@ impl Setup<'_> {
             self.problem(field, "a socket has no path of requests", "an address with http or https");
             return None;
         }
+        self.wire_to(&address, ca, networks)
+    }
+
+    fn wire_to(&mut self, address: &Address, ca: Option<&PathBuf>, networks: &Networks) -> Option<Wire> {
         let tls = match address.is_tls() {
             true => {
                 let files = Files { ca: ca.cloned(), client: None };
-                Some(self.tls("auth.", &address, files, None, Http2::Off)?)
+                Some(self.tls("auth.", address, files, None, Http2::Off)?)
             }
             false => None,
         };
-        Some(self.wired(&address, networks.clone(), tls, Http2::Off))
+        Some(self.wired(address, networks.clone(), tls, Http2::Off))
     }
 
     fn uri(&mut self, field: &str, text: &str) -> Option<Uri> {
@@ -296,6 +311,78 @@ impl Setup<'_> {
         }
         let uri = self.uri("auth.address", &text)?;
         Some(Tokens::new(Box::new(Metadata { wire, uri, limit: self.token_limit() })))
+    }
+
+    fn registry(
+        &mut self,
+        registry: &config::Registry,
+        address: Option<&Address>,
+        networks: &Networks,
+    ) -> Option<Registry> {
+        let login = match (&registry.user, &registry.password) {
+            (Some(user), Some(password)) => {
+                self.check_user(user);
+                Some((user.clone(), self.secret("auth.password", password)?))
+            }
+            (None, None) => None,
+            (Some(_), None) => {
+                self.problem("auth.password", "the password of the user is missing", SECRET);
+                None
+            }
+            (None, Some(_)) => {
+                self.problem("auth.user", "the user of the password is missing", "a name");
+                None
+            }
+        };
+        let realms = self.realms(registry, address?, networks)?;
+        Some(Registry::new(Account { realms, login, limit: self.token_limit() }))
+    }
+
+    /// The token servers that a registry may name.
+    fn realms(&mut self, registry: &config::Registry, address: &Address, networks: &Networks) -> Option<Vec<Realm>> {
+        let Some(listed) = &registry.realms else {
+            if matches!(address.place, Place::Unix(_)) {
+                self.problem("auth.realms", "a socket is no address of a token server", REALMS);
+                return None;
+            }
+            if registry.ca.is_some() {
+                self.problem("auth.ca", "it is for realms, and there are none", "nothing, or realms as well");
+            }
+            let wire = self.own_wire(address, networks)?;
+            return Some(vec![Realm { address: Address { prefix: String::new(), ..address.clone() }, wire }]);
+        };
+        if listed.is_empty() || listed.len() > MOST_REALMS {
+            self.problem(
+                "auth.realms",
+                format!("there are {}", listed.len()),
+                format!("1 to {MOST_REALMS} of {REALMS}"),
+            );
+        }
+        let mut realms = Vec::new();
+        for (at, text) in listed.iter().take(MOST_REALMS).enumerate() {
+            let field = format!("auth.realms[{at}]");
+            let Some(realm) = self.address(&field, text) else { continue };
+            if matches!(realm.place, Place::Unix(_)) {
+                self.problem(&field, "a socket is no address of a token server", REALMS);
+            } else if address.is_tls() && !realm.is_tls() {
+                self.problem(&field, "the password would be readable on its way", "an address with https");
+            } else {
+                let wire = match &registry.ca {
+                    None if realm.leads_where(address) => self.own_wire(address, networks),
+                    ca => self.wire_to(&realm, ca.as_ref().or(self.config.ca.as_ref()), networks),
+                };
+                realms.extend(wire.map(|wire| Realm { address: realm, wire }));
+            }
+        }
+        Some(realms)
+    }
+
+    /// More connections to where the endpoint leads, made as its own are. What is wrong with those has been told.
+    fn own_wire(&mut self, address: &Address, networks: &Networks) -> Option<Wire> {
+        let told = self.problems.len();
+        let wire = self.wire(address, networks.clone());
+        self.problems.truncate(told);
+        wire
     }
 
     fn sigv4(&mut self, sigv4: &SigV4) -> Option<Signer> {

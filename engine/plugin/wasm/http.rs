@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::cut::{Cut, step};
@@ -75,6 +76,10 @@ impl WasiHttpHooks for Hooks {
         let hooks = self.clone();
         Box::new(async move {
             let sent = step(hooks.cut.as_deref(), hooks.send(&authority, request, options)).await;
+            let sent = match sent {
+                Err(EndpointError::Unauthenticated(why)) => Ok(unauthenticated(&why)),
+                sent => sent,
+            };
             let response = sent.map_err(|error| {
                 let (code, told) = code_of(&authority, error);
                 tracing::debug!(plugin = hooks.plugin, told, "a request of a plugin failed");
@@ -112,6 +117,18 @@ impl Hooks {
     }
 }
 
+/// A platform that does not know who asks has answered, and there is no code for that: it stays an answer, with what is
+/// known of the reason in place of the platform's own words.
+fn unauthenticated(why: &str) -> http::Response<Body> {
+    let text = serde_json::json!({ "message": why }).to_string();
+    let body = Full::new(Bytes::from(text)).map_err(|never| match never {});
+    let mut answer = http::Response::new(Body::new(body));
+    *answer.status_mut() = http::StatusCode::UNAUTHORIZED;
+    let kind = http::HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    answer
+}
+
 /// What a plugin is told, and what people are.
 fn code_of(authority: &str, error: EndpointError) -> (Error, String) {
     let told = format!("{authority}: {error}");
@@ -130,7 +147,8 @@ fn code_of(authority: &str, error: EndpointError) -> (Error, String) {
         ErrorKind::ResponseTooLarge => Error::HttpResponseBodySize(None),
         ErrorKind::Closed => Error::ConnectionTerminated,
         ErrorKind::Protocol => Error::HttpProtocolError,
-        ErrorKind::Auth => Error::ConfigurationError,
+        // One that is refused is an answer.
+        ErrorKind::Auth | ErrorKind::Unauthenticated => Error::ConfigurationError,
     };
     (code, told)
 }

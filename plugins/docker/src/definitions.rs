@@ -114,8 +114,8 @@ fn tags(repository: &str) -> Result<Vec<String>> {
 fn accepted(answer: Response) -> Result<Response> {
     let wants_token = answer.header("www-authenticate").is_some_and(|it| it.to_ascii_lowercase().starts_with("bearer"));
     if answer.status == 401 && wants_token {
-        let message = "the registry wants a token of its token server, which this plugin does not ask: give the endpoint \
-                       `registry` a user and a password, where the registry takes them, or a token";
+        let message = "the registry wants a token of its token server: give the endpoint `registry` auth of the kind \
+                       'registry', with the address of that server under `realms`";
         return Err(Error::new(ErrorKind::Unauthenticated, message).code("401"));
     }
     answer.ok()

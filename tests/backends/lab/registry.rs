@@ -1,7 +1,7 @@
 //! The registry: who is let in, and what it says of what it has.
 
 use serde_json::{Value, json};
-use windlass_backends::{BUSYBOX, Docker, Registry, Visitors};
+use windlass_backends::{BUSYBOX, Docker, Registry, TokenServer, Visitors};
 
 #[test]
 fn a_registry_refuses_whom_it_does_not_know() {
@@ -13,6 +13,24 @@ fn a_registry_refuses_whom_it_does_not_know() {
     assert_eq!(wrong.get("/v2/_catalog").status, 401);
     let listed = registry.client().get("/v2/_catalog").good().json();
     assert_eq!(listed, json!({ "repositories": ["windlass-test/busybox"] }));
+}
+
+#[test]
+fn a_registry_with_a_token_server_believes_that_server_only() {
+    let Some(registry) = Registry::start(Visitors::WithToken) else { return };
+    let other = Registry::start(Visitors::WithToken).unwrap();
+    let realm = registry.tokens().unwrap().realm();
+    let nobody = registry.stranger().get("/v2/_catalog");
+    assert_eq!(nobody.status, 401);
+    let expected = format!("Bearer realm=\"{realm}\",service=\"windlass registry\",scope=\"registry:catalog:*\"");
+    assert_eq!(nobody.header("www-authenticate"), Some(expected.as_str()));
+    assert_eq!(registry.client().get("/v2/_catalog").good().json(), json!({ "repositories": [] }));
+    let with_token_of = |server: &TokenServer| {
+        let bearer = format!("Bearer {}", server.token("registry:catalog:*"));
+        registry.stranger().with_header("authorization", &bearer).get("/v2/_catalog").status
+    };
+    assert_eq!(with_token_of(registry.tokens().unwrap()), 200);
+    assert_eq!(with_token_of(other.tokens().unwrap()), 401);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Request, Uri};
 
 use super::super::wire::Wire;
-use super::token::{Fetching, TokenServer, ask};
+use super::token::{Fetching, TokenServer, ask, granted};
 
 /// Proves that no server was talked into asking on somebody's behalf.
 const METADATA: HeaderName = HeaderName::from_static("metadata");
@@ -24,6 +24,6 @@ impl TokenServer for Metadata {
         let mut request = Request::new(());
         *request.uri_mut() = self.uri.clone();
         request.headers_mut().insert(METADATA, HeaderValue::from_static("true"));
-        Box::pin(ask(&self.wire, request, String::new(), self.limit))
+        Box::pin(ask(&self.wire, request, String::new(), self.limit, granted))
     }
 }

@@ -2,7 +2,10 @@
 
 mod aws;
 mod azure;
+mod challenge;
 mod oauth;
+mod recent;
+mod registry;
 mod token;
 
 use std::fmt;
@@ -13,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use tokio::time::Instant;
 
 use super::EndpointError;
 use super::call::Call;
@@ -21,6 +25,7 @@ use super::secret::{Secret, SecretText};
 pub(super) use aws::{Keys, Signer};
 pub(super) use azure::Metadata;
 pub(super) use oauth::ClientCredentials;
+pub(super) use registry::{Account, Realm, Registry};
 pub(super) use token::Tokens;
 
 /// How the requests of one endpoint show who sends them.
@@ -30,13 +35,27 @@ pub(super) enum Credential {
     Basic { user: String, password: Secret },
     Header { name: HeaderName, value: Secret },
     Token(Tokens),
+    Registry(Registry),
     Aws(Signer),
 }
 
 /// What was used for a request, so that it can be said to be refused.
-pub(super) struct Used {
+pub(super) enum Used {
+    /// Nothing that could be another one.
+    Fixed,
     /// The number of the token.
-    token: Option<u64>,
+    Token(u64),
+    /// The token for a registry, where one was needed.
+    Registry(Option<registry::Shown>),
+}
+
+/// An answer that says 401.
+pub(super) struct Refusal<'a> {
+    pub(super) headers: &'a HeaderMap,
+    /// When the request began that it answers.
+    pub(super) began: Instant,
+    /// How many there were, this one included.
+    pub(super) count: u8,
 }
 
 impl Credential {
@@ -65,7 +84,6 @@ impl Credential {
         body: Option<&[Bytes]>,
         call: &Call,
     ) -> Result<Used, EndpointError> {
-        let mut token = None;
         match self {
             Credential::None => {}
             Credential::Bearer(secret) => {
@@ -78,20 +96,30 @@ impl Credential {
                 insert(&mut parts.headers, name.clone(), read(value)?.expose())?;
             }
             Credential::Token(tokens) => {
-                let (number, text) = tokens.get().await?;
-                insert(&mut parts.headers, AUTHORIZATION, &bearer(&text))?;
-                token = Some(number);
+                let held = tokens.get().await?;
+                insert(&mut parts.headers, AUTHORIZATION, &bearer(&held.text))?;
+                return Ok(Used::Token(held.number));
             }
+            Credential::Registry(registry) => return registry.apply(parts).await.map(Used::Registry),
             Credential::Aws(signer) => signer.sign(parts, host, body, call.aws.as_ref())?,
         }
-        Ok(Used { token })
+        Ok(Used::Fixed)
     }
 
-    /// The platform refused what was used. Whether something else can be used now.
-    pub(super) async fn refused(&self, used: &Used) -> bool {
-        match (self, used.token) {
-            (Credential::Token(tokens), Some(number)) => tokens.refused(number).await,
-            _ => false,
+    /// The platform refused what was used. Whether something else can be used now; an error where the refusal itself is
+    /// of no use to anybody.
+    pub(super) async fn refused(
+        &self,
+        parts: &Parts,
+        used: &Used,
+        refusal: &Refusal<'_>,
+    ) -> Result<bool, EndpointError> {
+        match (self, used) {
+            (Credential::Token(tokens), Used::Token(number)) => Ok(refusal.count == 1 && tokens.refused(*number).await),
+            (Credential::Registry(registry), Used::Registry(shown)) => {
+                registry.refused(parts, shown.as_ref(), refusal).await
+            }
+            _ => Ok(false),
         }
     }
 }
@@ -104,6 +132,7 @@ impl fmt::Debug for Credential {
             Credential::Basic { .. } => "Basic(***)",
             Credential::Header { .. } => "Header(***)",
             Credential::Token(_) => "Token(***)",
+            Credential::Registry(_) => "Registry(***)",
             Credential::Aws(_) => "Aws(***)",
         })
     }

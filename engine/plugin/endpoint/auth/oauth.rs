@@ -9,11 +9,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::super::EndpointError;
 use super::super::secret::Secret;
 use super::super::wire::Wire;
-use super::token::{Fetching, TokenServer, ask};
+use super::token::{Fetching, TokenServer, ask, granted};
 use super::{basic, insert, read};
 
 /// What a form encodes.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
+pub(super) const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
 
 /// Asks a token server for tokens in the name of a client.
 pub(in super::super) struct ClientCredentials {
@@ -31,7 +31,7 @@ impl TokenServer for ClientCredentials {
     fn fetch<'a>(&'a self) -> Fetching<'a> {
         Box::pin(async move {
             let (request, form) = self.request()?;
-            ask(&self.wire, request, form, self.limit).await
+            ask(&self.wire, request, form, self.limit, granted).await
         })
     }
 }

@@ -26,6 +26,8 @@ const MARGIN: Duration = Duration::from_secs(60);
 const UNSAID: Duration = Duration::from_secs(300);
 /// The longest that is believed.
 const LONGEST: Duration = Duration::from_secs(86_400);
+/// The longest token: as long as any other secret may be.
+const TOKEN_BYTES: usize = 64 << 10;
 /// Between two tokens that are fetched because the platform refused the one before: some answer 401 for ever.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(30);
 
@@ -43,7 +45,27 @@ pub(in super::super) struct Token {
     lives: Duration,
 }
 
-/// The tokens of one endpoint, one at a time.
+impl Token {
+    /// A token that can be used. How long it lives is what the server says, or `unsaid`.
+    pub(super) fn new(text: SecretText, says: Option<&Seconds>, unsaid: Duration) -> Result<Token, EndpointError> {
+        let bad = |what: String| Err(EndpointError::Auth(what));
+        if text.expose().len() > TOKEN_BYTES {
+            return bad(format!("its token is longer than {TOKEN_BYTES} bytes"));
+        }
+        if text.expose().is_empty() || !fits_header(text.expose()) {
+            return bad("its token is none that a header can hold".to_owned());
+        }
+        let lives = says.and_then(Seconds::lives).unwrap_or(unsaid).min(LONGEST);
+        Ok(Token { text: Arc::new(text), lives })
+    }
+
+    #[cfg(test)]
+    pub(super) fn lives(&self) -> Duration {
+        self.lives
+    }
+}
+
+/// The tokens of one endpoint, or of one scope of it, one at a time.
 pub(in super::super) struct Tokens {
     server: Box<dyn TokenServer>,
     state: Mutex<State>,
@@ -59,9 +81,18 @@ struct State {
 }
 
 struct Current {
-    number: u64,
-    text: Arc<SecretText>,
+    held: Held,
     until: Instant,
+}
+
+/// A token to be used now.
+#[derive(Clone)]
+pub(super) struct Held {
+    /// Tells it from those before and after it.
+    pub(super) number: u64,
+    pub(super) text: Arc<SecretText>,
+    /// When it came.
+    pub(super) given: Instant,
 }
 
 impl Tokens {
@@ -69,14 +100,14 @@ impl Tokens {
         Tokens { server, state: Mutex::default() }
     }
 
-    /// The token to use now, and its number. Whoever comes while one is fetched waits for it.
-    pub(super) async fn get(&self) -> Result<(u64, Arc<SecretText>), EndpointError> {
+    /// The token to use now. Whoever comes while one is fetched waits for it.
+    pub(super) async fn get(&self) -> Result<Held, EndpointError> {
         let came = Instant::now();
         let mut state = self.state.lock().await;
         if let Some(current) = &state.current
             && Instant::now() < current.until
         {
-            return Ok((current.number, current.text.clone()));
+            return Ok(current.held.clone());
         }
         // Whoever waited for a fetch that failed has asked, too.
         if let Some((at, error)) = &state.failed
@@ -87,10 +118,11 @@ impl Tokens {
         match self.server.fetch().await {
             Ok(token) => {
                 state.count += 1;
-                let until = Instant::now() + token.lives.saturating_sub(MARGIN.min(token.lives / 10));
-                let (number, text) = (state.count, token.text);
-                state.current = Some(Current { number, text: text.clone(), until });
-                Ok((number, text))
+                let given = Instant::now();
+                let until = given + token.lives.saturating_sub(MARGIN.min(token.lives / 10));
+                let held = Held { number: state.count, text: token.text, given };
+                state.current = Some(Current { held: held.clone(), until });
+                Ok(held)
             }
             Err(error) => {
                 state.failed = Some((Instant::now(), error.clone()));
@@ -105,7 +137,7 @@ impl Tokens {
         let Some(current) = &state.current else {
             return true;
         };
-        if current.number != number {
+        if current.held.number != number {
             return true;
         }
         if state.refused.is_some_and(|at| at.elapsed() < REFUSAL_PAUSE) {
@@ -127,7 +159,7 @@ struct Answer {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Seconds {
+pub(super) enum Seconds {
     Number(f64),
     Text(String),
 }
@@ -148,6 +180,7 @@ pub(super) async fn ask(
     request: Request<()>,
     body: String,
     limit: Duration,
+    read: impl FnOnce(&Response<Bytes>) -> Result<Token, EndpointError>,
 ) -> Result<Token, EndpointError> {
     let limits = Limits { most: u64::MAX, exact: None };
     let pieces = if body.is_empty() { Vec::new() } else { vec![Bytes::from(body)] };
@@ -168,12 +201,16 @@ pub(super) async fn ask(
 fn of_token_server(error: EndpointError) -> EndpointError {
     let why = match error {
         EndpointError::Auth(why) => why,
+        EndpointError::Unauthenticated(why) => {
+            return EndpointError::Unauthenticated(format!("the token server: {why}"));
+        }
         other => other.to_string(),
     };
     EndpointError::Auth(format!("the token server: {why}"))
 }
 
-fn read(answer: &Response<Bytes>) -> Result<Token, EndpointError> {
+/// Reads an answer of OAuth 2.0.
+pub(super) fn granted(answer: &Response<Bytes>) -> Result<Token, EndpointError> {
     if answer.status() != StatusCode::OK {
         let code = known_code(answer.body()).map(|code| format!(" ({code})")).unwrap_or_default();
         return Err(EndpointError::Auth(format!("it answered {}{code}", answer.status().as_u16())));
@@ -183,11 +220,7 @@ fn read(answer: &Response<Bytes>) -> Result<Token, EndpointError> {
     if answer.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
         return Err(bad("its token is no bearer token"));
     }
-    if answer.access_token.expose().is_empty() || !fits_header(answer.access_token.expose()) {
-        return Err(bad("its token is none that a header can hold"));
-    }
-    let lives = answer.expires_in.and_then(|seconds| seconds.lives()).unwrap_or(UNSAID).min(LONGEST);
-    Ok(Token { text: Arc::new(answer.access_token), lives })
+    Token::new(answer.access_token, answer.expires_in.as_ref(), UNSAID)
 }
 
 /// The code of an error, if it is one of RFC 6749: anything else might be what we sent.
@@ -214,7 +247,7 @@ mod tests {
 
     fn answered(status: u16, body: &'static str) -> Result<Token, String> {
         let answer = Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap();
-        read(&answer).map_err(|error| error.to_string())
+        granted(&answer).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -20,12 +20,14 @@ mod image;
 mod keeper;
 mod ports;
 mod registry;
+mod tokens;
 
 pub use authority::{Authority, Identity};
 pub use client::{Answer, Client};
 pub use docker::{BUSYBOX, Docker, Door, Setup};
 pub use events::{Event, Events};
 pub use registry::{Registry, Visitors};
+pub use tokens::{AskedToken, TokenServer};
 
 /// The variable that leaves these tests out.
 const SKIP: &str = "WINDLASS_SKIP_BACKENDS";

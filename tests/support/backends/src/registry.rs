@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::docker::{BUSYBOX, Docker};
+use crate::tokens::{ISSUER, SERVICE, TokenServer};
 use crate::{keeper, keeper::Keeper, ports};
 
 /// The one user of a registry that knows its visitors.
@@ -25,6 +26,8 @@ pub enum Visitors {
     Anybody,
     /// One user with a password.
     Known,
+    /// Who has a token of a server that knows that user.
+    WithToken,
 }
 
 /// A registry, gone with all its images when dropped or when this process is.
@@ -32,6 +35,7 @@ pub struct Registry {
     keeper: Keeper,
     address: SocketAddr,
     visitors: Visitors,
+    tokens: Option<TokenServer>,
 }
 
 impl Registry {
@@ -62,6 +66,7 @@ impl Registry {
 
     fn begin(visitors: Visitors) -> Registry {
         let address = ports::free();
+        let tokens = (visitors == Visitors::WithToken).then(|| TokenServer::new(USER, PASSWORD));
         let keeper = Keeper::new(false, |directory| {
             let mut config = json!({
                 "version": 0.1,
@@ -73,12 +78,18 @@ impl Registry {
                 std::fs::write(&file, known_user()).unwrap();
                 config["auth"] = json!({ "htpasswd": { "realm": "windlass", "path": file } });
             }
+            if let Some(tokens) = &tokens {
+                config["auth"] = json!({ "token": {
+                    "realm": tokens.realm(), "service": SERVICE, "issuer": ISSUER,
+                    "rootcertbundle": tokens.certificates(),
+                } });
+            }
             // What is JSON is YAML too.
             let file = directory.join("config.yml");
             std::fs::write(&file, config.to_string()).unwrap();
             vec!["docker-registry".into(), "serve".into(), file.into()]
         });
-        let registry = Registry { keeper, address, visitors };
+        let registry = Registry { keeper, address, visitors, tokens };
         registry.run();
         registry
     }
@@ -110,12 +121,20 @@ impl Registry {
 
     /// The user and the password that are let in; none where everybody is.
     pub fn credentials(&self) -> Option<(&'static str, &'static str)> {
-        (self.visitors == Visitors::Known).then_some((USER, PASSWORD))
+        (self.visitors != Visitors::Anybody).then_some((USER, PASSWORD))
     }
 
-    /// Asks as somebody who is let in.
+    /// Who gives out its tokens; none where it wants none.
+    pub fn tokens(&self) -> Option<&TokenServer> {
+        self.tokens.as_ref()
+    }
+
+    /// Asks as somebody who is let in; with a token only for the catalog.
     pub fn client(&self) -> Client {
         let client = self.stranger();
+        if let Some(tokens) = &self.tokens {
+            return client.with_header("authorization", &format!("Bearer {}", tokens.token("registry:catalog:*")));
+        }
         match self.credentials() {
             Some((user, password)) => {
                 let credentials = STANDARD.encode(format!("{user}:{password}"));
