@@ -8,6 +8,7 @@ mod keeping;
 mod lives;
 mod lost;
 mod model;
+mod odd;
 mod platform_faults;
 mod platforms;
 mod processes;

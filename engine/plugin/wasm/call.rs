@@ -48,12 +48,18 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// A message as the operator may see it. Cut only when it is masked: a part of a secret is one too.
+    /// A message as the operator may see it. Of one that is cut in the middle of a secret nothing of that is shown: it is held
+    /// back as what may become one.
     pub(super) fn shown(&self, message: &str) -> String {
+        let kept = message.get(..message.floor_char_boundary(MOST_MESSAGE_BYTES)).unwrap_or_default();
         let mut masker = Masker::new(&self.secrets);
-        let mut shown = masker.push(message.as_bytes());
-        shown.extend(masker.flush());
-        bounded(String::from_utf8_lossy(&shown).into_owned(), MOST_MESSAGE_BYTES)
+        let mut shown = masker.push(kept.as_bytes());
+        if kept.len() == message.len() {
+            shown.extend(masker.flush());
+        } else {
+            shown.extend("…".as_bytes());
+        }
+        bounded(String::from_utf8_lossy(&shown).into_owned(), MOST_MESSAGE_BYTES + '…'.len_utf8())
     }
 }
 
@@ -93,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_part_of_a_secret_is_shown_however_long_the_message() {
+    fn no_part_of_a_secret_is_shown_however_long_the_message_is() {
         let call = Call { secrets: vec!["hunter22".into()], ..Call::default() };
         assert_eq!(call.shown("it is hunter22"), "it is ***");
         let long = format!("{}hunter22 and more", "x".repeat(MOST_MESSAGE_BYTES - 4));

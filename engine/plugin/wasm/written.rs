@@ -28,7 +28,7 @@ struct Counted {
 
 /// As when the disk is full: programs know that error.
 fn no_space() -> StreamError {
-    StreamError::LastOperationFailed(io::Error::from(rustix::io::Errno::NOSPC).into())
+    StreamError::LastOperationFailed(io::Error::from(io::ErrorKind::StorageFull).into())
 }
 
 impl OutputStream for Counted {
