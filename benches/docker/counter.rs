@@ -27,6 +27,8 @@ struct Noted {
     removed: HashSet<String>,
     /// What the last container was made of.
     body: Option<Value>,
+    /// What was last put into one.
+    files: Option<Vec<u8>>,
 }
 
 /// Answers at a socket of its own what the Docker Engine answers.
@@ -43,10 +45,12 @@ impl Counter {
         let noted: Arc<Mutex<Noted>> = Arc::default();
         let (changed, changes) = watch::channel(());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let listener = runtime.block_on(async { UnixListener::bind(&socket).unwrap() });
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        listener.set_nonblocking(true).unwrap();
         let notes = noted.clone();
         std::thread::spawn(move || {
             runtime.block_on(async move {
+                let listener = UnixListener::from_std(listener).unwrap();
                 let changed = Arc::new(changed);
                 loop {
                     let (near, _) = listener.accept().await.unwrap();
@@ -68,6 +72,11 @@ impl Counter {
     /// What the last container was made of.
     pub(crate) fn body(&self) -> Value {
         self.noted.lock().unwrap().body.clone().unwrap()
+    }
+
+    /// The archive that was last put into a container.
+    pub(crate) fn files(&self) -> Vec<u8> {
+        self.noted.lock().unwrap().files.clone().unwrap()
     }
 
     /// Returns when this is removed: a path.
@@ -118,6 +127,9 @@ async fn exchange(
     let mut noted = noted.lock().unwrap();
     if kind == "POST /containers/create" {
         noted.body = serde_json::from_slice(&body).ok();
+    }
+    if kind == "PUT /containers/*/archive" {
+        noted.files = Some(body);
     }
     noted.calls.push(Call { kind, begun, took: begun.elapsed() });
     if head.starts_with("DELETE") && answered.as_ref().is_ok_and(|is_good| *is_good) {

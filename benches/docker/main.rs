@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use counter::Call;
-use measure::{Times, load, millis, resident_mib};
-use stage::Stage;
+use measure::{Pair, Times, load, millis, resident_mib};
+use stage::{Files, Stage};
 use tokio::runtime::Handle;
 use windlass_backends::{Docker, Setup};
 
@@ -27,8 +27,8 @@ use windlass_backends::{Docker, Setup};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The two sides take turns, so that both have the same neighbours.
-const ROUNDS: usize = 6;
+/// The sides take turns, so that all have the same neighbours.
+const ROUNDS: usize = 4;
 /// Containers of each side in a round, one after another.
 const LONE: usize = 12;
 /// The same with some at once.
@@ -64,12 +64,15 @@ fn main() {
     runtime.block_on(stage.engine.shutdown());
 }
 
-/// Everything that is asked for one container and when, on either side.
+/// The three sides. What is compared with is the API alone, and the API with the files that a job has.
+const SIDES: [&str; 3] = ["plain", "plain with files", "windlass"];
+
+/// Everything that is asked for one container and when, on each side.
 async fn trail(stage: &Stage) {
-    for side in ["plain", "windlass"] {
+    for side in SIDES {
         stage.counter.take();
         let begun = Instant::now();
-        let pair = if side == "plain" { stage.plain() } else { stage.job().await };
+        let pair = one(stage, side).await;
         println!("{side}: done after {:.1} ms, removed after {:.1} ms", millis(pair.done), millis(pair.removed));
         for call in stage.counter.take() {
             let since = call.begun.saturating_duration_since(begun);
@@ -78,61 +81,78 @@ async fn trail(stage: &Stage) {
     }
 }
 
-async fn lone(stage: &Stage) {
-    let (mut plain, mut ours) = (Side::default(), Side::default());
-    let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
-        let (mut round_plain, mut round_ours) = (Times::default(), Times::default());
-        for _ in 0..LONE {
-            round_plain.add(stage.plain());
-            plain.calls.extend(stage.counter.take());
-            round_ours.add(stage.job().await);
-            ours.calls.extend(stage.counter.take());
-        }
-        println!("one at a time: {}", Times::compared(&round_plain, &round_ours));
-        plain.times.extend(&round_plain);
-        ours.times.extend(&round_ours);
-        rounds.push((round_plain, round_ours));
+async fn one(stage: &Stage, side: &str) -> Pair {
+    match side {
+        "plain" => stage.plain(Files::None),
+        "plain with files" => stage.plain(Files::Moved),
+        _ => stage.job().await,
     }
-    summary("one at a time", &rounds, &plain, &ours);
+}
+
+async fn lone(stage: &Stage) {
+    let mut sides = Sides::default();
+    for _ in 0..ROUNDS {
+        let mut round: [Times; 3] = Default::default();
+        for _ in 0..LONE {
+            for (number, side) in SIDES.iter().enumerate() {
+                round[number].add(one(stage, side).await);
+                sides.calls[number].extend(stage.counter.take());
+            }
+        }
+        sides.add("one at a time", round);
+    }
+    sides.summary("one at a time");
 }
 
 fn flight(stage: &Stage, runtime: &Handle) {
-    let (mut plain, mut ours) = (Side::default(), Side::default());
-    let mut rounds = Vec::new();
+    let mut sides = Sides::default();
+    let what = format!("{AT_ONCE} at once");
     for _ in 0..ROUNDS {
-        let round_plain = stage.plain_at_once(FLIGHT, AT_ONCE);
-        plain.calls.extend(stage.counter.take());
-        let round_ours = stage.jobs_at_once(runtime, FLIGHT, AT_ONCE);
-        ours.calls.extend(stage.counter.take());
-        println!("{AT_ONCE} at once: {}", Times::compared(&round_plain, &round_ours));
-        plain.times.extend(&round_plain);
-        ours.times.extend(&round_ours);
-        rounds.push((round_plain, round_ours));
+        let mut round: [Times; 3] = Default::default();
+        for (number, side) in SIDES.iter().enumerate() {
+            round[number] = match *side {
+                "plain" => stage.plain_at_once(FLIGHT, AT_ONCE, Files::None),
+                "plain with files" => stage.plain_at_once(FLIGHT, AT_ONCE, Files::Moved),
+                _ => stage.jobs_at_once(runtime, FLIGHT, AT_ONCE),
+            };
+            sides.calls[number].extend(stage.counter.take());
+        }
+        sides.add(&what, round);
     }
-    summary(&format!("{AT_ONCE} at once"), &rounds, &plain, &ours);
+    sides.summary(&what);
 }
 
-/// All rounds of one side.
+/// All rounds of all sides.
 #[derive(Default)]
-struct Side {
-    times: Times,
-    calls: Vec<Call>,
+struct Sides {
+    rounds: Vec<[Times; 3]>,
+    calls: [Vec<Call>; 3],
 }
 
-fn summary(what: &str, rounds: &[(Times, Times)], plain: &Side, ours: &Side) {
-    println!("{what}, all rounds: {}", Times::compared(&plain.times, &ours.times));
-    let quickest = |side: fn(&(Times, Times)) -> &Times| {
-        rounds.iter().map(side).min_by(|one, other| one.removed_p50().total_cmp(&other.removed_p50())).unwrap()
-    };
-    let (quick_plain, quick_ours) = (quickest(|round| &round.0), quickest(|round| &round.1));
-    println!("{what}, the quickest round of each: {}", Times::compared(quick_plain, quick_ours));
-    for (name, side) in [("plain", plain), ("windlass", ours)] {
-        let count = side.times.count() as f64;
-        println!("  {name}: {:.2} calls a container", side.calls.len() as f64 / count);
-        for (kind, (calls, took)) in by_kind(&side.calls) {
-            let mean = millis(took) / f64::from(calls);
-            println!("    {:>6.2} x {mean:>7.1} ms  {kind}", f64::from(calls) / count);
+impl Sides {
+    fn add(&mut self, what: &str, round: [Times; 3]) {
+        println!("{what}: {}", Times::compared(&round.each_ref()));
+        self.rounds.push(round);
+    }
+
+    fn summary(&self, what: &str) {
+        let mut all: [Times; 3] = Default::default();
+        for (number, times) in all.iter_mut().enumerate() {
+            self.rounds.iter().for_each(|round| times.extend(&round[number]));
+        }
+        println!("{what}, all rounds: {}", Times::compared(&all.each_ref()));
+        let quickest = |number: usize| {
+            let rounds = self.rounds.iter().map(|round| &round[number]);
+            rounds.min_by(|one, other| one.removed_p50().total_cmp(&other.removed_p50())).unwrap()
+        };
+        println!("{what}, the quickest round of each: {}", Times::compared(&[0, 1, 2].map(quickest)));
+        for ((side, calls), times) in SIDES.iter().zip(&self.calls).zip(&all) {
+            let count = times.count() as f64;
+            println!("  {side}: {:.2} calls a container", calls.len() as f64 / count);
+            for (kind, (calls, took)) in by_kind(calls) {
+                let mean = millis(took) / f64::from(calls);
+                println!("    {:>6.2} x {mean:>7.1} ms  {kind}", f64::from(calls) / count);
+            }
         }
     }
 }

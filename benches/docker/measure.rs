@@ -57,14 +57,17 @@ impl Times {
         self.count() as f64 / self.seconds
     }
 
-    /// Both sides in a line.
-    pub(crate) fn compared(plain: &Times, ours: &Times) -> String {
-        let row = |plain: f64, ours: f64| format!("{plain:.1} and {ours:.1} ({:.3})", ours / plain);
+    /// All sides in a line, each with the share of the last one of it.
+    pub(crate) fn compared(sides: &[&Times; 3]) -> String {
+        let row = |figure: fn(&Times) -> f64| {
+            let [plain, files, ours] = sides.map(figure);
+            format!("{plain:.1}, {files:.1}, {ours:.1} ({:.3}, {:.3})", ours / plain, ours / files)
+        };
         format!(
-            "plain and windlass, p50 ms to the end {}, to the removal {}, a second {}",
-            row(p50(&plain.done), p50(&ours.done)),
-            row(p50(&plain.removed), p50(&ours.removed)),
-            row(plain.rate(), ours.rate())
+            "p50 ms to the end {}, to the removal {}, a second {}",
+            row(|side| p50(&side.done)),
+            row(|side| p50(&side.removed)),
+            row(Times::rate)
         )
     }
 }

@@ -19,6 +19,13 @@ use crate::plain;
 /// More than are ever under way.
 const SLOTS: usize = 256;
 
+/// Whether a container that is run by hand gets its work tree and gives its outputs back, as one of a job does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Files {
+    None,
+    Moved,
+}
+
 pub(crate) struct Stage {
     pub(crate) dir: TempDir,
     pub(crate) engine: Engine,
@@ -26,6 +33,8 @@ pub(crate) struct Stage {
     client: Client,
     /// What the plugin makes a container of, for the other side.
     body: Value,
+    /// And what it puts into it.
+    files: Vec<u8>,
     names: AtomicUsize,
 }
 
@@ -50,18 +59,20 @@ impl Stage {
         let builder = Engine::builder(dir.path().join("store")).config(config);
         let engine = builder.plugins(parse_config(grants.as_bytes()).unwrap()).open().await.unwrap();
         let client = Client::unix(&counter.socket);
-        let mut stage = Stage { dir, engine, counter, client, body: Value::Null, names: AtomicUsize::new(0) };
+        let mut stage =
+            Stage { dir, engine, counter, client, body: Value::Null, files: Vec::new(), names: AtomicUsize::new(0) };
         let _ = stage.job().await;
-        stage.body = stage.counter.body();
-        let _ = stage.plain();
+        (stage.body, stage.files) = (stage.counter.body(), stage.counter.files());
+        let _ = stage.plain(Files::Moved);
         stage.counter.take();
         stage
     }
 
     /// One container by hand.
-    pub(crate) fn plain(&self) -> Pair {
+    pub(crate) fn plain(&self, files: Files) -> Pair {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
-        plain::run(&self.client, &self.body, &format!("plain-{number}"))
+        let files = (files == Files::Moved).then_some(self.files.as_slice());
+        plain::run(&self.client, &self.body, files, &format!("plain-{number}"))
     }
 
     /// One container as a job.
@@ -80,8 +91,8 @@ impl Stage {
     }
 
     /// Containers by hand, some at once.
-    pub(crate) fn plain_at_once(&self, count: usize, at_once: usize) -> Times {
-        together(count, at_once, || self.plain())
+    pub(crate) fn plain_at_once(&self, count: usize, at_once: usize, files: Files) -> Times {
+        together(count, at_once, || self.plain(files))
     }
 
     /// Jobs, some at once.
