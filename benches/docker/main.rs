@@ -5,7 +5,12 @@
 //! `cargo bench --bench docker [NAME…]` runs all parts or those named: trail, lone, flight, watch. As root, with what
 //! `tests/support/backends/install` installs.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement that fails may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a measurement that fails may panic"
+)]
 
 mod counter;
 mod measure;
