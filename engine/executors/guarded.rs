@@ -105,6 +105,10 @@ impl Platform for Guarded {
         Box::pin(async move { catch(|| self.0.remove_orphan(run)).await.map_err(contact)? })
     }
 
+    fn remove_left<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {
+        Box::pin(async move { catch(|| self.0.remove_left(run, succeeded)).await.map_err(contact)? })
+    }
+
     fn owned(&self, cursor: Option<String>) -> BoxFuture<'_, Result<OwnedRuns, ContactError>> {
         Box::pin(async { catch(|| self.0.owned(cursor)).await.map_err(contact)? })
     }

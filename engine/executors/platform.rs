@@ -59,6 +59,12 @@ pub trait Platform: Send + Sync + 'static {
         self.remove(run, false)
     }
 
+    /// Removes what is left of an attempt that was over in an earlier life of the engine. It is called at every opening while
+    /// something of the attempt is kept here, so nothing there needs to be removed that [`Platform::owned`] tells of.
+    fn remove_left<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {
+        self.remove(run, succeeded)
+    }
+
     /// The runs on the platform that this engine has started, a page from the cursor on, and where the next page begins.
     fn owned(&self, cursor: Option<String>) -> BoxFuture<'_, Result<OwnedRuns, ContactError>>;
 }

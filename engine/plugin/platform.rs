@@ -81,6 +81,18 @@ impl PluginPlatform {
         self.loaded().has_work.then(|| self.setting.layout.work(name.job, name.attempt))
     }
 
+    /// Removes the work tree of an attempt unless it is kept.
+    async fn remove_here(&self, name: AttemptName, succeeded: bool) -> Result<(), ContactError> {
+        if self.loaded().has_work && !self.setting.keep_work.keeps(succeeded) {
+            let dir = self.setting.layout.of_attempt(name.job, name.attempt);
+            // It may be large.
+            let removed = tokio::task::spawn_blocking(move || remove_work(&dir)).await;
+            let removed = removed.map_err(io::Error::other).and_then(|removed| removed);
+            removed.map_err(|error| ContactError { message: error.to_string() })?;
+        }
+        Ok(())
+    }
+
     fn task(&self, order: &AttemptOrder) -> Result<PluginTask, StartError> {
         let Task::Named(task) = &order.task else {
             let message = format!("the task is not for the executor {:?}", self.setting.name);
@@ -348,14 +360,18 @@ impl Platform for PluginPlatform {
     fn remove<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {
         Box::pin(async move {
             self.loaded().plugin.remove(to_run(run)).await.map_err(contact)?;
-            if self.loaded().has_work && !self.setting.keep_work.keeps(succeeded) {
-                let dir = self.setting.layout.of_attempt(run.name.job, run.name.attempt);
-                // It may be large.
-                let removed = tokio::task::spawn_blocking(move || remove_work(&dir)).await;
-                let removed = removed.map_err(io::Error::other).and_then(|removed| removed);
-                removed.map_err(|error| ContactError { message: error.to_string() })?;
+            self.remove_here(run.name, succeeded).await
+        })
+    }
+
+    fn remove_left<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {
+        Box::pin(async move {
+            let loaded = self.loaded();
+            // Otherwise the sweep finds it.
+            if !loaded.has(OWNED).await.map_err(contact)? {
+                loaded.plugin.remove(to_run(run)).await.map_err(contact)?;
             }
-            Ok(())
+            self.remove_here(run.name, succeeded).await
         })
     }
 

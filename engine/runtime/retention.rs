@@ -87,7 +87,7 @@ async fn remove_all(executor: Registered, left: Vec<Left>) {
                     Err(error) => Err(error),
                 }
             }
-            Registered::Platform(platform) => platform.remove(&Run { name, handle: None }, succeeded).await,
+            Registered::Platform(platform) => platform.remove_left(&Run { name, handle: None }, succeeded).await,
         };
         if let Err(error) = removed {
             tracing::warn!(%error, attempt = %name, "what is left of an attempt could not be removed");

@@ -184,6 +184,25 @@ pub(crate) fn remove(name: &str) -> Result<()> {
     gone(|| docker().delete(path(name, "")).query("force", true).query("v", true).send())
 }
 
+/// Removes a container unless it runs; whether it is gone.
+pub(crate) fn remove_unless_running(name: &str) -> Result<bool> {
+    for look in 1.. {
+        let answer = docker().delete(path(name, "")).query("v", true).send()?;
+        if answer.status != 409 {
+            return found(answer).map(|_| true);
+        }
+        let Err(error) = answer.ok() else { return Ok(true) };
+        if !error.message.contains("already in progress") {
+            return Ok(false);
+        }
+        if look == MOST_LOOKS {
+            return Err(error.retry(Retry::Backoff));
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(true)
+}
+
 /// Removes a volume; returns when it is gone.
 pub(crate) fn remove_volume(name: &str) -> Result<()> {
     gone(|| docker().delete(format!("/volumes/{}", escape(name))).query("force", true).send())

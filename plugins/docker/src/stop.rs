@@ -10,15 +10,20 @@ use crate::daemon::{self, Killed};
 use crate::name;
 use crate::run::{Group, Known, Part, Stop, now_ms, polite};
 
+/// How often all that is found of a run is removed.
+const MOST_ROUNDS: u32 = 16;
+
 /// Asks a run to stop. What goes on after the grace is killed by `observe`.
 pub(crate) fn stop(run: &Run<Known>, grace: Duration) -> Result<Option<Known>> {
     let group = Group::of(&daemon::list(&name::filter_of(&run.attempt))?)?;
-    // What was not started is not to start any more.
+    let mut running: Vec<&str> = group.running().collect();
+    // What was not started is not to start any more. What has started since the look has its grace like the others.
     for (name, _) in group.parts.iter().filter(|(_, part)| *part == Part::Created) {
-        daemon::remove(name)?;
+        if !daemon::remove_unless_running(name)? {
+            running.push(name);
+        }
     }
     let known = run.handle.clone().unwrap_or_else(|| group.known(&run.attempt));
-    let running: Vec<&str> = group.running().collect();
     let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
     let kill_at_ms = now_ms().saturating_add(grace_ms);
     match known.stop {
@@ -80,14 +85,25 @@ pub(crate) fn remove(run: &Run<Known>) -> Result<()> {
     Ok(())
 }
 
-/// The same for a run of which only the attempt is known.
+/// The same for a run of which only the attempt is known. What an earlier life of the engine has asked for just before may
+/// be made while this goes on, so it goes on until nothing is found.
 fn remove_found(attempt: &Attempt) -> Result<()> {
     let filter = name::filter_of(attempt);
-    for container in daemon::list(&filter)? {
-        daemon::remove(container.name())?;
+    for _ in 0..MOST_ROUNDS {
+        let containers = daemon::list(&filter)?;
+        for container in &containers {
+            daemon::remove(container.name())?;
+        }
+        if !containers.is_empty() {
+            continue;
+        }
+        let volumes = daemon::volumes(&filter)?;
+        if volumes.is_empty() {
+            return Ok(());
+        }
+        for volume in volumes {
+            daemon::remove_volume(&volume.name)?;
+        }
     }
-    for volume in daemon::volumes(&filter)? {
-        daemon::remove_volume(&volume.name)?;
-    }
-    Ok(())
+    Err(Error::unavailable("there is always more of the run than was just removed"))
 }

@@ -21,6 +21,9 @@ pub(crate) const WORK: &str = "/work";
 /// A directory in memory, as every program expects one. It counts as memory of the container.
 const TMP: (&str, &str) = ("/tmp", "rw,nosuid,nodev,exec,mode=1777");
 const NANOS: f64 = 1e9;
+/// How often a container is asked for whose name is taken by one that is not there, and how long it waits between two times.
+const MOST_TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Everything about one submission.
 struct Order<'a> {
@@ -77,38 +80,52 @@ impl Order<'_> {
         if self.task.options.pull == Pull::Always {
             pull::pull(&part.image, self.credentials.as_ref())?;
         }
-        let created = match daemon::create(&name, &body)? {
+        for _ in 0..MOST_TRIES {
+            match self.create(part, &name, &body)? {
+                Created::Made => return Ok(Status::CREATED),
+                Created::Taken => {
+                    if let Some(state) = self.take(&name)? {
+                        return Ok(state);
+                    }
+                }
+                Created::NoImage(error) => return Err(self.no_image(part, error)),
+            }
+            // Whoever has the name is being made or removed: a request of an earlier life of the engine is still under way.
+            std::thread::sleep(PAUSE);
+        }
+        Err(Error::unavailable(format!("the container {name:?} is still being made or removed")).code("409"))
+    }
+
+    /// Asks for a container, and for its image where that is missing and may be pulled.
+    fn create(&self, part: &Part, name: &str, body: &ContainerCreateBody) -> Result<Created> {
+        match daemon::create(name, body)? {
             Created::NoImage(_) if self.task.options.pull == Pull::Missing => {
                 pull::pull(&part.image, self.credentials.as_ref())?;
-                daemon::create(&name, &body)?
+                daemon::create(name, body)
             }
-            created => created,
-        };
-        match created {
-            Created::Made => Ok(Status::CREATED),
-            Created::Taken => self.take(&name),
-            Created::NoImage(error) => {
-                let message = format!("the Docker Engine has no image {:?}", part.image);
-                let message = match self.task.options.pull {
-                    Pull::Never => format!("{message}, and `pull: never` keeps it from getting it"),
-                    _ => message,
-                };
-                Err(Error::not_found(message).code(error.code.unwrap_or_default()))
-            }
+            created => Ok(created),
         }
     }
 
-    /// The state of the container that has the name, if it belongs to this attempt.
-    fn take(&self, name: &str) -> Result<Status> {
-        let Some(found) = daemon::inspect(name)? else {
-            let message = format!("the container {name:?} is being removed");
-            return Err(Error::new(ErrorKind::Conflict, message).retry(Retry::Backoff).code("409"));
+    fn no_image(&self, part: &Part, error: Error) -> Error {
+        let message = format!("the Docker Engine has no image {:?}", part.image);
+        let message = match self.task.options.pull {
+            Pull::Never => format!("{message}, and `pull: never` keeps it from getting it"),
+            _ => message,
         };
+        Error::not_found(message).code(error.code.unwrap_or_default())
+    }
+
+    /// The state of the container that has the name, if it belongs to this attempt; nothing where it is not there yet or on
+    /// its way out.
+    fn take(&self, name: &str) -> Result<Option<Status>> {
+        let Some(found) = daemon::inspect(name)? else { return Ok(None) };
         if name::attempt_of(&found.labels()).as_ref() != Some(&self.task.attempt) {
             let message = format!("there is a container {name:?} that is not of this engine: remove or rename it");
             return Err(Error::new(ErrorKind::Conflict, message).code("409"));
         }
-        Ok(found.state.status.unwrap_or(Status::EMPTY))
+        let state = found.state.status.unwrap_or(Status::EMPTY);
+        Ok((state != Status::REMOVING).then_some(state))
     }
 
     /// Removes what was made for a run that cannot be started.

@@ -41,18 +41,6 @@ async fn files_go_in_and_results_come_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_file_comes_out_whole() {
-    const BYTES: u64 = 1 << 30;
-    let Some(docker) = Docker::shared() else { return };
-    let stage = Stage::new(docker).await;
-    let make = format!("head -c {BYTES} /dev/zero > /work/output/big; echo end >> /work/output/big");
-    let (id, state, reason) = stage.run(&script(&make)).await;
-    assert_eq!((state, reason), (State::Succeeded, None), "{}", stage.log(id));
-    assert_eq!(std::fs::metadata(stage.work(id, "output/big")).unwrap().len(), BYTES + 4);
-    is_clean(docker, id).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn links_do_not_come_out_and_say_so() {
     let Some(docker) = Docker::shared() else { return };
     let stage = Stage::new(docker).await;

@@ -1,32 +1,12 @@
-//! Whole lives: many at once, engines and Docker Engines that go away, what nobody owns, and the command.
+//! Whole lives: engines that go away, what nobody owns, and the command.
 
 use std::process::Command;
 
 use windlass::State;
 use windlass::job::Reason;
-use windlass_backends::{BUSYBOX, Docker, Setup};
+use windlass_backends::{BUSYBOX, Docker};
 
 use super::{Stage, container, grants, is_clean, left, script, spec, within};
-
-#[tokio::test(flavor = "multi_thread")]
-async fn fifty_at_once_all_end_well() {
-    let Some(docker) = Docker::shared() else { return };
-    let stage = Stage::configured(
-        grants(docker, ""),
-        windlass::EngineConfig { default_slots: 50, ..windlass::EngineConfig::default() },
-    )
-    .await;
-    let mut ids = Vec::new();
-    for number in 0..50 {
-        ids.push(stage.submit(spec(&script(&format!("echo {number}; echo {number} > /work/output/n; sleep 1")))).await);
-    }
-    for (number, id) in ids.into_iter().enumerate() {
-        assert_eq!(stage.end(id).await, (State::Succeeded, None), "{}", stage.log(id));
-        assert_eq!(stage.log(id), format!("{number}\n"));
-        assert_eq!(std::fs::read_to_string(stage.work(id, "output/n")).unwrap(), format!("{number}\n"));
-        is_clean(docker, id).await;
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_goes_on_while_the_engine_is_away() {
@@ -46,32 +26,6 @@ async fn a_run_goes_on_while_the_engine_is_away() {
     assert_eq!(stage.log(id), "up\ndown\n");
     assert_eq!(events.count("start", &container(id)), 0, "it was not started again");
     is_clean(docker, id).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_goes_on_while_a_live_restoring_docker_engine_is_away() {
-    let Some(docker) = Docker::start(Setup { is_live_restoring: true, ..Setup::default() }) else { return };
-    let stage = Stage::new(&docker).await;
-    let id = stage.submit(spec(&script("echo up; sleep 4; echo down; exit 5"))).await;
-    stage.says(id, "up\n").await;
-    docker.kill();
-    docker.run();
-    assert_eq!(stage.end(id).await, (State::Failed, Some(Reason::ExitCode(5))));
-    assert_eq!(stage.log(id), "up\ndown\n");
-    is_clean(&docker, id).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_ends_with_its_docker_engine_is_told() {
-    let Some(docker) = Docker::start(Setup::default()) else { return };
-    let stage = Stage::new(&docker).await;
-    let id = stage.submit(spec(&script("echo up; sleep 1000"))).await;
-    stage.says(id, "up\n").await;
-    docker.kill();
-    docker.run();
-    let (state, reason) = stage.end(id).await;
-    assert_eq!(state, State::Failed, "{reason:?}");
-    is_clean(&docker, id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

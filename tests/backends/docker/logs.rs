@@ -1,11 +1,10 @@
-//! Logs on a real engine: live, whole, and large.
+//! Logs on a real engine: live and whole.
 
 use serde_json::json;
-use windlass::files::LogLimits;
-use windlass::{EngineConfig, PlatformConfig, State};
+use windlass::State;
 use windlass_backends::Docker;
 
-use super::{Stage, grants, script, spec};
+use super::{Stage, script, spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_is_seen_while_it_is_written() {
@@ -32,36 +31,6 @@ async fn a_log_goes_on_where_an_engine_that_is_gone_left_it() {
     let (errors, lines): (Vec<&str>, Vec<&str>) = log.lines().partition(|line| line.starts_with('e'));
     assert_eq!(lines, (1..=400).map(|i| i.to_string()).collect::<Vec<_>>());
     assert_eq!(errors, (1..=400).map(|i| format!("e{i}")).collect::<Vec<_>>());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_of_a_hundred_megabytes_is_taken_to_its_end() {
-    const LINES: usize = 1_000_000;
-    let Some(docker) = Docker::shared() else { return };
-    let limits = LogLimits { head_bytes: 1 << 30, tail_bytes: 1 << 20 };
-    // The Docker Engine gives out a few megabytes a second where others work beside it.
-    let platforms = PlatformConfig { last_lines_ms: 300_000, ..PlatformConfig::default() };
-    let config = EngineConfig { log_limits: limits, platforms, ..EngineConfig::default() };
-    let stage = Stage::configured(grants(docker, ""), config).await;
-    let line = "x".repeat(92);
-    let make = format!("echo begin; yes {line} | head -n {LINES}; echo the end");
-    let (id, state, reason) = stage.run(&script(&make)).await;
-    assert_eq!((state, reason), (State::Succeeded, None));
-    let (mut from, mut all) = (0, Vec::new());
-    loop {
-        let page = stage.engine.logs(id, None, from, 1 << 20).unwrap();
-        assert_eq!(page.dropped_bytes, 0);
-        if page.chunks.is_empty() {
-            break;
-        }
-        all.extend(page.chunks.into_iter().flat_map(|chunk| chunk.bytes));
-        from = page.next_offset;
-    }
-    let log = String::from_utf8(all).unwrap();
-    let mut lines = log.lines();
-    assert_eq!((lines.next(), lines.next_back()), (Some("begin"), Some("the end")));
-    assert_eq!(lines.filter(|it| *it == line).count(), LINES);
-    assert_eq!(log.len(), LINES * (line.len() + 1) + "begin\nthe end\n".len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

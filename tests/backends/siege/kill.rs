@@ -20,12 +20,22 @@ use windlass_backends::{BUSYBOX, Docker, Events, Setup};
 
 use super::stage::{PATIENCE, Stage, at_socket, container_of, grants, is_swept, open};
 
+/// What happens to the jobs of one siege.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Story {
+    /// They print some lines, leave a file, and end in three ways.
+    End,
+    /// They are stopped by a deadline, at which they print something.
+    Stop,
+}
+
 /// Containers that are in flight at once.
 const MANY: usize = 30;
 /// How often the command is killed over them.
 const LIVES: u64 = 5;
 
 struct Siege {
+    story: Story,
     dir: TempDir,
     docker: Docker,
     events: Events,
@@ -33,7 +43,7 @@ struct Siege {
 }
 
 impl Siege {
-    fn new() -> Option<Siege> {
+    fn new(story: Story) -> Option<Siege> {
         let docker = Docker::start(Setup::default())?;
         let dir = tempfile::tempdir().unwrap();
         let proxy = Proxy::start(dir.path(), docker.socket().to_owned());
@@ -41,25 +51,34 @@ impl Siege {
         std::fs::create_dir(dir.path().join("store")).unwrap();
         std::fs::write(dir.path().join("store/windlass.toml"), through).unwrap();
         let events = docker.events();
-        Some(Siege { dir, docker, events, proxy })
+        Some(Siege { story, dir, docker, events, proxy })
     }
 
     fn store(&self) -> PathBuf {
         self.dir.path().join("store")
     }
 
-    /// A file of jobs that print some lines, leave a file, and end in three ways.
+    /// A file of jobs of this siege's story.
     fn jobs(&self, name: &str, labels: &[String], seconds: &str) -> PathBuf {
         let mut text = format!("name: {name}\njobs:\n");
         for (number, label) in labels.iter().enumerate() {
-            let code = number % 3;
-            let ends = format!("echo 3; echo {label} > /work/output/f; exit {code}");
-            let command = serde_json::json!(["sh", "-c", format!("echo 1; echo 2 >&2; sleep {seconds}; {ends}")]);
+            let (script, more) = match self.story {
+                Story::End => {
+                    let code = number % 3;
+                    let ends = format!("echo 3; echo {label} > /work/output/f; exit {code}");
+                    (format!("echo 1; echo 2 >&2; sleep {seconds}; {ends}"), "")
+                }
+                Story::Stop => {
+                    let waits = "trap 'echo 3; exit 1' TERM; echo 1; echo 2 >&2; while :; do sleep 0.05; done";
+                    (waits.to_owned(), ", timeout: 700ms")
+                }
+            };
+            let command = serde_json::json!(["sh", "-c", script]);
             // A queue for each: a queue has some slots only.
             let _ = writeln!(
                 text,
-                "  - {{name: {label}, queue: {label}, executor: docker, with: {{image: \"{BUSYBOX}\", pull: never, \
-                 command: {command}}}}}"
+                "  - {{name: {label}, queue: {label}{more}, executor: docker, with: {{image: \"{BUSYBOX}\", \
+                 pull: never, init: false, command: {command}}}}}"
             );
         }
         let path = self.dir.path().join(format!("{name}.yaml"));
@@ -103,35 +122,42 @@ impl Siege {
         let dir = tempfile::tempdir().unwrap();
         let stage = Stage { dir, engine };
         // A command that is killed when its job is over and was shown is a command that is given anew: another job.
-        by_label.values().flatten().for_each(|job| self.judge_job(&stage, job));
+        let whole = by_label.values().flatten().filter(|job| self.judge_job(&stage, job)).count();
+        // A deadline that passes early stops some before they print.
+        assert!(whole >= if self.story == Story::End { by_label.len() } else { labels / 2 }, "{whole} of {labels}");
         is_swept(&self.docker).await;
         stage.engine.shutdown().await;
     }
 
-    /// One job, which was started once, ended as its container did, and has printed everything.
-    fn judge_job(&self, stage: &Stage, job: &JobView) {
+    /// One job, which was started once at most and ended as its container did; whether it has printed everything.
+    fn judge_job(&self, stage: &Stage, job: &JobView) -> bool {
         let (id, status) = (job.job.id, &job.job.status);
         let label = job.job.spec.name.clone().unwrap();
         let container = container_of(id);
         let told: Vec<_> = self.events.heard().into_iter().filter(|it| it.container.starts_with(&container)).collect();
         let starts = told.iter().filter(|event| event.action == "start").count();
-        assert_eq!(starts, 1, "{label}: {status:?} {told:?}");
-        let expected = match told.iter().find_map(|event| event.exit_code) {
-            Some(0) => (State::Succeeded, None),
-            code => (State::Failed, code.map(Reason::ExitCode)),
+        let code = told.iter().find_map(|event| event.exit_code);
+        let mut lines: Vec<String> = stage.text(id).lines().map(str::to_owned).collect();
+        lines.sort();
+        let is_whole = lines == ["1", "2", "3"];
+        let expected = match (self.story, code) {
+            (Story::End, Some(0)) => (State::Succeeded, None),
+            (Story::End, code) => (State::Failed, code.map(Reason::ExitCode)),
+            (Story::Stop, _) => (State::TimedOut, status.reason.clone()),
         };
         assert_eq!((status.state, status.reason.clone()), expected, "{label}: {told:?}");
         assert_eq!((status.attempt, status.interruptions), (1, 0), "{label}");
-        let mut lines: Vec<String> = stage.text(id).lines().map(str::to_owned).collect();
-        lines.sort();
-        assert_eq!(lines, ["1", "2", "3"], "{label}");
+        match self.story {
+            Story::End => assert!(starts == 1 && is_whole, "{label}: {lines:?} {told:?}"),
+            Story::Stop => assert!(starts <= 1 && (starts == 1 || lines.is_empty()), "{label}: {lines:?} {told:?}"),
+        }
+        is_whole
     }
 }
 
 /// Every request of a whole run is the last one of a life, unheard and unanswered.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_kill_at_any_request_to_an_engine_costs_nothing() {
-    let Some(siege) = Siege::new() else { return };
+async fn kill_at_every_request(story: Story) {
+    let Some(siege) = Siege::new(story) else { return };
     let undisturbed = siege.jobs("undisturbed", &["undisturbed".into()], "0.2");
     let (requests, whole) = siege.live(&undisturbed, None);
     assert!(whole && requests >= 8, "{requests}");
@@ -147,12 +173,25 @@ async fn a_kill_at_any_request_to_an_engine_costs_nothing() {
             }
         }
     }
-    siege.judge(labels).await;
+    // Nothing is asked any more about what is over, though its files are kept.
+    let (last, whole) = siege.live(&siege.jobs("at-last", &["at-last".into()], "0.2"), None);
+    assert!(whole && last <= 2 * requests, "{last} requests after {requests} of the first life");
+    siege.judge(labels + 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_request_to_an_engine_costs_nothing() {
+    kill_at_every_request(Story::End).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_request_of_a_stop_costs_nothing() {
+    kill_at_every_request(Story::Stop).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_with_many_containers_in_flight_cost_nothing() {
-    let Some(siege) = Siege::new() else { return };
+    let Some(siege) = Siege::new(Story::End) else { return };
     let labels: Vec<String> = (0..MANY).map(|number| format!("r{number}")).collect();
     let jobs = siege.jobs("many", &labels, "4");
     // Other requests each time; those that fail are printed.

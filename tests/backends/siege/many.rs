@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use windlass::files::Layout;
 use windlass::job::Reason;
-use windlass::{EngineConfig, State};
+use windlass::{EngineConfig, KeepWork, State};
 use windlass_backends::{Docker, Setup};
 
 use super::stage::{Stage, at_socket, is_swept, script, within};
@@ -15,13 +16,13 @@ const MANY: usize = 50;
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_containers_run_at_once_and_each_ends_as_its_own() {
     let Some(docker) = Docker::start(Setup::default()) else { return };
-    let config = EngineConfig { default_slots: MANY, ..EngineConfig::default() };
+    let config = EngineConfig { default_slots: MANY, keep_work: KeepWork::All, ..EngineConfig::default() };
     let stage = Stage::with(&at_socket(&docker), config).await;
     let events = docker.events();
     // Each waits for a signal, and so all of them are there together.
     let specs = (0..MANY).map(|number| {
         let code = number % 4;
-        let wait = format!("trap 'echo bye {number}; exit {code}' USR1; echo up {number}; while :; do sleep 0.1; done");
+        let wait = format!("trap 'echo bye {number}; echo {number} > /work/output/n; exit {code}' USR1; echo up {number}; while :; do sleep 0.1; done");
         script(&wait, &json!({ "init": false }))
     });
     let ids = stage.engine.submit_many(specs.collect()).await.unwrap();
@@ -41,6 +42,10 @@ async fn fifty_containers_run_at_once_and_each_ends_as_its_own() {
         };
         assert_eq!((state, reason), expected, "{number}");
         assert_eq!(stage.text(*id), format!("up {number}\nbye {number}\n"));
+        let output = Layout::new(stage.dir.path()).work(*id, 1).join("output/n");
+        // Outputs are those of a success.
+        let brought = std::fs::read_to_string(output).ok();
+        assert_eq!(brought, (number % 4 == 0).then(|| format!("{number}\n")));
         *ends.entry(format!("{state:?}")).or_default() += 1;
         let name = super::stage::container_of(*id);
         assert_eq!((events.count("create", &name), events.count("start", &name)), (1, 1), "{number}");

@@ -98,12 +98,71 @@ fn everything_of_a_run_is_removed_and_nothing_is_fine() {
 }
 
 #[test]
-fn without_a_handle_what_bears_its_labels_is_removed() {
+fn a_container_that_starts_while_it_is_stopped_has_its_grace() {
+    let running =
+        "cannot remove container \"x\": container is running: stop the container before removing or force remove";
+    for (message, is_running) in [(running, true), ("removal of container x is already in progress", false)] {
+        testing::reset();
+        let mut tries = 0;
+        obedient().on("DELETE", "/containers/*", move |_| {
+            tries += 1;
+            if is_running || tries < 3 { Reply::json(409, &json!({ "message": message })) } else { Reply::status(404) }
+        });
+        inspects(None, json!({ "State": { "Status": "running", "Running": true }, "Config": {} }));
+        lists(vec![listed(None, 1, "created")]);
+        let stopped = Docker::stop(&testing::run(Some(known(&[]))), Duration::from_secs(60)).unwrap();
+        let removal = testing::asked().into_iter().find(|asked| asked.method == "DELETE").unwrap();
+        assert_eq!(removal.query("force"), None);
+        if is_running {
+            let stop = stopped.and_then(|known| known.stop).unwrap();
+            assert!(stop.asked && stop.kill_at_ms > now_ms() + 50_000);
+            let expected = ["DELETE /containers/BASE", "POST /volumes/create", "POST /containers/BASE/kill"];
+            assert_eq!((done(), signals()), (expected.map(str::to_owned).to_vec(), vec!["SIGTERM".to_owned()]));
+        } else {
+            assert_eq!((stopped, done()), (None, vec!["DELETE /containers/BASE".to_owned(); 3]));
+        }
+    }
+}
+
+/// An engine that has these things until they are removed; the container comes late, if it does.
+fn has(list_with_container: u32) {
+    let container = listed(Some("a"), 1, "created");
+    let is_volume = std::rc::Rc::new(std::cell::Cell::new(true));
+    let (goes, mut lists) = (is_volume.clone(), 0);
     obedient()
-        .on("GET", "/volumes", |_| Reply::json(200, &json!({ "Volumes": [{ "Name": "old.work", "Labels": null }] })));
-    lists(vec![listed(Some("a"), 1, "running")]);
-    Docker::remove(&testing::run(None)).unwrap();
-    assert_eq!(done(), ["DELETE /containers/BASE-a", "DELETE /volumes/old.work"]);
+        .on("GET", "/containers/json", move |_| {
+            lists += 1;
+            let found = (lists == list_with_container).then_some(&container);
+            Reply::json(200, &found.into_iter().collect::<Vec<_>>())
+        })
+        .on("GET", "/volumes", move |_| {
+            let found = is_volume.get().then(|| json!({ "Name": "old.work", "Labels": null }));
+            Reply::json(200, &json!({ "Volumes": found.into_iter().collect::<Vec<_>>() }))
+        })
+        .on("DELETE", "/volumes/*", move |_| {
+            goes.set(false);
+            Reply::status(204)
+        });
+}
+
+#[test]
+fn without_a_handle_what_bears_its_labels_is_removed_whenever_it_comes() {
+    let (container, volume) = ("DELETE /containers/BASE-a", "DELETE /volumes/old.work");
+    for (list, removed) in [(1, [container, volume]), (2, [volume, container])] {
+        testing::reset();
+        has(list);
+        Docker::remove(&testing::run(None)).unwrap();
+        assert_eq!(done(), removed);
+    }
+}
+
+#[test]
+fn what_comes_without_end_is_not_removed_without_end() {
+    obedient();
+    lists(vec![listed(None, 1, "created")]);
+    let error = Docker::remove(&testing::run(None)).unwrap_err();
+    assert_eq!(error.kind, windlass_plugin::ErrorKind::Unavailable, "{error}");
+    assert!(done().len() < 100);
 }
 
 #[test]

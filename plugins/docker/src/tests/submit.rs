@@ -87,6 +87,53 @@ fn what_was_made_before_is_taken_over() {
     }
 }
 
+/// Neither a request that made the name taken nor one that frees it is done when the name is asked for.
+#[test]
+fn a_name_that_is_taken_by_what_is_not_there_is_asked_for_again() {
+    let labels = name::labels_of_container(&testing::attempt(1), None, 1, std::time::Duration::ZERO);
+    let told = |status: &str| json!({ "State": { "Status": status }, "Config": { "Labels": labels } });
+    let (created, removing) = (told("created"), told("removing"));
+    // It was being made, and appears.
+    let (mut looks, appears) = (0, created);
+    willing().on("POST", "/containers/create", |_| refuses(409, "Conflict. The name is in use")).on(
+        "GET",
+        "/containers/*/json",
+        move |_| {
+            looks += 1;
+            if looks < 3 { Reply::status(404) } else { Reply::json(200, &appears) }
+        },
+    );
+    assert_eq!(Docker::submit(&task(&json!({ "image": IMAGE }))).unwrap(), known(&[]));
+    let create = "POST /containers/create";
+    assert_eq!(done(), [create, create, create, "PUT /containers/BASE/archive", "POST /containers/BASE/start"]);
+    // It was being removed, and goes.
+    testing::reset();
+    let mut asked = 0;
+    willing()
+        .on("POST", "/containers/create", move |_| {
+            asked += 1;
+            match asked {
+                1 => refuses(409, "Conflict. The name is in use"),
+                _ => Reply::json(201, &json!({ "Id": "1", "Warnings": [] })),
+            }
+        })
+        .on("GET", "/containers/*/json", move |_| Reply::json(200, &removing));
+    assert_eq!(Docker::submit(&task(&json!({ "image": IMAGE }))).unwrap(), known(&[]));
+    assert_eq!(done(), [create, create, "PUT /containers/BASE/archive", "POST /containers/BASE/start"]);
+}
+
+#[test]
+fn a_name_that_stays_taken_by_what_is_not_there_is_worth_another_try_later() {
+    willing().on("POST", "/containers/create", |_| refuses(409, "Conflict. The name is in use")).on(
+        "GET",
+        "/containers/*/json",
+        |_| Reply::status(404),
+    );
+    let error = Docker::submit(&task(&json!({ "image": IMAGE }))).unwrap_err();
+    assert_eq!((error.kind, error.retry), (ErrorKind::Unavailable, Retry::Backoff), "{error}");
+    assert!(done().len() < 100 && done().iter().all(|it| it == "POST /containers/create"), "{:?}", done());
+}
+
 #[test]
 fn a_container_of_somebody_else_is_left_alone() {
     willing().on("POST", "/containers/create", |_| refuses(409, "Conflict. The name is in use"));
