@@ -6,7 +6,9 @@
 //! have to wait.
 
 mod due;
+mod spec;
 mod state;
+mod status;
 
 #[cfg(test)]
 mod laws;
@@ -16,7 +18,9 @@ mod stories;
 use serde::{Deserialize, Serialize};
 
 pub use due::due;
+pub use spec::{ScheduleSpec, Target};
 pub use state::{Decision, Fire, Look, Pause, ScheduleState, SkipReason, Skipped};
+pub use status::{ScheduleStatus, Trouble, UnderWay};
 
 use super::calendar::Calendar;
 use super::limits::ScheduleLimits;
