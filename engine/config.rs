@@ -24,6 +24,8 @@ pub struct EngineConfig {
     pub ageing_ms: u64,
     /// Bounds on what one job may ask for.
     pub job_limits: JobLimits,
+    /// Whether schedules fire. Where they do not, what comes due is decided by the next engine whose schedules do.
+    pub fires: bool,
     /// Bounds on what a schedule may ask for.
     pub schedule_limits: ScheduleLimits,
     /// How much of the log of an attempt is kept.
@@ -69,6 +71,7 @@ impl Default for EngineConfig {
             queue_limit: 10_000_000,
             ageing_ms: 10_000,
             job_limits: JobLimits::default(),
+            fires: true,
             schedule_limits: ScheduleLimits::default(),
             log_limits: LogLimits { head_bytes: 8 << 20, tail_bytes: 8 << 20 },
             inline_payload_bytes: 64 << 10,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use builder::Builder;
 pub use child_process::supervise_if_asked;
-pub use configs::{Applied, Change, ConfigView};
+pub use configs::{Applied, Change, ConfigView, Plan};
 pub use schedules::{Backfill, ScheduleView};
 pub use view::{ChainView, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
 

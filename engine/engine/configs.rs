@@ -4,10 +4,10 @@ use super::Engine;
 use crate::error::{Error, Problem};
 use crate::job::config::follow;
 use crate::job::validate::shown;
-use crate::job::{JobConfig, JobId, RunOptions, Task, Timestamp};
+use crate::job::{JobConfig, JobId, RunOptions, ScheduleSpec, Task, Timestamp};
 use crate::runtime::configs::ChainElement;
 use crate::store::{
-    Document, DocumentChange, DocumentContent, DocumentKind, DocumentName, Written, decode_config,
+    Document, DocumentChange, DocumentContent, DocumentKind, DocumentName, ScheduleChange, Written, decode_config,
     decode_schedule_spec, encode_config,
 };
 
@@ -66,6 +66,15 @@ impl Change {
     }
 }
 
+/// Configs and schedules that are stored together.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Configs with their names; each belongs to the project of its spec.
+    pub configs: Vec<(String, JobConfig)>,
+    /// Schedules with their projects and names.
+    pub schedules: Vec<(String, String, ScheduleSpec)>,
+}
+
 /// What a document is to say, and what comes of it.
 pub(super) struct Wanted {
     pub(super) name: DocumentName,
@@ -104,25 +113,51 @@ impl Engine {
     /// # Errors
     /// [`Error::Invalid`] with every mistake, circles and successors that are not there among them; [`Error::Storage`].
     pub async fn apply_configs(&self, configs: Vec<(String, JobConfig)>, dry_run: bool) -> Result<Vec<Applied>, Error> {
-        self.check_configs(&configs).await?;
+        self.apply_plan(Plan { configs, schedules: Vec::new() }, dry_run).await
+    }
+
+    /// Stores configs and schedules, all or none: what was done with each config, then with each schedule. With `dry_run`
+    /// nothing is stored.
+    ///
+    /// # Errors
+    /// As [`Engine::apply_configs`] and [`Engine::apply_schedules`].
+    pub async fn apply_plan(&self, plan: Plan, dry_run: bool) -> Result<Vec<Applied>, Error> {
+        let mut problems = self.config_problems(&plan.configs).await?;
+        let schedules = self.checked_schedules(plan.schedules, &mut problems);
+        if !problems.is_empty() {
+            return Err(Error::Invalid(problems));
+        }
+        let configs = plan.configs;
         let wanted = |(name, config): &(String, JobConfig)| {
             let name = DocumentName::new(DocumentKind::Config, &config.spec.project, name);
             let content = DocumentContent { body: encode_config(config)?, options: config.spec.options.clone() };
             Ok::<_, Error>(Wanted { name, content })
         };
-        let wanted = configs.iter().map(wanted).collect::<Result<Vec<_>, Error>>()?;
+        let wanted_configs = configs.iter().map(wanted).collect::<Result<Vec<_>, Error>>()?;
         for _ in 0..TRIES {
             let seen = self.runtime().store.documents_seen();
-            self.check_links(&configs)?;
-            let (applied, changes) = self.compare(&wanted)?;
-            if dry_run || changes.is_empty() || self.write(seen, changes).await? == Written::Stored {
+            let mut problems = self.link_problems(&configs)?;
+            problems.extend(self.target_problems(&configs, &schedules)?);
+            if !problems.is_empty() {
+                return Err(Error::Invalid(problems));
+            }
+            let (mut applied, mut changes) = self.compare(&wanted_configs)?;
+            let (of_schedules, changed) = self.compare(&self.wanted_schedules(&schedules)?)?;
+            if dry_run || changes.is_empty() && changed.is_empty() {
+                applied.extend(of_schedules);
+                return Ok(applied);
+            }
+            let states = self.states_of(&of_schedules, &changed).await?;
+            changes.extend(changed);
+            if self.write(seen, changes, states).await? == Written::Stored {
+                applied.extend(of_schedules);
                 return Ok(applied);
             }
         }
         Err(keeps_changing())
     }
 
-    async fn check_configs(&self, configs: &[(String, JobConfig)]) -> Result<(), Error> {
+    async fn config_problems(&self, configs: &[(String, JobConfig)]) -> Result<Vec<Problem>, Error> {
         let runtime = self.runtime();
         let mut problems = Vec::new();
         let mut names = std::collections::HashSet::new();
@@ -142,11 +177,11 @@ impl Engine {
             let field = |field: &str| format!("{}.{field}", shown(name));
             problems.extend(of_config.into_iter().map(|it| Problem { field: field(&it.field), ..it }));
         }
-        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
+        Ok(problems)
     }
 
     /// Follows every config from the ones given on, as all will be.
-    fn check_links(&self, configs: &[(String, JobConfig)]) -> Result<(), Error> {
+    fn link_problems(&self, configs: &[(String, JobConfig)]) -> Result<Vec<Problem>, Error> {
         let most = self.runtime().config.job_limits.submission;
         let mut problems: Vec<Problem> = Vec::new();
         for (first, config) in configs {
@@ -164,7 +199,7 @@ impl Engine {
         }
         // A circle is found from each of its configs: once is enough.
         problems.dedup_by(|one, other| one.allowed == other.allowed && one.problem == other.problem);
-        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
+        Ok(problems)
     }
 
     /// What storing these would do, and the changes that do it.
@@ -189,9 +224,20 @@ impl Engine {
         Ok((applied, changes))
     }
 
-    async fn write(&self, seen: u64, changes: Vec<DocumentChange>) -> Result<Written, Error> {
+    async fn write(
+        &self,
+        seen: u64,
+        changes: Vec<DocumentChange>,
+        states: Vec<ScheduleChange>,
+    ) -> Result<Written, Error> {
         let runtime = self.runtime();
-        runtime.store.change_documents(seen, changes, Vec::new(), runtime.clock.now()).await
+        let (now, seqs) = (runtime.clock.now(), states.iter().map(|state| state.seq).collect::<Vec<_>>());
+        let states = states.into_iter().map(ScheduleChange::encode).collect::<Result<Vec<_>, Error>>()?;
+        let written = runtime.store.change_documents(seen, changes, states, now).await?;
+        if written == Written::Stored {
+            seqs.into_iter().for_each(|seq| runtime.schedules.look_at(seq, now));
+        }
+        Ok(written)
     }
 
     /// A stored config: this revision of it, or the latest.
@@ -271,7 +317,7 @@ impl Engine {
                 return Err(Error::Conflict(text));
             }
             let change = DocumentChange { name: document.name, content: None };
-            if self.write(seen, vec![change]).await? == Written::Stored {
+            if self.write(seen, vec![change], Vec::new()).await? == Written::Stored {
                 return Ok(());
             }
         }

@@ -1,12 +1,12 @@
 //! Schedules: what is stored of them, and what can be done with them.
 
 use super::Engine;
-use super::configs::{Applied, Change, Wanted, keeps_changing};
+use super::configs::{Applied, Change, Plan, Wanted, keeps_changing};
 use crate::error::{Error, Problem};
 use crate::job::calendar::Calendar;
 use crate::job::schedule::{Pause, ScheduleSpec, ScheduleState, ScheduleStatus, backfill};
 use crate::job::validate::shown;
-use crate::job::{JobId, Overlap, Seq, Timestamp};
+use crate::job::{JobConfig, JobId, Overlap, Seq, Timestamp};
 use crate::runtime::schedules::{Known, under_way_of};
 use crate::store::{
     Document, DocumentChange, DocumentContent, DocumentKind, DocumentName, Fired, NewFire, ScheduleChange, Written,
@@ -84,51 +84,48 @@ impl Engine {
         schedules: Vec<(String, ScheduleSpec)>,
         dry_run: bool,
     ) -> Result<Vec<Applied>, Error> {
-        let schedules = self.check_schedules(project, schedules)?;
-        for _ in 0..TRIES {
-            let seen = self.runtime().store.documents_seen();
-            self.check_targets(project, &schedules)?;
-            let wanted = self.wanted(project, &schedules)?;
-            let (applied, changes) = self.compare(&wanted)?;
-            if dry_run || changes.is_empty() || self.write_schedules(seen, &applied, changes).await? == Written::Stored
-            {
-                return Ok(applied);
-            }
-        }
-        Err(keeps_changing())
+        let schedules = schedules.into_iter().map(|(name, spec)| (project.to_owned(), name, spec)).collect();
+        self.apply_plan(Plan { configs: Vec::new(), schedules }, dry_run).await
     }
 
     /// Each with its calendar in its one spelling.
-    fn check_schedules(
+    pub(super) fn checked_schedules(
         &self,
-        project: &str,
-        schedules: Vec<(String, ScheduleSpec)>,
-    ) -> Result<Vec<(String, ScheduleSpec)>, Error> {
+        schedules: Vec<(String, String, ScheduleSpec)>,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<(String, String, ScheduleSpec)> {
         let config = &self.runtime().config;
-        let mut problems = Vec::new();
-        crate::job::validate::check_name("project", project, &config.job_limits, &mut problems);
         let mut names = std::collections::HashSet::new();
         let mut checked = Vec::with_capacity(schedules.len());
-        for (name, mut spec) in schedules {
-            let field = |field: &str| format!("{}.{field}", shown(&name));
+        for (project, name, mut spec) in schedules {
+            let mut found = Vec::new();
+            crate::job::validate::check_name("project", &project, &config.job_limits, &mut found);
             match spec.check(&name, &config.job_limits, &config.schedule_limits) {
                 Ok(calendar) => spec.calendar = calendar.spec().clone(),
-                Err(found) => problems.extend(found.into_iter().map(|it| Problem { field: field(&it.field), ..it })),
+                Err(of_spec) => found.extend(of_spec),
             }
-            if !names.insert(name.clone()) {
+            if !names.insert((project.clone(), name.clone())) {
                 let allowed = "one schedule of each name".to_owned();
-                problems.push(Problem { field: field("name"), problem: "it is given twice".into(), allowed });
+                found.push(Problem { field: "name".into(), problem: "it is given twice".into(), allowed });
             }
-            checked.push((name, spec));
+            let field = |field: &str| format!("{}.{field}", shown(&name));
+            problems.extend(found.into_iter().map(|it| Problem { field: field(&it.field), ..it }));
+            checked.push((project, name, spec));
         }
-        if problems.is_empty() { Ok(checked) } else { Err(Error::Invalid(problems)) }
+        checked
     }
 
-    fn check_targets(&self, project: &str, schedules: &[(String, ScheduleSpec)]) -> Result<(), Error> {
+    /// Configs that schedules name and that are neither stored nor about to be.
+    pub(super) fn target_problems(
+        &self,
+        configs: &[(String, JobConfig)],
+        schedules: &[(String, String, ScheduleSpec)],
+    ) -> Result<Vec<Problem>, Error> {
         let mut problems = Vec::new();
-        for (name, spec) in schedules {
+        for (project, name, spec) in schedules {
             for config in spec.target.configs() {
-                if self.runtime().config(project, config)?.is_none() {
+                let is_given = configs.iter().any(|(it, given)| it == config && given.spec.project == *project);
+                if !is_given && self.runtime().config(project, config)?.is_none() {
                     problems.push(Problem {
                         field: format!("{}.config", shown(name)),
                         problem: format!("there is no config {}", shown(config)),
@@ -137,14 +134,14 @@ impl Engine {
                 }
             }
         }
-        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
+        Ok(problems)
     }
 
-    fn wanted(&self, project: &str, schedules: &[(String, ScheduleSpec)]) -> Result<Vec<Wanted>, Error> {
+    pub(super) fn wanted_schedules(&self, schedules: &[(String, String, ScheduleSpec)]) -> Result<Vec<Wanted>, Error> {
         let store = &self.runtime().store;
         let mut new = store.next_schedule()?;
         let mut wanted = Vec::with_capacity(schedules.len());
-        for (name, spec) in schedules {
+        for (project, name, spec) in schedules {
             let name = DocumentName::new(DocumentKind::Schedule, project, name);
             let seq = match store.document(&name, None)? {
                 Some(document) => decode_schedule_spec(&document.body)?.0,
@@ -159,40 +156,30 @@ impl Engine {
         Ok(wanted)
     }
 
-    async fn write_schedules(
+    /// The states of schedules that are new or say something else from now on.
+    pub(super) async fn states_of(
         &self,
-        seen: u64,
         applied: &[Applied],
-        changes: Vec<DocumentChange>,
-    ) -> Result<Written, Error> {
+        changes: &[DocumentChange],
+    ) -> Result<Vec<ScheduleChange>, Error> {
         let runtime = self.runtime();
         let mut states = Vec::with_capacity(changes.len());
-        let mut seqs = Vec::with_capacity(changes.len());
-        for change in &changes {
-            let Some(content) = &change.content else { continue };
+        for DocumentChange { name, content } in changes {
+            let Some(content) = content else { continue };
             let (seq, _) = decode_schedule_spec(&content.body)?;
-            let is_new = applied.iter().any(|it| it.name == change.name.name && it.change == Change::Created);
+            let is_of = |it: &&Applied| it.name == name.name && it.project == name.project;
+            let is_new = applied.iter().find(is_of).is_some_and(|it| it.change == Change::Created);
             // What came due before is decided as it was then.
-            let status = if is_new { None } else { runtime.look(seq).await? };
+            let known = if is_new { None } else { runtime.look(seq).await? };
             let now = runtime.clock.now();
-            let state = match status {
-                Some(status) => {
-                    let next = ScheduleStatus { rev: status.rev.wrapping_add(1), again: Some(now), ..status.clone() };
-                    ScheduleChange { seq, seen: Some(status.rev), status: Some(next) }
-                }
-                None => {
-                    let status = ScheduleStatus::new(seq, &change.name.project, &change.name.name, now);
-                    ScheduleChange { seq, seen: None, status: Some(status) }
-                }
+            let seen = known.as_ref().map(|status| status.rev);
+            let status = match known {
+                Some(status) => ScheduleStatus { rev: status.rev.wrapping_add(1), again: Some(now), ..status },
+                None => ScheduleStatus::new(seq, &name.project, &name.name, now),
             };
-            states.push(state.encode()?);
-            seqs.push(seq);
+            states.push(ScheduleChange { seq, seen, status: Some(status) });
         }
-        let written = runtime.store.change_documents(seen, changes, states, runtime.clock.now()).await?;
-        if written == Written::Stored {
-            seqs.into_iter().for_each(|seq| runtime.schedules.look_at(seq, runtime.clock.now()));
-        }
-        Ok(written)
+        Ok(states)
     }
 
     /// A stored schedule.

@@ -124,6 +124,9 @@ impl Schedules {
 }
 
 pub(super) async fn run(runtime: Arc<Runtime>) {
+    if !runtime.config.fires {
+        return;
+    }
     if let Err(error) = begin(&runtime) {
         tracing::error!(%error, "the schedules cannot be read; none fires");
         return;

@@ -171,7 +171,7 @@ async fn what_was_missed_is_made_up_for_as_the_policy_says() {
         (CatchUp::Most { count: 3 }, vec![6 * 60, 7 * 60, 8 * 60], 5),
         (CatchUp::Window { ms: 2 * HOUR + 40 * MINUTE }, vec![6 * 60, 7 * 60, 8 * 60], 5),
     ] {
-        let (mut engine, _) = engine().await;
+        let (engine, _) = engine().await;
         apply(&engine, with("0 * * * *", "quick", Overlap::Allow, catch_up)).await;
         // Eight hours and a half go by while nobody is there, or the clock is set forward.
         engine.clock().advance_to(START.plus_millis(8 * HOUR + 30 * MINUTE));

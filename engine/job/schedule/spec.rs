@@ -72,6 +72,7 @@ impl ScheduleSpec {
             }
             Err(of_calendar) => {
                 problems.extend(of_calendar);
+                problems.extend(self.policy.problems(limits));
                 None
             }
         };
