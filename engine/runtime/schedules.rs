@@ -208,7 +208,7 @@ impl Runtime {
         let is_news = !look.decisions.is_empty() || look.decided != status.state.decided;
         if !is_news && status.under_way.len() == known.status.under_way.len() {
             let status = ScheduleStatus { again: look.again, ..status };
-            self.schedules.entered(schedule, &status, waits);
+            self.watch(schedule, &status, waits)?;
             self.cancel_earlier(&spec.policy.overlap, &status).await?;
             return Ok(Some(status));
         }
@@ -226,7 +226,7 @@ impl Runtime {
         let change = ScheduleChange { seq: schedule, seen: Some(seen), status: Some(after.clone()) };
         match self.store.fire(change, new).await? {
             Fired::Stored => {
-                self.schedules.entered(schedule, &after, waits);
+                self.watch(schedule, &after, waits)?;
                 self.cancel_earlier(&spec.policy.overlap, &after).await?;
                 Ok(Some(after))
             }
@@ -238,6 +238,16 @@ impl Runtime {
                 Ok(Some(known.status.clone()))
             }
         }
+    }
+
+    /// Remembers when to look again and what to wait for. A fire that ended before that was remembered is looked for once
+    /// more: nobody would tell of it.
+    fn watch(&self, schedule: Seq, status: &ScheduleStatus, waits: bool) -> Result<(), Error> {
+        self.schedules.entered(schedule, status, waits);
+        if waits && self.still_under_way(status)?.len() < status.under_way.len() {
+            self.schedules.look_at(schedule, self.clock.now());
+        }
+        Ok(())
     }
 
     fn still_under_way(&self, status: &ScheduleStatus) -> Result<Vec<UnderWay>, Error> {
