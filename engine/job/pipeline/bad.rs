@@ -66,6 +66,18 @@ fn many_mistakes_are_cut_and_counted() {
 }
 
 #[test]
+fn a_secret_has_no_place_in_a_pipeline() {
+    let mut node = super::ProcessNode::new("a", "m");
+    node.options.set_secret("KEY", "x-secret-x");
+    let spec = PipelineSpec { process_nodes: vec![node], ..PipelineSpec::default() };
+    assert!(!format!("{spec:?} {}", spec.to_yaml()).contains("secret-x"));
+    let problems = Pipeline::new(spec, &PipelineLimits::default(), &ScheduleLimits::default()).unwrap_err();
+    let expected =
+        "processNodes.a.options.KEY: the value is secret; allowed: a parameter for which each run gives a secret value";
+    assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+}
+
+#[test]
 fn a_pipeline_that_was_no_text_is_told_of_by_its_fields() {
     let spec = PipelineSpec {
         process_nodes: vec![super::ProcessNode::new("a", "m"), super::ProcessNode::new("a", "")],

@@ -181,6 +181,14 @@ fn json_is_the_same_language() {
     let pipeline = good(json);
     assert_eq!(pipeline.spec(), good(BASIC).spec());
     assert_eq!(pipeline.graph(), good(BASIC).graph());
+    let compact = json.replace([' ', '\n', '\t'], "");
+    assert_eq!(good(&compact).spec(), good(BASIC).spec());
+    let escaped = good(
+        r#"{"processNodes":{"a":{"processor":"m","retry":3,"after":null,"options":{"X":"\ud83d\ude00 \/\u00e9\n","N":1.10}}}}"#,
+    );
+    let options = &escaped.spec().process_nodes[0].options;
+    let values: Vec<&str> = options.iter().map(|(_, value)| value.value.as_str()).collect();
+    assert_eq!(values, ["1.10", "\u{1f600} /é\n"]);
     let windows = format!("\u{feff}---\n{BASIC}...\n").replace('\n', "\r\n");
     assert_eq!(good(&windows).spec(), good(BASIC).spec());
 }

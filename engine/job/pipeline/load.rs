@@ -1,12 +1,13 @@
 //! From bytes to a tree, within bounds. The only file of the core that names the YAML parser.
 //!
-//! JSON is YAML too (version 1.2), so one reader does both.
+//! JSON is YAML too (version 1.2), but for one thing that is mended first, so one reader does both.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
+use super::json::join_pairs;
 use super::mistake::Mistakes;
 use super::position::Position;
 use super::tree::{Key, Node, Scalar, Value, join, shown_key};
@@ -18,6 +19,7 @@ const TABS_ALLOWED: &str = "spaces; tabs indent nothing in YAML, and may stand w
 /// Reads one document. `None` when there is no usable tree; the mistakes say why.
 pub(super) fn load(bytes: &[u8], limits: &PipelineLimits, mistakes: &mut Mistakes) -> Option<Node> {
     let text = readable(bytes, limits, mistakes)?;
+    let text = join_pairs(&text);
     let lines = text.split('\n').collect();
     let mut loader = Loader { mistakes, limits, lines, open: Vec::new(), values: 0, tab_told: 0, root: None };
     for event in Parser::new_from_str(&text) {

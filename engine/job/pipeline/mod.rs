@@ -11,6 +11,7 @@ mod fields;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod graph;
+mod json;
 mod links;
 mod load;
 mod mistake;

@@ -3,16 +3,17 @@
 use super::spec::{On, PipelineSpec, ProcessNode, Requirement};
 use super::tree::Scalar;
 use crate::job::calendar::Rule;
-use crate::job::options::RunOptions;
+use crate::job::options::{OptionValue, RunOptions};
 
 impl PipelineSpec {
-    /// The pipeline as YAML, each thing in its one spelling. Reading it makes an equal pipeline.
+    /// The pipeline as YAML, each thing in its one spelling. Where it is one that passes its checks, reading the text makes
+    /// an equal one. A secret value, which would not pass, is shown as `***`.
     pub fn to_yaml(&self) -> String {
         let mut page = Page::default();
         if !self.parameters.is_empty() {
             page.line(0, "parameters:");
             for parameter in &self.parameters {
-                let default = parameter.default.as_ref().map_or(String::new(), |value| scalar(&value.value));
+                let default = parameter.default.as_ref().map_or_else(String::new, option_value);
                 page.line(1, &format!("{}: {default}", scalar(&parameter.name)));
             }
         }
@@ -100,7 +101,7 @@ impl Page {
         }
         self.line(2, "options:");
         for (name, value) in options.iter() {
-            self.line(3, &format!("{}: {}", scalar(name), scalar(&value.value)));
+            self.line(3, &format!("{}: {}", scalar(name), option_value(value)));
         }
     }
 
@@ -117,6 +118,10 @@ impl Page {
             }
         }
     }
+}
+
+fn option_value(value: &OptionValue) -> String {
+    if value.secret { quoted("***") } else { scalar(&value.value) }
 }
 
 /// A text without quotes where it is short and plain beyond doubt.
