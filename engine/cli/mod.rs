@@ -63,6 +63,9 @@ enum Command {
     /// Run chains of configs
     #[command(subcommand)]
     Chain(plans::ChainCommand),
+    /// Look after pipelines
+    #[command(subcommand)]
+    Pipeline(plans::PipelineCommand),
     /// Look after schedules
     #[command(subcommand)]
     Schedule(plans::ScheduleCommand),
@@ -126,6 +129,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Apply(args) => plans::apply(&place, args, cli.json).await,
         Command::Config(command) => plans::config(&place, command, cli.json).await,
         Command::Chain(command) => plans::chain(&place, command, cli.json).await,
+        Command::Pipeline(command) => plans::pipeline(command, cli.json),
         Command::Schedule(command) => plans::schedule(&place, command, cli.json).await,
         Command::Jobs(args) => jobs::jobs(&place, args, cli.json).await,
         Command::Logs(args) => logs::logs(&place, args, cli.json).await,
