@@ -128,12 +128,12 @@ impl Store {
     pub(crate) fn latest_fires(&self, schedule: Seq, most: usize) -> Result<Vec<(Timestamp, Seq)>, Error> {
         let read = self.writer.begin_read()?;
         let fires = read.open_table(FIRE).map_err(storage)?;
-        let rows = fires.range((schedule, 0)..=(schedule, u64::MAX)).map_err(storage)?.rev().take(most);
-        let row = |row: Result<(redb::AccessGuard<'_, (u64, u64)>, redb::AccessGuard<'_, u64>), _>| {
+        let mut found = Vec::new();
+        for row in fires.range((schedule, 0)..=(schedule, u64::MAX)).map_err(storage)?.rev().take(most) {
             let (key, first) = row.map_err(storage)?;
-            Ok((Timestamp::from_millis(key.value().1), first.value()))
-        };
-        rows.map(row).collect()
+            found.push((Timestamp::from_millis(key.value().1), first.value()));
+        }
+        Ok(found)
     }
 
     /// The live ones among `count` jobs from this number on.

@@ -293,7 +293,7 @@ async fn nothing_is_missed_or_doubled_however_often_the_power_fails() {
         [Overlap::Allow, Overlap::Skip, Overlap::BufferOne, Overlap::BufferAll { most: 5 }, Overlap::CancelOther];
     let schedules: Vec<_> = (0..20)
         .map(|at: usize| {
-            let config = if at % 3 == 0 { "long" } else { "quick" };
+            let config = if at.is_multiple_of(3) { "long" } else { "quick" };
             let catch_up = CatchUp::Window { ms: DAY };
             (format!("s{at}"), with(&format!("*/{} * * * *", 1 + at % 7), config, overlaps[at % 5], catch_up))
         })

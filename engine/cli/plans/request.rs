@@ -7,7 +7,7 @@ use super::wire::{
     AppliedWire, BackfillWire, ConfigWire, RevisionWire, ScheduleWire, config_says, differences, schedule_says,
 };
 use crate::cli::failure::Failure;
-use crate::engine::{Applied, Change, ConfigView, Engine, Plan, ScheduleView};
+use crate::engine::{Change, ConfigView, Engine, Plan, ScheduleView};
 use crate::error::Error;
 use crate::job::{CalendarSpec, JobConfig, Policy, RunOptions, ScheduleSpec, Target, Timestamp};
 use crate::runtime::configs::ChainElement;
@@ -212,10 +212,11 @@ async fn apply(
         told.push(("schedule", before.map(|it| (says(it), schedule_says(spec, &names(&spec.options))))));
     }
     let applied = engine.apply_plan(Plan { configs, schedules }, dry_run).await?;
-    let wire = |(applied, (kind, says)): (Applied, (&str, Option<(Value, Value)>))| {
+    let mut wires = Vec::with_capacity(applied.len());
+    for (applied, (kind, says)) in applied.into_iter().zip(told) {
         let is_changed = dry_run && applied.change == Change::Changed;
         let differences = says.filter(|_| is_changed).map(|(before, after)| differences(&before, &after));
-        AppliedWire { differences: differences.unwrap_or_default(), ..AppliedWire::new(kind, applied) }
-    };
-    Ok(applied.into_iter().zip(told).map(wire).collect())
+        wires.push(AppliedWire { differences: differences.unwrap_or_default(), ..AppliedWire::new(kind, applied) });
+    }
+    Ok(wires)
 }
