@@ -70,6 +70,16 @@ impl Clock {
         }
     }
 
+    /// Returns at `deadline`, or after `most_ms` by the system's clock: whoever must notice soon that the clock was set
+    /// looks again that often. A manual clock is set only forward, and wakes its sleepers then.
+    pub async fn nap_until(&self, deadline: Timestamp, most_ms: u64) {
+        let deadline = match self.0 {
+            Source::System => deadline.min(self.now().plus_millis(most_ms)),
+            Source::Manual(_) => deadline,
+        };
+        self.sleep_until(deadline).await;
+    }
+
     /// Returns after this many milliseconds.
     pub async fn sleep(&self, millis: u64) {
         self.sleep_until(self.now().plus_millis(millis)).await;

@@ -8,7 +8,7 @@ pub(crate) mod spelling;
 use std::collections::BTreeMap;
 
 use crate::files::LogLimits;
-use crate::job::JobLimits;
+use crate::job::{JobLimits, ScheduleLimits};
 
 /// How an engine is run. [`EngineConfig::default`] suits a machine that does other things too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub struct EngineConfig {
     pub ageing_ms: u64,
     /// Bounds on what one job may ask for.
     pub job_limits: JobLimits,
+    /// Whether schedules fire. Where they do not, what comes due is decided by the next engine whose schedules do.
+    pub fires: bool,
+    /// Bounds on what a schedule may ask for.
+    pub schedule_limits: ScheduleLimits,
     /// How much of the log of an attempt is kept.
     pub log_limits: LogLimits,
     /// Inputs and outputs over this many bytes lie in files beside the store.
@@ -67,6 +71,8 @@ impl Default for EngineConfig {
             queue_limit: 10_000_000,
             ageing_ms: 10_000,
             job_limits: JobLimits::default(),
+            fires: true,
+            schedule_limits: ScheduleLimits::default(),
             log_limits: LogLimits { head_bytes: 8 << 20, tail_bytes: 8 << 20 },
             inline_payload_bytes: 64 << 10,
             output_bytes: 16 << 20,

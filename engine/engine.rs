@@ -2,6 +2,8 @@
 
 mod builder;
 mod child_process;
+mod configs;
+mod schedules;
 mod submission;
 mod view;
 
@@ -9,6 +11,8 @@ use std::sync::Arc;
 
 pub use builder::Builder;
 pub use child_process::supervise_if_asked;
+pub use configs::{Applied, Change, ConfigView, Plan};
+pub use schedules::{Backfill, ScheduleView};
 pub use view::{ChainView, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
 
 use crate::error::Error;
@@ -307,7 +311,8 @@ impl Engine {
             let path = runtime.layout.input(id.seq());
             task.input = read_payload(&path).map_err(|error| Error::io(path.display(), &error))?;
         }
-        self.submit(spec).await
+        let ids = self.accept_known(vec![spec], false).await?;
+        ids.first().copied().ok_or(Error::Closed)
     }
 
     /// Waits until the job is over.

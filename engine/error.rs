@@ -34,6 +34,14 @@ pub enum Error {
     /// There is no such job.
     #[error("there is no job {0}")]
     NotFound(String),
+    /// There is no such config, schedule or other thing with a name.
+    #[error("there is no {what} {name:?}")]
+    Unknown {
+        /// What it would be.
+        what: &'static str,
+        /// What it would be called.
+        name: String,
+    },
     /// The job is in a state in which this cannot be done.
     #[error("{0}")]
     Conflict(String),

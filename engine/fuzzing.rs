@@ -79,3 +79,11 @@ pub fn seal_options(options: &RunOptions) {
 pub fn calendar(text: &str, zone: usize, after_ms: u64) {
     crate::job::calendar::fuzz_calendar(text, zone, after_ms);
 }
+
+/// Any bytes as the text of a pipeline, run to its end in some way.
+///
+/// # Panics
+/// When the pipeline contradicts itself, or what is printed of it is read as another.
+pub fn pipeline(text: &[u8], way: u64) {
+    crate::job::pipeline::fuzz_pipeline(text, way);
+}

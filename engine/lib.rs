@@ -27,9 +27,11 @@ pub use config::{EngineConfig, KeepWork, PlatformConfig, Retention};
 #[cfg(feature = "plugin")]
 pub use config::{PluginBounds, PluginLimits};
 pub use engine::{
-    Builder, ChainView, Engine, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription, supervise_if_asked,
+    Applied, Backfill, Builder, ChainView, Change, ConfigView, Engine, EngineStats, JobPage, JobView, KeyRotation,
+    Missed, Plan, ScheduleView, Subscription, supervise_if_asked,
 };
 pub use error::{Error, Problem};
 pub use executors::function::{Function, FunctionContext, FunctionError, Progress};
 pub use executors::process::Supervisor;
 pub use job::{JobId, JobSpec, RunOptions, State, Timestamp};
+pub use runtime::configs::ChainElement;

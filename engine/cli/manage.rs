@@ -131,7 +131,7 @@ pub(super) async fn release(place: &Place, ids: Ids, json: bool) -> Result<u8, F
 }
 
 /// Opens the store again, this time to run jobs, and stays until these are over.
-async fn run_on(place: &Place, ids: &[String], json: bool) -> Result<u8, Failure> {
+pub(super) async fn run_on(place: &Place, ids: &[String], json: bool) -> Result<u8, Failure> {
     let engine = open_to_run(place).await?;
     let ids = ids.iter().map(|id| super::request::job_id(id)).collect::<Result<Vec<_>, _>>()?;
     run::run_to_end(place, engine, ids, json).await

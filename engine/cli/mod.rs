@@ -15,10 +15,12 @@ mod lines;
 mod logs;
 mod manage;
 mod output;
+mod plans;
 #[cfg(feature = "wasm")]
 mod plugin;
 mod request;
 mod run;
+mod serve;
 mod store_dir;
 mod table;
 mod target;
@@ -51,6 +53,22 @@ struct Cli {
 enum Command {
     /// Run the jobs of files and show how they go
     Run(run::RunArgs),
+    /// Run the jobs of the store and fire its schedules, until interrupted
+    Serve,
+    /// Store the configs and schedules of files
+    Apply(plans::ApplyArgs),
+    /// Look after job configs
+    #[command(subcommand)]
+    Config(plans::ConfigCommand),
+    /// Run chains of configs
+    #[command(subcommand)]
+    Chain(plans::ChainCommand),
+    /// Look after pipelines
+    #[command(subcommand)]
+    Pipeline(plans::PipelineCommand),
+    /// Look after schedules
+    #[command(subcommand)]
+    Schedule(plans::ScheduleCommand),
     /// List jobs, or show one
     Jobs(jobs::JobsArgs),
     /// Show the log of a job
@@ -107,6 +125,12 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
     )?;
     match cli.command {
         Command::Run(args) => run::run(&place, args, cli.json).await,
+        Command::Serve => serve::serve(&place).await,
+        Command::Apply(args) => plans::apply(&place, args, cli.json).await,
+        Command::Config(command) => plans::config(&place, command, cli.json).await,
+        Command::Chain(command) => plans::chain(&place, command, cli.json).await,
+        Command::Pipeline(command) => plans::pipeline(command, cli.json),
+        Command::Schedule(command) => plans::schedule(&place, command, cli.json).await,
         Command::Jobs(args) => jobs::jobs(&place, args, cli.json).await,
         Command::Logs(args) => logs::logs(&place, args, cli.json).await,
         Command::Cancel(ids) => manage::cancel(&place, ids, cli.json).await,

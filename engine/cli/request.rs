@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::{Failure, USAGE};
+use super::plans::{self, PlanReply, PlanRequest};
 use super::store_dir::Place;
 use super::wire::{EventWire, JobDetailWire, JobListWire, JobWire, KeyRotationWire};
 use crate::engine::Engine;
@@ -40,6 +41,8 @@ pub(super) enum Request {
         by: String,
     },
     RotateKey,
+    /// About configs, chains and schedules.
+    Plan(PlanRequest),
     /// Read again what plugins are granted, and look for them again: some were added, replaced or removed.
     RefreshPlugins,
 }
@@ -47,6 +50,9 @@ pub(super) enum Request {
 impl Request {
     /// Whether it changes nothing.
     pub(super) fn is_question(&self) -> bool {
+        if let Request::Plan(request) = self {
+            return request.is_question();
+        }
         matches!(self, Request::List(_) | Request::Get { .. } | Request::Logs(_))
     }
 }
@@ -87,6 +93,7 @@ pub(super) enum Reply {
         id: String,
     },
     KeyRotated(KeyRotationWire),
+    Plan(PlanReply),
     /// What is other than before, by name.
     PluginsRefreshed {
         changed: Vec<String>,
@@ -178,6 +185,7 @@ pub(super) async fn answer(engine: &Engine, place: Option<&Place>, request: Requ
             let rotation = engine.rotate_key().await?;
             Reply::KeyRotated(KeyRotationWire { resealed: rotation.resealed, active_key: rotation.active })
         }
+        Request::Plan(request) => Reply::Plan(plans::answer(engine, request).await?),
         Request::RefreshPlugins => refresh_plugins(engine, place)?,
     })
 }
@@ -246,18 +254,18 @@ fn filter(request: &ListRequest) -> Result<Filter, Failure> {
     })
 }
 
-mod base64_bytes {
+pub(super) mod base64_bytes {
     //! Bytes as base64 text.
 
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD as BASE64;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::cli) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&BASE64.encode(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    pub(in crate::cli) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(from)?;
         BASE64.decode(text).map_err(serde::de::Error::custom)
     }

@@ -102,6 +102,12 @@ pub(super) async fn open_to_manage(place: &Place) -> Result<Target, Failure> {
         let problem = format!("there is no store in {} yet", dir.display());
         return Err(Failure::new(STORE, problem));
     }
+    open_to_change(place).await
+}
+
+/// The same, and makes the store where there is none.
+pub(super) async fn open_to_change(place: &Place) -> Result<Target, Failure> {
+    let dir = place.dir();
     let started = tokio::time::Instant::now();
     loop {
         if let Some(remote) = Remote::connect(dir).await? {
@@ -149,8 +155,8 @@ fn builder(place: &Place) -> Result<Builder, Failure> {
     Ok(builder)
 }
 
-/// An engine that starts nothing new: it has no slots. What runs is found and watched all the same.
+/// An engine that starts nothing new: it has no slots, and no schedule fires. What runs is found and watched all the same.
 fn idle_builder(place: &Place) -> Result<Builder, Failure> {
-    let config = EngineConfig { default_slots: 0, ..EngineConfig::default() };
+    let config = EngineConfig { default_slots: 0, fires: false, ..EngineConfig::default() };
     Ok(builder(place)?.config(config).process(Supervisor::current_exe()))
 }

@@ -2,6 +2,7 @@
 
 use super::control::Remote;
 use super::failure::{FAILED, Failure, STORE};
+use super::plans::{PlanReply, PlanRequest};
 use super::request::{ListRequest, LogPiece, LogsRequest, Reply, Request, answer};
 use super::store_dir::{Place, open_to_manage};
 use super::wire::{JobDetailWire, JobListWire, JobWire, KeyRotationWire};
@@ -94,6 +95,13 @@ impl Target {
     pub(super) async fn rotate_key(&mut self) -> Result<KeyRotationWire, Failure> {
         match self.ask(Request::RotateKey).await? {
             Reply::KeyRotated(rotation) => Ok(rotation),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(super) async fn plan(&mut self, request: PlanRequest) -> Result<PlanReply, Failure> {
+        match self.ask(Request::Plan(request)).await? {
+            Reply::Plan(reply) => Ok(reply),
             _ => Err(unexpected()),
         }
     }

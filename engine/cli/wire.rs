@@ -23,6 +23,14 @@ pub(super) struct JobWire {
     pub(super) project: String,
     pub(super) queue: String,
     pub(super) config: Option<String>,
+    /// Which revision of it.
+    #[serde(default)]
+    pub(super) config_revision: Option<u32>,
+    /// The schedule that fired it, and the time that its calendar says.
+    #[serde(default)]
+    pub(super) schedule: Option<String>,
+    #[serde(default)]
+    pub(super) nominal_time: Option<String>,
     pub(super) chain: Option<String>,
     pub(super) priority: u8,
     pub(super) executor: String,
@@ -153,6 +161,9 @@ impl From<&JobView> for JobWire {
             project: spec.project.clone(),
             queue: spec.queue.clone(),
             config: spec.config.clone(),
+            config_revision: spec.config_revision,
+            schedule: spec.fired.as_ref().map(|fired| fired.name.clone()),
+            nominal_time: spec.fired.as_ref().map(|fired| fired.nominal.to_string()),
             chain: chain.map(|chain| chain.to_string()),
             priority: spec.priority,
             executor: spec.task.executor().to_owned(),

@@ -1,13 +1,9 @@
 //! Acceptance: what is asked for is checked, numbered, and on disk before the caller hears of it.
 
-use std::sync::Arc;
-
 use super::Engine;
-use crate::error::{Error, Problem};
-use crate::files::write_payload;
-use crate::job::validate::{check_submission, field_of};
-use crate::job::{FunctionTask, Job, JobId, JobSpec, Task};
-use crate::store::NewJob;
+use crate::error::Error;
+use crate::job::validate::check_submission;
+use crate::job::{JobId, JobSpec};
 
 impl Engine {
     /// Whether a job with this spec would be accepted here, as far as that can be told without accepting it.
@@ -17,27 +13,23 @@ impl Engine {
     pub async fn check(&self, spec: &JobSpec) -> Result<(), Error> {
         let specs = std::slice::from_ref(spec);
         check_submission(specs, &self.runtime().config.job_limits).map_err(Error::Invalid)?;
-        self.check_runnable(specs).await
+        self.runtime().check_runnable(specs).await
     }
 
+    /// Accepts what a caller asks for, who cannot say what the engine itself says of a job.
     pub(super) async fn accept(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<JobId>, Error> {
-        let runtime = self.runtime();
-        let edges = check_submission(&specs, &runtime.config.job_limits).map_err(Error::Invalid)?;
-        self.check_runnable(&specs).await?;
-        let now = runtime.clock.now();
-        let (first, created_at) = runtime.store.reserve(specs.len() as u64, now)?;
-        let mut jobs = Vec::with_capacity(specs.len());
-        let mut chain = None;
-        for (seq, (mut spec, before)) in (first..).zip(specs.into_iter().zip(edges)) {
-            let id = JobId::new(seq, created_at, runtime.entropy.next_u64() as u32);
-            if chained {
-                chain.get_or_insert(id);
-            }
-            let large_input = self.move_large_input(id, &mut spec)?;
-            let after = before.into_iter().map(|position| first + position as u64).collect();
-            let job = Job::accept(id, chain, Arc::new(spec), after, created_at);
-            jobs.push(NewJob { job, large_input });
+        let named = |spec: &JobSpec| spec.fired.is_some() || spec.config_revision.is_some();
+        if specs.iter().any(named) {
+            let allowed = "nothing: the engine itself says what config and what fire a job comes from";
+            return Err(Error::invalid("config_revision and fired", "they are set", allowed));
         }
+        self.accept_known(specs, chained).await
+    }
+
+    /// Accepts jobs that the engine has made.
+    pub(super) async fn accept_known(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<JobId>, Error> {
+        let runtime = self.runtime();
+        let jobs = runtime.prepare(specs, chained).await?;
         let large: Vec<JobId> = jobs.iter().filter(|new| new.large_input.is_some()).map(|new| new.job.id).collect();
         let accepted = runtime.store.submit(jobs, chained, self.inner.may_lead).await;
         let unused = |id: &&JobId| !accepted.as_ref().is_ok_and(|ids| ids.contains(id));
@@ -46,59 +38,5 @@ impl Engine {
             let _ = std::fs::remove_file(runtime.layout.input(id.seq()));
         }
         accepted
-    }
-
-    /// An input that is too large for the store goes into a file beside it, on disk before the job is.
-    fn move_large_input(&self, id: JobId, spec: &mut JobSpec) -> Result<Option<Vec<u8>>, Error> {
-        let runtime = self.runtime();
-        let input = match &mut spec.task {
-            Task::Function(FunctionTask { input, .. }) if input.len() > runtime.config.inline_payload_bytes => input,
-            _ => return Ok(None),
-        };
-        let path = runtime.layout.input(id.seq());
-        write_payload(&path, input).map_err(|error| Error::io(path.display(), &error))?;
-        Ok(Some(std::mem::take(input)))
-    }
-
-    /// Refuses what no executor here can run, and keys that are given twice.
-    async fn check_runnable(&self, specs: &[JobSpec]) -> Result<(), Error> {
-        let mut problems = Vec::new();
-        let mut keys = std::collections::HashSet::new();
-        for (position, spec) in specs.iter().enumerate() {
-            let position = (specs.len() > 1).then_some(position);
-            let field = |name: &str| field_of(position, name);
-            if let Some(key) = &spec.idempotency_key
-                && !keys.insert((&spec.project, key))
-            {
-                let problem = format!("{key:?} is given to two jobs");
-                let allowed = "a key of its own for each job of a project".into();
-                problems.push(Problem { field: field("idempotency_key"), problem, allowed });
-            }
-            let of_task = self.task_problems(&spec.task).await;
-            problems.extend(of_task.into_iter().map(|problem| Problem { field: field(&problem.field), ..problem }));
-        }
-        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
-    }
-
-    async fn task_problems(&self, task: &Task) -> Vec<Problem> {
-        let runtime = self.runtime();
-        if let Task::Function(task) = task {
-            if runtime.functions.get(&task.name).is_some() {
-                return Vec::new();
-            }
-            let names = runtime.functions.names();
-            let allowed = if names.is_empty() { "none is registered".into() } else { names.join(", ") };
-            let problem = format!("no function is registered as {:?}", task.name);
-            return vec![Problem { field: "function".into(), problem, allowed }];
-        }
-        match runtime.executors.get(task.executor()) {
-            Some(executor) => executor.validate(task).await.err().unwrap_or_default(),
-            None => {
-                let names: Vec<String> = runtime.executors.all().into_iter().map(|(name, _)| name).collect();
-                let allowed = if names.is_empty() { "none is enabled".into() } else { names.join(", ") };
-                let problem = format!("the executor {:?} is not enabled here", task.executor());
-                vec![Problem { field: "executor".into(), problem, allowed }]
-            }
-        }
     }
 }

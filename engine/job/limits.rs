@@ -95,3 +95,64 @@ impl Default for ScheduleLimits {
         }
     }
 }
+
+/// Bounds on what one pipeline may ask for. All are inclusive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PipelineLimits {
+    /// Bytes of its text.
+    pub text_bytes: usize,
+    /// Lists and maps inside each other.
+    pub depth: usize,
+    /// Texts, lists and maps in all.
+    pub values: usize,
+    /// Process nodes.
+    pub process_nodes: usize,
+    /// Data nodes.
+    pub data_nodes: usize,
+    /// Inputs of one process node, its outputs, the nodes it comes after, and all that it waits for.
+    pub entries: usize,
+    /// Characters of the name of a node, a parameter or a requirement.
+    pub name_chars: usize,
+    /// Bytes of a source.
+    pub source_bytes: usize,
+    /// Bytes of the name of a processor.
+    pub processor_bytes: usize,
+    /// Entries of one list of requirements.
+    pub requirements: usize,
+    /// Parameters.
+    pub parameters: usize,
+    /// Options of one process node.
+    pub options: usize,
+    /// Bytes of one option name.
+    pub option_name_bytes: usize,
+    /// Bytes of one option value, before and after values are put in.
+    pub option_value_bytes: usize,
+    /// Bytes of all names and values of the options of one process node, before and after values are put in.
+    pub options_bytes: usize,
+    /// Attempts of a process node.
+    pub max_attempts: u32,
+}
+
+impl Default for PipelineLimits {
+    fn default() -> Self {
+        let job = JobLimits::default();
+        PipelineLimits {
+            text_bytes: 8 << 20,
+            depth: 16,
+            values: 500_000,
+            process_nodes: job.submission,
+            data_nodes: 20_000,
+            entries: job.predecessors,
+            name_chars: job.name_chars,
+            source_bytes: 1_024,
+            processor_bytes: 256,
+            requirements: 1_000,
+            parameters: 256,
+            options: job.options,
+            option_name_bytes: job.option_name_bytes,
+            option_value_bytes: job.option_value_bytes,
+            options_bytes: job.options_bytes,
+            max_attempts: job.max_attempts,
+        }
+    }
+}

@@ -5,6 +5,7 @@
 
 pub mod calendar;
 pub mod chain;
+pub mod config;
 pub mod effect;
 pub mod event;
 pub mod id;
@@ -12,6 +13,7 @@ pub mod items;
 pub mod limits;
 pub mod options;
 pub mod outcome;
+pub mod pipeline;
 pub mod query;
 pub mod retry;
 pub mod schedule;
@@ -34,17 +36,19 @@ mod stories;
 
 pub use calendar::{Calendar, CalendarSpec, DateParts, Rule};
 pub use chain::{ChainState, ChainSummary, GraphError};
+pub use config::{JobConfig, LinkError};
 pub use effect::{Effect, deadline_at, pending_effects};
 pub use event::{Event, EventKind, JobEvent, JobFact};
 pub use id::{ChainId, JobId, Seq};
 pub use items::ItemCounts;
-pub use limits::{JobLimits, ScheduleLimits};
+pub use limits::{JobLimits, PipelineLimits, ScheduleLimits};
 pub use options::{OptionValue, RunOptions};
 pub use outcome::{Deadline, Outcome, OutcomeKind, Reason};
+pub use pipeline::{Graph, NodeState, Pipeline, PipelineSpec};
 pub use query::{Cursor, Filter, Order};
 pub use retry::{Backoff, RetryOn, RetryPolicy};
-pub use schedule::{CatchUp, Overlap, Policy, ScheduleState};
-pub use spec::{Deadlines, FunctionTask, JobSpec, NamedTask, OnCrash, ProcessLimits, ProcessTask, Task};
+pub use schedule::{CatchUp, Overlap, Policy, ScheduleSpec, ScheduleState, ScheduleStatus, Target};
+pub use spec::{Deadlines, Fired, FunctionTask, JobSpec, NamedTask, OnCrash, ProcessLimits, ProcessTask, Task};
 pub use status::{Job, RunHandle, State, Status, Step, StopCause, Stopping, Wait, Waits};
 pub use time::Timestamp;
 pub use transition::{Illegal, Verdict, apply};

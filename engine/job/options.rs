@@ -96,6 +96,10 @@ impl<N: Into<String>, V: Into<OptionValue>> FromIterator<(N, V)> for RunOptions 
 /// The option that the system sets itself: the id of the job.
 pub const JOB_ID: &str = "jobId";
 
+/// The option that the system sets in jobs of a schedule: the time that its calendar says, which is not the time at which
+/// the job runs where it was late, made up for or asked for. RFC 3339 in UTC.
+pub const NOMINAL_TIME: &str = "WINDLASS_NOMINAL_TIME";
+
 /// What a job is given in the end: config < request < system, so the system's own (`jobId`) always win.
 pub fn merge(config: RunOptions, request: RunOptions, system: RunOptions) -> RunOptions {
     config.overlaid(request).overlaid(system)

@@ -6,7 +6,9 @@
 //! have to wait.
 
 mod due;
+mod spec;
 mod state;
+mod status;
 
 #[cfg(test)]
 mod laws;
@@ -16,7 +18,9 @@ mod stories;
 use serde::{Deserialize, Serialize};
 
 pub use due::due;
+pub use spec::{ScheduleSpec, Target};
 pub use state::{Decision, Fire, Look, Pause, ScheduleState, SkipReason, Skipped};
+pub use status::{ScheduleStatus, Trouble, UnderWay};
 
 use super::calendar::Calendar;
 use super::limits::ScheduleLimits;
@@ -93,27 +97,35 @@ impl Policy {
     /// Everything that is wrong.
     pub fn check(&self, calendar: &Calendar, limits: &ScheduleLimits) -> Result<(), Vec<Problem>> {
         let mut problems = Vec::new();
+        let least = limits.least_interval_ms;
+        let interval = calendar.least_interval_ms().unwrap_or(u64::MAX);
+        if interval < least {
+            problems.push(Problem {
+                field: "calendar".to_owned(),
+                problem: format!("it fires again after {interval} ms"),
+                allowed: format!("at least {least} ms between two fires"),
+            });
+        }
+        problems.extend(self.problems(limits));
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// Everything that is wrong whatever the calendar says.
+    pub(crate) fn problems(&self, limits: &ScheduleLimits) -> Vec<Problem> {
+        let mut problems = Vec::new();
         let mut require = |holds: bool, field: &str, problem: String, allowed: String| {
             if !holds {
                 problems.push(Problem { field: field.to_owned(), problem, allowed });
             }
         };
-        let least = limits.least_interval_ms;
-        let interval = calendar.least_interval_ms().unwrap_or(u64::MAX);
-        let allowed = format!("at least {least} ms between two fires");
-        require(interval >= least, "calendar", format!("it fires again after {interval} ms"), allowed);
         if let Overlap::BufferAll { most } = self.overlap {
             let allowed = format!("1 to {}", limits.waiting);
             require((1..=limits.waiting).contains(&most), "overlap.most", format!("{most} is out of range"), allowed);
         }
         if let CatchUp::Most { count } = self.catch_up {
             let allowed = format!("1 to {}", limits.catch_up);
-            require(
-                (1..=limits.catch_up).contains(&count),
-                "catch_up.count",
-                format!("{count} is out of range"),
-                allowed,
-            );
+            let holds = (1..=limits.catch_up).contains(&count);
+            require(holds, "catch_up.count", format!("{count} is out of range"), allowed);
         }
         if let CatchUp::Window { ms } = self.catch_up {
             let allowed = format!("more than on_time, {} ms, up to {} ms", self.on_time_ms, limits.window_ms);
@@ -123,7 +135,7 @@ impl Policy {
             let most = limits.put_off_ms;
             require(ms <= most, field, format!("{ms} ms"), format!("at most {most} ms"));
         }
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        problems
     }
 }
 

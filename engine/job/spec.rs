@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::id::Seq;
 use super::options::RunOptions;
 use super::retry::RetryPolicy;
 use super::time::Timestamp;
@@ -17,6 +18,8 @@ pub struct JobSpec {
     pub queue: String,
     /// The job config it comes from.
     pub config: Option<String>,
+    /// Which revision of it.
+    pub config_revision: Option<u32>,
     /// 0 to 255; higher runs earlier. A waiting job ages, so a low one is never starved.
     pub priority: u8,
     /// What runs.
@@ -41,6 +44,19 @@ pub struct JobSpec {
     pub start_at: Option<Timestamp>,
     /// A second submission with this key in the same project returns the first one's job.
     pub idempotency_key: Option<String>,
+    /// The fire of a schedule that it comes from. Set by the engine only.
+    pub fired: Option<Fired>,
+}
+
+/// A fire of a schedule, as its jobs name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fired {
+    /// The schedule, by its number.
+    pub schedule: Seq,
+    /// The same by its name.
+    pub name: String,
+    /// The time that its calendar says.
+    pub nominal: Timestamp,
 }
 
 impl JobSpec {
@@ -52,6 +68,7 @@ impl JobSpec {
             project: DEFAULT_NAME.to_owned(),
             queue: DEFAULT_NAME.to_owned(),
             config: None,
+            config_revision: None,
             priority: 100,
             task,
             options: RunOptions::new(),
@@ -64,6 +81,7 @@ impl JobSpec {
             open_items: false,
             start_at: None,
             idempotency_key: None,
+            fired: None,
         }
     }
 

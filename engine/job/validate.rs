@@ -49,6 +49,16 @@ impl Check<'_> {
     }
 }
 
+/// Checks a name that stands for itself.
+pub(crate) fn check_name(field: &str, name: &str, limits: &JobLimits, problems: &mut Vec<Problem>) {
+    Check { problems, position: None }.name(field, name, limits);
+}
+
+/// Checks run options that belong to no job yet.
+pub(crate) fn check_run_options(options: &RunOptions, limits: &JobLimits, problems: &mut Vec<Problem>) {
+    check_options(options, limits, &mut Check { problems, position: None });
+}
+
 /// The name of a field, of one job of several where `position` says which.
 pub(crate) fn field_of(position: Option<usize>, field: &str) -> String {
     position.map_or_else(|| field.to_owned(), |position| format!("jobs[{position}].{field}"))

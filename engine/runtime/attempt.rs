@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::executors::function::Input;
 use crate::executors::{AttemptName, AttemptOrder, Executor, Registered};
 use crate::files::{read_payload, write_payload};
-use crate::job::options::JOB_ID;
+use crate::job::options::{JOB_ID, NOMINAL_TIME};
 use crate::job::{
     Deadline, Effect, Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task, Timestamp, deadline_at,
     pending_effects,
@@ -86,7 +86,7 @@ async fn in_process(
 ) -> Result<(), Error> {
     let Some(job) = claim_in_process(runtime, &stored.job).await? else { return Ok(()) };
     stored.job = job;
-    let opened = runtime.store.open_options(stored.job.seq(), stored.options.as_ref());
+    let opened = open_options(runtime, &stored);
     let input = input_of(runtime, &stored.job, stored.large_input);
     let (outcome, output) = match (opened, input) {
         (Ok(options), Ok(input)) => call(runtime, control, &stored.job, function, options, input).await,
@@ -149,6 +149,15 @@ fn input_of(runtime: &Runtime, job: &Job, large: bool) -> Result<Input, Error> {
     }
     let path = runtime.layout.input(job.seq());
     read_payload(&path).map(Input::Large).map_err(|error| Error::io(path.display(), &error))
+}
+
+/// The options of a job, and the nominal time where a schedule fired it.
+pub(super) fn open_options(runtime: &Runtime, stored: &Stored) -> Result<RunOptions, Error> {
+    let mut options = runtime.store.open_options(stored.job.seq(), stored.options.as_ref())?;
+    if let Some(fired) = &stored.job.spec.fired {
+        options.set(NOMINAL_TIME, fired.nominal.to_string());
+    }
+    Ok(options)
 }
 
 /// Request and config options were merged when the job was accepted; the system's own win over both.
@@ -238,7 +247,7 @@ async fn start(
         Some(Effect::Observe { .. }) => return Ok(Err(Outcome::Interrupted)),
         _ => return Ok(Err(Outcome::Stopped)),
     }
-    let options = match runtime.store.open_options(job.seq(), stored.options.as_ref()) {
+    let options = match open_options(runtime, stored) {
         Ok(options) => options,
         Err(error) => return Ok(Err(not_started(&error))),
     };

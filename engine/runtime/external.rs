@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::attempt::{Begin, claimed, detached, finish, name_of, not_started, note_contact, order_of};
+use super::attempt::{Begin, claimed, detached, finish, name_of, not_started, note_contact, open_options, order_of};
 use super::attempts::Control;
 use super::follow::Follower;
 use super::observer::{End, Report, Watch};
@@ -71,7 +71,7 @@ pub(super) async fn run(
         let Some(job) = claimed(moved) else { return Ok(()) };
         stored.job = job;
     }
-    let opened = runtime.store.open_options(stored.job.seq(), stored.options.as_ref());
+    let opened = open_options(runtime, &stored);
     let (options, refused) = match opened {
         Ok(options) => (options, None),
         Err(error) => (RunOptions::new(), Some(not_started(&error))),

@@ -1,14 +1,15 @@
 //! Where news goes after a commit: to the loops, to running attempts, to whoever waits or listens.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast, oneshot};
 
 use super::attempts::Attempts;
 use super::lock;
+use super::schedules::Schedules;
 use crate::job::{Job, JobEvent, Seq};
 use crate::store::{Committed, Listener};
 
@@ -19,6 +20,8 @@ pub(crate) struct Hub {
     /// Work for the scheduler: the earliest due time may have changed.
     pub(super) schedule: Notify,
     pub(super) attempts: Attempts,
+    /// Schedules wait for the ends of jobs.
+    pub(super) schedules: Arc<Schedules>,
     waiters: Mutex<Waiters>,
     events: Mutex<Events>,
     listeners: AtomicUsize,
@@ -48,6 +51,7 @@ impl Hub {
             dispatch: Notify::new(),
             schedule: Notify::new(),
             attempts: Attempts::default(),
+            schedules: Arc::default(),
             waiters: Mutex::default(),
             events: Mutex::default(),
             listeners: AtomicUsize::new(0),
@@ -152,6 +156,7 @@ impl Listener for Hub {
         for seq in &group.finished {
             self.attempts.stop(*seq);
         }
+        self.schedules.ended(&group.finished);
         if !group.awaited.is_empty() {
             self.tell_waiters(group.awaited);
         }

@@ -6,6 +6,7 @@
 mod attempt;
 mod attempts;
 mod call;
+pub(crate) mod configs;
 mod dispatcher;
 mod external;
 mod follow;
@@ -16,7 +17,9 @@ mod observer;
 mod recover;
 mod retention;
 mod scheduler;
+pub(crate) mod schedules;
 mod slots;
+mod submission;
 mod sweep;
 
 use std::collections::HashMap;
@@ -38,6 +41,7 @@ use crate::job::{Event, JobEvent, JobId, Seq};
 use crate::secret::Entropy;
 use crate::store::{Moved, Store};
 use observer::Observer;
+use schedules::Schedules;
 use slots::Slots;
 
 /// Everything the loops work with.
@@ -50,6 +54,7 @@ pub(crate) struct Runtime {
     pub(crate) functions: Functions,
     pub(crate) executors: Executors,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) schedules: Arc<Schedules>,
     pub(crate) slots: Mutex<Slots>,
     /// Turns true when external attempts are to be left to the next life of the engine.
     pub(crate) detach: watch::Sender<bool>,
@@ -88,7 +93,9 @@ impl Runtime {
     /// [`Error::Storage`].
     pub(crate) async fn start(parts: Parts) -> Result<Arc<Runtime>, Error> {
         let Parts { store, clock, entropy, config, layout, functions, executors, hub } = parts;
+        let schedules = hub.schedules.clone();
         let runtime = Arc::new(Runtime {
+            schedules,
             store,
             clock,
             entropy,
@@ -110,6 +117,7 @@ impl Runtime {
         lock(&runtime.loops).extend([
             tokio::spawn(dispatcher::run(runtime.clone())),
             tokio::spawn(scheduler::run(runtime.clone())),
+            tokio::spawn(schedules::run(runtime.clone())),
             tokio::spawn(retention::run(runtime.clone(), first_new)),
             tokio::spawn(newcomers::run(runtime.clone())),
         ]);

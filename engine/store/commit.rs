@@ -8,7 +8,8 @@ use super::changes::{Answer, Held, Results};
 use super::group::{Change, Envelope, NewRow, Op, Pruned, Refusal, Reply, Submission};
 use super::index::Index;
 use super::tables::{
-    BY_NAME, BY_STATE, DONE, EVENT, IDEMPOTENCY, KIND_CONFIG, KIND_PROJECT, LIVE, META, NAME, OUTPUT, SPEC, meta,
+    BY_NAME, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, KIND_CONFIG, KIND_PROJECT, LIVE, META, NAME, OUTPUT,
+    REVISION, SCHEDULE, SPEC, meta,
 };
 use super::{Stored, lock, records, storage};
 use crate::error::Error;
@@ -44,7 +45,7 @@ impl<'t, K: Key + 'static, V: Value + 'static> Lazy<'t, K, V> {
 pub(super) struct Group<'t, 's> {
     pub(super) txn: &'t WriteTransaction,
     names: &'s mut Names,
-    index: &'s std::sync::Mutex<Index>,
+    pub(super) index: &'s std::sync::Mutex<Index>,
     spec: Lazy<'t, u64, &'static [u8]>,
     pub(super) live: Lazy<'t, u64, &'static [u8]>,
     pub(super) done: Lazy<'t, u64, &'static [u8]>,
@@ -54,7 +55,13 @@ pub(super) struct Group<'t, 's> {
     name: Lazy<'t, (u8, &'static str), u32>,
     by_name: Lazy<'t, (u32, u64), ()>,
     pub(super) by_state: Lazy<'t, (u8, u64), ()>,
-    meta: Lazy<'t, &'static str, &'static [u8]>,
+    pub(super) meta: Lazy<'t, &'static str, &'static [u8]>,
+    pub(super) document: Lazy<'t, (u8, &'static str), (u32, bool)>,
+    pub(super) revision: Lazy<'t, (u8, &'static str, u32), &'static [u8]>,
+    pub(super) schedule: Lazy<'t, u64, &'static [u8]>,
+    pub(super) fire: Lazy<'t, (u64, u64), u64>,
+    /// Documents were changed in this group.
+    pub(super) documents_changed: bool,
     /// Jobs this group adds to each queue.
     added: HashMap<String, u64>,
     /// Changes that nobody waits for, with their places in the group: the next change of the same job says more.
@@ -81,6 +88,11 @@ impl<'t, 's> Group<'t, 's> {
             by_name: Lazy::new(BY_NAME),
             by_state: Lazy::new(BY_STATE),
             meta: Lazy::new(META),
+            document: Lazy::new(DOCUMENT),
+            revision: Lazy::new(REVISION),
+            schedule: Lazy::new(SCHEDULE),
+            fire: Lazy::new(FIRE),
+            documents_changed: false,
             added: HashMap::new(),
             held: HashMap::new(),
             new: Vec::new(),
@@ -117,6 +129,9 @@ impl<'t, 's> Group<'t, 's> {
             Op::Insert(submission) => self.insert(submission),
             Op::Note { id, bytes, .. } => self.note(id.seq(), bytes).map(Ok),
             Op::Reseal(rows) => self.reseal(rows).map(Ok),
+            Op::Documents { seen, documents, schedules } => self.documents(*seen, documents, schedules),
+            Op::ResealDocuments(rows) => self.reseal_documents(rows).map(Ok),
+            Op::Fire(fire) => self.fire(fire),
             Op::Prune(rows) => self.prune(rows).map(Ok),
             Op::Meta(row, bytes) => {
                 self.meta.open(self.txn)?.insert(row, bytes.as_slice()).map_err(storage)?;
@@ -126,7 +141,7 @@ impl<'t, 's> Group<'t, 's> {
         }
     }
 
-    fn insert(&mut self, submission: &'s Submission) -> Result<Answer, Error> {
+    pub(super) fn insert(&mut self, submission: &'s Submission) -> Result<Answer, Error> {
         let known = match self.known(submission)? {
             Ok(known) => known,
             Err(refusal) => return Ok(Err(refusal)),
@@ -316,6 +331,7 @@ impl<'t, 's> Group<'t, 's> {
                 self.by_name.open(self.txn)?.remove((number, seq)).map_err(storage)?;
             }
             self.by_state.open(self.txn)?.remove((job.status.state.into(), seq)).map_err(storage)?;
+            self.forget_fire(job)?;
         }
         // The newest job may be among them: its number is not given out again.
         let floor = rows.iter().map(|pruned| pruned.job.seq() + 1).max().unwrap_or(0);

@@ -1,8 +1,9 @@
 //! What the fuzz targets may do with records.
 
 use super::records::{
-    decode_chain, decode_done, decode_event, decode_id, decode_job, decode_live, decode_placement, encode_done,
-    encode_event, encode_live, encode_spec, live_rev,
+    decode_chain, decode_config, decode_document, decode_done, decode_event, decode_id, decode_job, decode_live,
+    decode_placement, decode_schedule, decode_schedule_spec, encode_config, encode_done, encode_event, encode_live,
+    encode_schedule, encode_schedule_spec, encode_spec, live_rev,
 };
 use super::{Store, index::placement};
 use crate::job::{RunOptions, Status};
@@ -25,6 +26,17 @@ pub(crate) fn fuzz_records(bytes: &[u8]) {
         let again = encode_live(&job, &placement(&job)).and_then(|bytes| decode_live(&bytes));
         assert_eq!(again.ok(), Some(job.status));
     }
+    if let Ok(config) = decode_config(bytes) {
+        assert_eq!(encode_config(&config).and_then(|bytes| decode_config(&bytes)).ok(), Some(config));
+    }
+    if let Ok((seq, spec)) = decode_schedule_spec(bytes) {
+        let again = encode_schedule_spec(seq, &spec).and_then(|bytes| decode_schedule_spec(&bytes));
+        assert_eq!(again.ok(), Some((seq, spec)));
+    }
+    if let Ok(status) = decode_schedule(bytes) {
+        assert_eq!(encode_schedule(&status).and_then(|bytes| decode_schedule(&bytes)).ok(), Some(status));
+    }
+    let _ = decode_document(bytes);
     if let Ok((at, fact)) = decode_event(bytes) {
         let again = encode_event(at, &fact).and_then(|bytes| decode_event(&bytes));
         assert_eq!(again.ok(), Some((at, fact)));

@@ -3,6 +3,8 @@
 use tokio::sync::oneshot;
 
 use super::Stored;
+use super::documents::DocumentWrite;
+use super::schedules::ScheduleWrite;
 use crate::error::Error;
 use crate::job::{Job, JobEvent, JobFact, JobId, Seq, Timestamp};
 
@@ -19,6 +21,12 @@ pub(super) enum Op {
     Reseal(Vec<(Seq, Vec<u8>)>),
     /// Jobs that are over and forgotten.
     Prune(Vec<Pruned>),
+    /// Documents, and the state of schedules that goes with them.
+    Documents { seen: u64, documents: Vec<DocumentWrite>, schedules: Vec<ScheduleWrite> },
+    /// Revisions of documents with their options sealed anew.
+    ResealDocuments(Vec<DocumentWrite>),
+    /// Fires of a schedule.
+    Fire(FireWrite),
     /// A row of the meta table.
     Meta(&'static str, Vec<u8>),
     /// Nothing; is answered when everything before it is on disk.
@@ -33,6 +41,14 @@ pub(super) struct Submission {
     pub(super) joined: bool,
     /// How many live jobs a queue may hold.
     pub(super) queue_limit: u64,
+}
+
+/// Fires of a schedule: their jobs, what they change in it, and their nominal times with their first jobs.
+#[derive(Debug)]
+pub(super) struct FireWrite {
+    pub(super) submission: Submission,
+    pub(super) schedule: ScheduleWrite,
+    pub(super) fires: Vec<(u64, Seq)>,
 }
 
 /// One new job, encoded.
@@ -112,6 +128,9 @@ impl Op {
             Op::Change(changes) => changes.len(),
             Op::Reseal(rows) => rows.len(),
             Op::Prune(rows) => rows.len(),
+            Op::Documents { documents, schedules, .. } => documents.len() + schedules.len(),
+            Op::ResealDocuments(rows) => rows.len(),
+            Op::Fire(fire) => 1 + fire.submission.rows.len(),
             Op::Note { .. } | Op::Meta(..) | Op::Flush => 1,
         }
     }

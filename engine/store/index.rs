@@ -22,6 +22,8 @@ pub(super) struct Index {
     /// Running and cancelling jobs.
     active: BTreeSet<Seq>,
     live: [u64; State::ALL.len()],
+    /// Changes of documents since the store was opened.
+    pub(super) documents: u64,
     pub(super) recent: Recent,
 }
 
@@ -53,6 +55,7 @@ impl Index {
             followers: HashMap::new(),
             active: BTreeSet::new(),
             live: [0; State::ALL.len()],
+            documents: 0,
             recent: Recent::new(recent_bytes),
         }
     }

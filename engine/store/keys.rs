@@ -68,6 +68,22 @@ fn save_digest_secret(db: &Database, row: &[u8]) -> Result<(), Error> {
     txn.commit().map_err(storage)
 }
 
+/// Seals options that belong to `aad`; `None` when there are none.
+pub(super) fn seal_value(keyring: &Keyring, aad: &[u8], options: &RunOptions) -> Result<Option<Sealed>, Error> {
+    if options.is_empty() {
+        return Ok(None);
+    }
+    let plain = rmp_serde::to_vec(options).map_err(|error| Error::Storage(error.to_string()))?;
+    keyring.seal(aad, &plain).map(Some).map_err(key_error)
+}
+
+/// Opens what [`seal_value`] has sealed.
+pub(super) fn open_value(keyring: &Keyring, aad: &[u8], sealed: Option<&Sealed>) -> Result<RunOptions, Error> {
+    let Some(sealed) = sealed else { return Ok(RunOptions::new()) };
+    let plain = keyring.open(aad, sealed).map_err(key_error)?;
+    rmp_serde::from_slice(plain.as_ref()).map_err(|error| Error::Storage(error.to_string()))
+}
+
 impl Store {
     /// The ring as it is now. Whoever seals with it must hold the guard until the sealed record is on its way
     /// to the writer, so that a rotation finds it.
@@ -77,11 +93,7 @@ impl Store {
 
     /// Seals the options of a job that is about to be stored; `None` when there are none.
     pub(super) fn seal_options(keyring: &Keyring, seq: Seq, options: &RunOptions) -> Result<Option<Sealed>, Error> {
-        if options.is_empty() {
-            return Ok(None);
-        }
-        let plain = rmp_serde::to_vec(options).map_err(|error| Error::Storage(error.to_string()))?;
-        keyring.seal(&options_aad(seq), &plain).map(Some).map_err(key_error)
+        seal_value(keyring, &options_aad(seq), options)
     }
 
     /// Opens the options of a job.
@@ -93,9 +105,7 @@ impl Store {
     }
 
     pub(super) fn open_sealed(keyring: &Keyring, seq: Seq, sealed: Option<&Sealed>) -> Result<RunOptions, Error> {
-        let Some(sealed) = sealed else { return Ok(RunOptions::new()) };
-        let plain = keyring.open(&options_aad(seq), sealed).map_err(key_error)?;
-        rmp_serde::from_slice(plain.as_ref()).map_err(|error| Error::Storage(error.to_string()))
+        open_value(keyring, &options_aad(seq), sealed)
     }
 
     /// Makes a new key where keys are in a file, and seals every record with the first key that is not
@@ -126,6 +136,7 @@ impl Store {
                 None => break,
             }
         }
+        resealed += self.reseal_documents(active).await?;
         let row = seal_digest_secret(&self.keyring(), &self.digest_secret)?;
         self.send(Op::Meta(meta::DIGEST_SECRET, row), Urgency::Waited).await?;
         if let KeySource::File(path) = &self.key_source {

@@ -7,6 +7,7 @@
 mod backend;
 mod changes;
 mod commit;
+mod documents;
 #[cfg(fuzzing)]
 mod fuzz;
 mod group;
@@ -14,10 +15,12 @@ mod index;
 mod keys;
 mod list;
 mod open;
+mod plans;
 mod prune;
 mod read;
 mod recent;
 mod records;
+mod schedules;
 mod tables;
 mod verbs;
 mod writer;
@@ -25,12 +28,14 @@ mod writer;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use backend::{Disk, DiskUse};
+pub(crate) use documents::{Document, DocumentChange, DocumentContent, DocumentKind, DocumentName, Written};
 #[cfg(fuzzing)]
 pub(crate) use fuzz::{fuzz_options, fuzz_records};
 pub(crate) use group::{Committed, Listener};
 pub(crate) use open::StoreOptions;
 pub(crate) use prune::Finished;
-pub(crate) use records::Stored;
+pub(crate) use records::{Stored, decode_config, decode_schedule_spec, encode_config, encode_schedule_spec};
+pub(crate) use schedules::{Fired, NewFire, ScheduleChange};
 pub(crate) use verbs::{Moved, NewJob};
 
 use crate::error::Error;

@@ -11,7 +11,10 @@ use super::backend::{Disk, FILE_FILL_PIECE, FILL_BYTES, Meter, Metered, OnDisk, 
 use super::commit::{Names, read_u64};
 use super::group::Listener;
 use super::index::Index;
-use super::tables::{BY_NAME, BY_STATE, DONE, EVENT, IDEMPOTENCY, LIVE, META, NAME, OUTPUT, SPEC, meta};
+use super::tables::{
+    BY_NAME, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, LIVE, META, NAME, OUTPUT, REVISION, SCHEDULE, SPEC,
+    meta,
+};
 use super::verbs::NextJob;
 use super::writer::Writer;
 use super::{Store, keys, lock, records, storage};
@@ -206,6 +209,10 @@ fn create(db: &Database) -> Result<(), Error> {
         txn.open_table(NAME).map_err(storage)?;
         txn.open_table(BY_NAME).map_err(storage)?;
         txn.open_table(BY_STATE).map_err(storage)?;
+        txn.open_table(DOCUMENT).map_err(storage)?;
+        txn.open_table(REVISION).map_err(storage)?;
+        txn.open_table(SCHEDULE).map_err(storage)?;
+        txn.open_table(FIRE).map_err(storage)?;
     }
     txn.commit().map_err(storage)
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::documents::DocumentRecord;
 use crate::error::Error;
 use crate::job::{
-    Deadlines, Job, JobFact, JobId, JobSpec, OnCrash, RetryPolicy, RunOptions, Seq, State, Status, Task, Timestamp,
-    spec::DEFAULT_NAME,
+    CalendarSpec, Deadlines, Fired, Job, JobConfig, JobFact, JobId, JobSpec, OnCrash, Policy, RetryPolicy, RunOptions,
+    ScheduleSpec, ScheduleStatus, Seq, State, Status, Target, Task, Timestamp, spec::DEFAULT_NAME,
 };
 use crate::secret::Sealed;
 
@@ -54,6 +55,10 @@ struct SpecRecord<'a> {
     idempotency_key: Option<Cow<'a, str>>,
     /// The input lies in a file beside the store.
     large_input: bool,
+    #[serde(default)]
+    config_revision: Option<u32>,
+    #[serde(default)]
+    fired: Option<Cow<'a, Fired>>,
 }
 
 /// Where the in-memory index puts a live job; what opening the store reads of it.
@@ -133,6 +138,8 @@ pub(super) fn encode_spec(job: &Job, sealed: Option<&Sealed>, large_input: bool)
         start_at: spec.start_at,
         idempotency_key: spec.idempotency_key.as_deref().map(Cow::Borrowed),
         large_input,
+        config_revision: spec.config_revision,
+        fired: spec.fired.as_ref().map(Cow::Borrowed),
     };
     let mut out = Vec::with_capacity(256 + spec.task.payload_bytes());
     out.push(VERSION);
@@ -147,6 +154,87 @@ fn split_spec(bytes: &[u8]) -> Result<(Head, SpecRecord<'_>), Error> {
     let head = Head::deserialize(&mut reader);
     let both = head.and_then(|head| Ok((head, SpecRecord::deserialize(&mut reader)?)));
     both.map_err(|error| broken("a spec record", error))
+}
+
+/// What a job config says, but for its options.
+#[derive(Debug, Serialize, Deserialize)]
+struct ConfigRecord<'a> {
+    next: Option<String>,
+    #[serde(with = "serde_bytes", borrow)]
+    spec: Cow<'a, [u8]>,
+}
+
+/// Encodes a config without its options.
+pub(crate) fn encode_config(config: &JobConfig) -> Result<Vec<u8>, Error> {
+    // Its spec is stored as that of a job that nobody has submitted.
+    let nobody = JobId::new(0, Timestamp::default(), 0);
+    let job = Job::accept(nobody, None, Arc::new(config.spec.clone()), Vec::new(), Timestamp::default());
+    let record = ConfigRecord { next: config.next.clone(), spec: Cow::Owned(encode_spec(&job, None, false)?) };
+    versioned(&record)
+}
+
+/// Decodes a config; it has no options yet.
+pub(crate) fn decode_config(bytes: &[u8]) -> Result<JobConfig, Error> {
+    let record: ConfigRecord<'_> = decode("a config record", check_version(bytes)?)?;
+    let job = decode_job(0, &record.spec, Status::default())?.job;
+    Ok(JobConfig { spec: Arc::unwrap_or_clone(job.spec), next: record.next })
+}
+
+/// What a schedule says, but for its options.
+#[derive(Debug, Serialize, Deserialize)]
+struct ScheduleSpecRecord {
+    calendar: CalendarSpec,
+    policy: Policy,
+    target: Target,
+    /// The number of the schedule.
+    seq: Seq,
+}
+
+/// Encodes what a schedule says without its options, with its number.
+pub(crate) fn encode_schedule_spec(seq: Seq, spec: &ScheduleSpec) -> Result<Vec<u8>, Error> {
+    let ScheduleSpec { calendar, policy, target, options: _ } = spec.clone();
+    versioned(&ScheduleSpecRecord { calendar, policy, target, seq })
+}
+
+/// Decodes the number of a schedule and what it says; it has no options yet.
+pub(crate) fn decode_schedule_spec(bytes: &[u8]) -> Result<(Seq, ScheduleSpec), Error> {
+    let record: ScheduleSpecRecord = decode("a record of a schedule", check_version(bytes)?)?;
+    let ScheduleSpecRecord { calendar, policy, target, seq } = record;
+    Ok((seq, ScheduleSpec { calendar, policy, target, options: RunOptions::new() }))
+}
+
+/// Encodes the state of a schedule; its revision stands first.
+pub(super) fn encode_schedule(status: &ScheduleStatus) -> Result<Vec<u8>, Error> {
+    let mut out = vec![VERSION];
+    out.extend_from_slice(&status.rev.to_le_bytes());
+    encode(&mut out, status)?;
+    Ok(out)
+}
+
+/// The revision of the state of a schedule.
+pub(super) fn schedule_rev(bytes: &[u8]) -> Result<u32, Error> {
+    split_rev(bytes).map(|(rev, _)| rev)
+}
+
+/// Decodes the state of a schedule.
+pub(super) fn decode_schedule(bytes: &[u8]) -> Result<ScheduleStatus, Error> {
+    decode("the state of a schedule", split_rev(bytes)?.1)
+}
+
+/// Encodes a revision of a document.
+pub(super) fn encode_document(record: &DocumentRecord) -> Result<Vec<u8>, Error> {
+    versioned(record)
+}
+
+/// Decodes a revision of a document.
+pub(super) fn decode_document(bytes: &[u8]) -> Result<DocumentRecord, Error> {
+    decode("a document", check_version(bytes)?)
+}
+
+fn versioned<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
+    let mut out = vec![VERSION];
+    encode(&mut out, record)?;
+    Ok(out)
 }
 
 /// The same spec record with its options sealed anew; `None` when it has none.
@@ -174,6 +262,7 @@ pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored
         project: or_default(record.project),
         queue: or_default(record.queue),
         config: record.config.map(Cow::into_owned),
+        config_revision: record.config_revision,
         priority: record.priority,
         task: record.task.into_owned(),
         options: RunOptions::new(),
@@ -186,6 +275,7 @@ pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored
         open_items: record.open_items,
         start_at: record.start_at,
         idempotency_key: record.idempotency_key.map(Cow::into_owned),
+        fired: record.fired.map(Cow::into_owned),
     };
     let job = Job { id, chain, created_at: head.created_at, spec: Arc::new(spec), status };
     Ok(Stored { job, options: record.options.map(Cow::into_owned), large_input: record.large_input })

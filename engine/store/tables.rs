@@ -33,6 +33,20 @@ pub(super) const BY_NAME: TableDefinition<'static, (u32, u64), ()> = TableDefini
 /// Jobs that ended other than well: (state, seq). The others are found fast without it.
 pub(super) const BY_STATE: TableDefinition<'static, (u8, u64), ()> = TableDefinition::new("by_state");
 
+/// Documents: (kind, project/name) -> (latest revision, whether it is there). The rows of those that were deleted stay, so
+/// that no revision is given out twice.
+pub(super) const DOCUMENT: TableDefinition<'static, (u8, &str), (u32, bool)> = TableDefinition::new("document");
+
+/// What documents say: (kind, project/name, revision) -> document record. Written once, rewritten only when options are
+/// sealed anew.
+pub(super) const REVISION: TableDefinition<'static, (u8, &str, u32), &[u8]> = TableDefinition::new("revision");
+
+/// The state of schedules: number -> schedule record.
+pub(super) const SCHEDULE: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("schedule");
+
+/// Fires: (number of the schedule, nominal time) -> its first job. As long as that is known.
+pub(super) const FIRE: TableDefinition<'static, (u64, u64), u64> = TableDefinition::new("fire");
+
 /// Kind of a name in [`NAME`].
 pub(super) const KIND_PROJECT: u8 = 1;
 /// Kind of a name in [`NAME`].
@@ -46,4 +60,6 @@ pub(super) mod meta {
     pub(in crate::store) const DIGEST_SECRET: &str = "digest_secret";
     /// No sequence number below this one is given out again, 8 bytes little-endian.
     pub(in crate::store) const SEQ_FLOOR: &str = "seq_floor";
+    /// The number of the next new schedule, 8 bytes little-endian.
+    pub(in crate::store) const NEXT_SCHEDULE: &str = "next_schedule";
 }

@@ -92,7 +92,7 @@ impl Store {
         }
     }
 
-    fn encode_new(&self, keyring: &Keyring, new: NewJob) -> Result<NewRow, Error> {
+    pub(super) fn encode_new(&self, keyring: &Keyring, new: NewJob) -> Result<NewRow, Error> {
         let NewJob { mut job, large_input } = new;
         let sealed = Store::seal_options(keyring, job.seq(), &job.spec.options)?;
         let idempotency = idempotency_key(&job.spec).map(|key| {

@@ -14,12 +14,12 @@ use tokio::sync::oneshot;
 
 use super::backend::Meter;
 use super::commit::{Group, Names};
-use super::group::{Committed, Envelope, Listener, Op, Refusal, Reply};
+use super::group::{Committed, Envelope, FireWrite, Listener, Op, Refusal, Reply, Submission};
 use super::index::{Index, placement};
 use super::recent::Recent;
 use super::{lock, storage};
 use crate::error::Error;
-use crate::job::{JobEvent, JobFact, State};
+use crate::job::{JobEvent, JobFact, JobId, State};
 
 /// Rows of one group at most; one larger operation is a group of its own.
 const GROUP_ROWS: usize = 4_096;
@@ -334,20 +334,10 @@ impl Writer {
         let tick_before = index.first_tick();
         for (envelope, result) in group.iter().zip(results) {
             match (&envelope.op, result) {
-                (Op::Insert(submission), Ok(Reply::Ids(ids))) => {
-                    for (row, id) in submission.rows.iter().zip(ids) {
-                        let job = &row.stored.job;
-                        if job.id != *id {
-                            continue;
-                        }
-                        index.insert(job.seq(), &placement(job));
-                        index.recent.insert(&row.stored, row.spec.len());
-                        told.ready |= job.status.state == State::Queued;
-                        if wants_events {
-                            told.tell(job, job.created_at, JobFact::Submitted);
-                        }
-                    }
+                (Op::Insert(submission) | Op::Fire(FireWrite { submission, .. }), Ok(Reply::Ids(ids))) => {
+                    told.enter_new(&mut index, submission, ids, wants_events);
                 }
+                (Op::Documents { .. }, Ok(_)) => index.documents += 1,
                 (Op::Change(changes), Ok(_)) => {
                     for change in changes {
                         let seq = change.after.seq();
@@ -442,6 +432,21 @@ impl Pending {
 impl Committed {
     fn tell(&mut self, job: &crate::job::Job, at: crate::job::Timestamp, fact: JobFact) {
         self.events.push(JobEvent { id: job.id, at, fact });
+    }
+
+    fn enter_new(&mut self, index: &mut Index, submission: &Submission, ids: &[JobId], wants_events: bool) {
+        for (row, id) in submission.rows.iter().zip(ids) {
+            let job = &row.stored.job;
+            if job.id != *id {
+                continue;
+            }
+            index.insert(job.seq(), &placement(job));
+            index.recent.insert(&row.stored, row.spec.len());
+            self.ready |= job.status.state == State::Queued;
+            if wants_events {
+                self.tell(job, job.created_at, JobFact::Submitted);
+            }
+        }
     }
 
     fn note_change(&mut self, change: &super::group::Change, wants_events: bool, listener: &dyn Listener) {

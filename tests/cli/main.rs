@@ -9,6 +9,7 @@ mod guide;
 mod manage;
 #[cfg(all(feature = "native", feature = "wasm"))]
 mod native;
+mod plans;
 #[cfg(feature = "wasm")]
 mod plugins;
 mod resume;

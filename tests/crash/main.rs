@@ -13,6 +13,7 @@
 mod acts;
 mod drain;
 mod faults;
+mod fires;
 mod kill;
 mod power;
 mod promises;

@@ -1,6 +1,7 @@
 //! Journeys: whole lives of jobs through the public API.
 #![cfg(test)]
 
+mod configs;
 mod ends;
 mod functions;
 mod idle;
@@ -14,6 +15,7 @@ mod platforms;
 mod processes;
 mod queues;
 mod random;
+mod schedules;
 mod secrets;
 mod stops;
 mod submissions;

@@ -24,7 +24,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls", &["http", "plugin/endpoint"]),
     ("rustls_native_certs", &["plugin/endpoint"]),
     ("rustls_pki_types", &["http", "plugin/endpoint"]),
-    ("saphyr_parser", &["cli"]),
+    ("saphyr_parser", &["cli", "job/pipeline"]),
     ("semver", &["plugin"]),
     ("socket2", &["plugin/endpoint"]),
     ("tokio_rustls", &["http", "plugin/endpoint"]),

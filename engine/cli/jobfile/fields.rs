@@ -41,6 +41,7 @@ impl Places {
 pub(super) struct Fields<'n> {
     pairs: &'n [(Key, Node)],
     path: String,
+    at: Position,
 }
 
 /// One entry.
@@ -74,7 +75,12 @@ impl<'n> Fields<'n> {
             let field = join(path, &shown_key(&key.text));
             mistakes.add(key.at, &field, problem, known.join(", "));
         }
-        Some(Fields { pairs, path: path.to_owned() })
+        Some(Fields { pairs, path: path.to_owned(), at: node.at })
+    }
+
+    /// Tells that a field is missing.
+    pub(super) fn fail(&self, name: &str, problem: &str, allowed: &str, mistakes: &mut Mistakes) {
+        mistakes.add(self.at, &join(&self.path, name), problem, allowed);
     }
 
     /// One field, when it is there; its place is noted under `checked_as`.

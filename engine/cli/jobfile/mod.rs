@@ -14,11 +14,15 @@ mod moment;
 mod node;
 mod options;
 mod percent;
+mod plan;
+mod schedule;
 mod settings;
 mod task;
 mod wasm;
 mod words;
 
+#[cfg(test)]
+mod plan_tests;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +39,7 @@ use self::settings::{SETTINGS, Settings};
 pub use self::mistake::Mistake;
 pub(crate) use self::moment::{MOMENT_ALLOWED, parse_rfc3339};
 pub use self::node::Position;
+pub use self::plan::{PlanFile, parse_plan_file};
 
 /// The jobs of a file.
 #[derive(Clone, Debug)]

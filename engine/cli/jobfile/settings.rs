@@ -64,6 +64,11 @@ impl Settings {
         settings
     }
 
+    /// The project, where it was given.
+    pub(super) fn project(&self) -> Option<&str> {
+        self.project.as_deref()
+    }
+
     /// Puts what was given into a spec; what was not given stays as it is there.
     pub(super) fn apply(&self, spec: &mut JobSpec) {
         if let Some(project) = &self.project {

@@ -198,7 +198,7 @@ impl Interrupts {
     }
 }
 
-fn request_options(pairs: &[String]) -> Result<RunOptions, Failure> {
+pub(super) fn request_options(pairs: &[String]) -> Result<RunOptions, Failure> {
     let mut options = RunOptions::new();
     for pair in pairs {
         // The pair is not shown: it may be a value whose key was forgotten.

@@ -102,7 +102,7 @@ pub struct Fire {
 }
 
 /// Nominal times that follow each other and will not fire for one reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// The first of them.
     pub first: Timestamp,
@@ -128,4 +128,20 @@ pub enum SkipReason {
     Superseded,
     /// The schedule was paused.
     Paused,
+    /// What was to run could not be submitted.
+    Refused,
+}
+
+impl SkipReason {
+    /// The word used in the API and on screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            SkipReason::Missed => "missed",
+            SkipReason::Overlap => "overlap",
+            SkipReason::BufferFull => "buffer_full",
+            SkipReason::Superseded => "superseded",
+            SkipReason::Paused => "paused",
+            SkipReason::Refused => "refused",
+        }
+    }
 }

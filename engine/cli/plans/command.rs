@@ -1,0 +1,335 @@
+//! The commands.
+
+use std::path::{Path, PathBuf};
+
+use super::request::{ConfigPiece, ElementPiece, PlanReply, PlanRequest, SchedulePiece};
+use super::show;
+use crate::cli::failure::{FAILED, Failure, USAGE};
+use crate::cli::jobfile::{MOMENT_ALLOWED, PlanFile, parse_plan_file, parse_rfc3339};
+use crate::cli::manage::run_on;
+use crate::cli::output::{note, print};
+use crate::cli::run::request_options;
+use crate::cli::store_dir::{Place, open_to_change, open_to_manage};
+use crate::cli::table::printable;
+use crate::cli::target::Target;
+use crate::job::{JobConfig, ScheduleSpec, Timestamp};
+
+/// The files with configs and schedules.
+#[derive(clap::Args)]
+pub(in crate::cli) struct ApplyArgs {
+    /// A file with configs and schedules, YAML or JSON; may be repeated
+    #[arg(short, long = "file", value_name = "FILE", required = true)]
+    file: Vec<PathBuf>,
+    /// Only tell what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The project of what is named.
+#[derive(clap::Args)]
+pub(in crate::cli) struct ProjectArg {
+    /// The project
+    #[arg(long, default_value = crate::job::spec::DEFAULT_NAME)]
+    project: String,
+}
+
+/// Something with a name.
+#[derive(clap::Args)]
+pub(in crate::cli) struct NameArgs {
+    /// The name
+    name: String,
+    #[command(flatten)]
+    project: ProjectArg,
+}
+
+#[derive(clap::Subcommand)]
+pub(in crate::cli) enum ConfigCommand {
+    /// Store the configs of files; what changes gets a new revision
+    Apply(ApplyArgs),
+    /// Show what applying the configs of files would change
+    Diff(DiffArgs),
+    /// List configs
+    List(ProjectArg),
+    /// Show a config and its revisions
+    Show {
+        #[command(flatten)]
+        name: NameArgs,
+        /// This revision instead of the latest
+        #[arg(long)]
+        revision: Option<u32>,
+    },
+    /// Make an earlier revision the latest again, under a new number
+    Rollback {
+        #[command(flatten)]
+        name: NameArgs,
+        /// The revision
+        #[arg(long)]
+        revision: u32,
+    },
+    /// Delete a config that nothing names
+    Delete(NameArgs),
+    /// Run a config and those that are its `next`
+    Run {
+        #[command(flatten)]
+        name: NameArgs,
+        /// A run option for the first job; may be repeated
+        #[arg(short, long = "option", value_name = "KEY=VALUE")]
+        option: Vec<String>,
+        /// A second run with this key gets the jobs of the first
+        #[arg(long)]
+        idempotency_key: Option<String>,
+    },
+}
+
+/// The files that are compared.
+#[derive(clap::Args)]
+pub(in crate::cli) struct DiffArgs {
+    /// A file with configs and schedules, YAML or JSON; may be repeated
+    #[arg(short, long = "file", value_name = "FILE", required = true)]
+    file: Vec<PathBuf>,
+}
+
+#[derive(clap::Subcommand)]
+pub(in crate::cli) enum ChainCommand {
+    /// Run configs one after the other, whatever their own `next` is
+    Run {
+        /// A config; what follows it as KEY=VALUE are its run options: `load DAY=monday report`
+        #[arg(value_name = "CONFIG", required = true)]
+        words: Vec<String>,
+        #[command(flatten)]
+        project: ProjectArg,
+    },
+}
+
+#[derive(clap::Subcommand)]
+pub(in crate::cli) enum ScheduleCommand {
+    /// Store the schedules of files
+    Apply(ApplyArgs),
+    /// Show what applying the schedules of files would change
+    Diff(DiffArgs),
+    /// List schedules
+    List(ProjectArg),
+    /// Show a schedule, its latest fires and what it has skipped
+    Show(NameArgs),
+    /// Show the next nominal times
+    Next {
+        #[command(flatten)]
+        name: NameArgs,
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        count: u16,
+    },
+    /// Pause a schedule: nominal times that come meanwhile are skipped
+    Pause {
+        #[command(flatten)]
+        name: NameArgs,
+        /// Why
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// End a pause
+    Resume(NameArgs),
+    /// Fire a schedule now, beside its calendar
+    Fire(NameArgs),
+    /// Fire a schedule at the nominal times of a range that has passed; those that have fired do not again
+    Backfill {
+        #[command(flatten)]
+        name: NameArgs,
+        /// From this time on, such as 2026-11-21T10:00:00Z
+        #[arg(long, value_name = "TIME")]
+        from: String,
+        /// Before this time
+        #[arg(long, value_name = "TIME")]
+        until: String,
+        /// Only tell what would fire
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Delete a schedule; its jobs stay as they are
+    Delete(NameArgs),
+}
+
+/// Which part of a file a command is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Configs,
+    Schedules,
+    All,
+}
+
+/// Stores the configs and schedules of files.
+pub(in crate::cli) async fn apply(place: &Place, args: ApplyArgs, json: bool) -> Result<u8, Failure> {
+    apply_part(place, &args.file, args.dry_run, Part::All, json).await
+}
+
+/// `windlass config`.
+pub(in crate::cli) async fn config(place: &Place, command: ConfigCommand, json: bool) -> Result<u8, Failure> {
+    match command {
+        ConfigCommand::Apply(args) => apply_part(place, &args.file, args.dry_run, Part::Configs, json).await,
+        ConfigCommand::Diff(args) => apply_part(place, &args.file, true, Part::Configs, json).await,
+        ConfigCommand::List(ProjectArg { project }) => ask(place, PlanRequest::Configs { project }, json).await,
+        ConfigCommand::Show { name, revision } => {
+            let (project, name) = name.parts();
+            ask(place, PlanRequest::Config { project, name, revision }, json).await
+        }
+        ConfigCommand::Rollback { name, revision } => {
+            let (project, name) = name.parts();
+            ask(place, PlanRequest::Rollback { project, name, revision }, json).await
+        }
+        ConfigCommand::Delete(name) => {
+            let (project, name) = name.parts();
+            ask(place, PlanRequest::DeleteConfig { project, name }, json).await
+        }
+        ConfigCommand::Run { name, option, idempotency_key: key } => {
+            let (project, name) = name.parts();
+            let options = request_options(&option)?;
+            begin(place, PlanRequest::RunConfig { project, name, options, key }, json).await
+        }
+    }
+}
+
+/// `windlass chain`.
+pub(in crate::cli) async fn chain(place: &Place, command: ChainCommand, json: bool) -> Result<u8, Failure> {
+    let ChainCommand::Run { words, project: ProjectArg { project } } = command;
+    let mut elements: Vec<ElementPiece> = Vec::new();
+    for word in words {
+        match elements.last_mut() {
+            Some(element) if word.contains('=') => {
+                let own = std::mem::take(&mut element.options);
+                element.options = own.overlaid(request_options(&[word])?);
+            }
+            None if word.contains('=') => {
+                return Err(Failure::new(USAGE, "an option comes before the first config; allowed: CONFIG KEY=VALUE"));
+            }
+            _ => elements.push(ElementPiece { config: word, options: Default::default() }),
+        }
+    }
+    begin(place, PlanRequest::RunChain { project, elements }, json).await
+}
+
+/// `windlass schedule`.
+pub(in crate::cli) async fn schedule(place: &Place, command: ScheduleCommand, json: bool) -> Result<u8, Failure> {
+    match command {
+        ScheduleCommand::Apply(args) => apply_part(place, &args.file, args.dry_run, Part::Schedules, json).await,
+        ScheduleCommand::Diff(args) => apply_part(place, &args.file, true, Part::Schedules, json).await,
+        ScheduleCommand::List(ProjectArg { project }) => ask(place, PlanRequest::Schedules { project }, json).await,
+        ScheduleCommand::Show(name) => {
+            let (project, name) = name.parts();
+            ask(place, PlanRequest::Schedule { project, name }, json).await
+        }
+        ScheduleCommand::Next { name, count } => {
+            let (project, name) = name.parts();
+            ask(place, PlanRequest::Next { project, name, count: usize::from(count) }, json).await
+        }
+        ScheduleCommand::Pause { name, note } => {
+            let (project, name) = name.parts();
+            ask(place, PlanRequest::Pause { project, name, note }, json).await
+        }
+        ScheduleCommand::Resume(name) => {
+            let (project, name) = name.parts();
+            ask(place, PlanRequest::Resume { project, name }, json).await
+        }
+        ScheduleCommand::Fire(name) => {
+            let (project, name) = name.parts();
+            begin(place, PlanRequest::Fire { project, name }, json).await
+        }
+        ScheduleCommand::Backfill { name, from, until, dry_run } => {
+            let (project, name) = name.parts();
+            let (from, until) = (moment("--from", &from)?, moment("--until", &until)?);
+            ask(place, PlanRequest::Backfill { project, name, from, until, dry_run }, json).await
+        }
+        ScheduleCommand::Delete(name) => {
+            let (project, name) = name.parts();
+            ask(place, PlanRequest::DeleteSchedule { project, name }, json).await
+        }
+    }
+}
+
+impl NameArgs {
+    fn parts(self) -> (String, String) {
+        (self.project.project, self.name)
+    }
+}
+
+fn moment(option: &str, text: &str) -> Result<Timestamp, Failure> {
+    parse_rfc3339(text).ok_or_else(|| {
+        let shown = printable(text);
+        Failure::new(USAGE, format!("{option}: \"{shown}\" is not a time; allowed: {MOMENT_ALLOWED}"))
+    })
+}
+
+async fn apply_part(place: &Place, files: &[PathBuf], dry_run: bool, part: Part, json: bool) -> Result<u8, Failure> {
+    let (configs, schedules) = read_files(files, part)?;
+    let mut target = open_to_change(place).await?;
+    let reply = target.plan(PlanRequest::Apply { configs, schedules, dry_run }).await;
+    target.close().await;
+    show::reply(&reply?, json)?;
+    Ok(0)
+}
+
+/// Reads all files before anything is asked for; every mistake in them is told by then.
+fn read_files(paths: &[PathBuf], part: Part) -> Result<(Vec<ConfigPiece>, Vec<SchedulePiece>), Failure> {
+    let (mut configs, mut schedules, mut is_bad) = (Vec::new(), Vec::new(), false);
+    for path in paths {
+        match read_file(path) {
+            Ok(file) => {
+                configs.extend(file.configs);
+                schedules.extend(file.schedules);
+            }
+            Err(mistakes) => {
+                is_bad = true;
+                mistakes.iter().for_each(|mistake| note(mistake));
+            }
+        }
+    }
+    if is_bad {
+        return Err(Failure::new(USAGE, ""));
+    }
+    let configs = if part == Part::Schedules { Vec::new() } else { configs };
+    let schedules = if part == Part::Configs { Vec::new() } else { schedules };
+    if configs.is_empty() && schedules.is_empty() {
+        let what = if part == Part::Schedules { "schedules" } else { "configs" };
+        return Err(Failure::new(USAGE, format!("the files have no {what}; allowed: a map named {what}")));
+    }
+    let configs = configs.into_iter().map(|(name, config): (String, JobConfig)| ConfigPiece::new(name, &config));
+    let schedule = |(project, name, spec): (String, String, ScheduleSpec)| {
+        let ScheduleSpec { calendar, policy, target, options } = spec;
+        SchedulePiece { project, name, calendar, policy, target, options }
+    };
+    Ok((configs.collect::<Result<Vec<_>, _>>()?, schedules.into_iter().map(schedule).collect()))
+}
+
+fn read_file(path: &Path) -> Result<PlanFile, Vec<String>> {
+    let name = path.display().to_string();
+    let text = std::fs::read(path).map_err(|error| vec![format!("{name}: cannot be read: {error}")])?;
+    let env = |variable: &str| std::env::var(variable).ok();
+    parse_plan_file(&text, &name, &env).map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
+}
+
+async fn ask(place: &Place, request: PlanRequest, json: bool) -> Result<u8, Failure> {
+    let mut target = open_to_manage(place).await?;
+    let reply = target.plan(request).await;
+    target.close().await;
+    show::reply(&reply?, json)?;
+    Ok(0)
+}
+
+/// Submits jobs. Where no process runs the jobs of the store this one runs them to their end.
+async fn begin(place: &Place, request: PlanRequest, json: bool) -> Result<u8, Failure> {
+    let mut target = open_to_manage(place).await?;
+    let reply = target.plan(request).await;
+    let is_own = matches!(target, Target::Own(_));
+    target.close().await;
+    let PlanReply::Jobs { ids } = reply? else {
+        return Err(Failure::new(FAILED, "the process that holds the store gave an answer to something else"));
+    };
+    if is_own {
+        return run_on(place, &ids, json).await;
+    }
+    if json {
+        show::print_as_json(&PlanReply::Jobs { ids })?;
+    } else {
+        print(&ids.iter().map(|id| format!("{id}\n")).collect::<String>())?;
+    }
+    Ok(0)
+}

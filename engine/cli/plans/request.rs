@@ -1,0 +1,222 @@
+//! What is asked about configs, chains and schedules, and how it is answered.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::wire::{
+    AppliedWire, BackfillWire, ConfigWire, RevisionWire, ScheduleWire, config_says, differences, schedule_says,
+};
+use crate::cli::failure::Failure;
+use crate::engine::{Change, ConfigView, Engine, Plan, ScheduleView};
+use crate::error::Error;
+use crate::job::{CalendarSpec, JobConfig, Policy, RunOptions, ScheduleSpec, Target, Timestamp};
+use crate::runtime::configs::ChainElement;
+use crate::store::{decode_config, encode_config};
+
+/// What is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "plan")]
+pub(in crate::cli) enum PlanRequest {
+    Apply { configs: Vec<ConfigPiece>, schedules: Vec<SchedulePiece>, dry_run: bool },
+    Configs { project: String },
+    Config { project: String, name: String, revision: Option<u32> },
+    Rollback { project: String, name: String, revision: u32 },
+    DeleteConfig { project: String, name: String },
+    RunConfig { project: String, name: String, options: RunOptions, key: Option<String> },
+    RunChain { project: String, elements: Vec<ElementPiece> },
+    Schedules { project: String },
+    Schedule { project: String, name: String },
+    Next { project: String, name: String, count: usize },
+    Pause { project: String, name: String, note: String },
+    Resume { project: String, name: String },
+    Fire { project: String, name: String },
+    Backfill { project: String, name: String, from: Timestamp, until: Timestamp, dry_run: bool },
+    DeleteSchedule { project: String, name: String },
+}
+
+impl PlanRequest {
+    /// Whether it changes nothing.
+    pub(in crate::cli) fn is_question(&self) -> bool {
+        use PlanRequest::{Apply, Backfill, Config, Configs, Next, Schedule, Schedules};
+        matches!(
+            self,
+            Configs { .. }
+                | Config { .. }
+                | Schedules { .. }
+                | Schedule { .. }
+                | Next { .. }
+                | Apply { dry_run: true, .. }
+                | Backfill { dry_run: true, .. }
+        )
+    }
+}
+
+/// A config on its way to the process that holds the store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct ConfigPiece {
+    name: String,
+    #[serde(with = "crate::cli::request::base64_bytes")]
+    body: Vec<u8>,
+    options: RunOptions,
+}
+
+impl ConfigPiece {
+    pub(super) fn new(name: String, config: &JobConfig) -> Result<Self, Error> {
+        Ok(ConfigPiece { name, body: encode_config(config)?, options: config.spec.options.clone() })
+    }
+
+    fn config(self) -> Result<(String, JobConfig), Error> {
+        let mut config = decode_config(&self.body)?;
+        config.spec.options = self.options;
+        Ok((self.name, config))
+    }
+}
+
+/// A schedule on the same way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct SchedulePiece {
+    pub(super) project: String,
+    pub(super) name: String,
+    pub(super) calendar: CalendarSpec,
+    pub(super) policy: Policy,
+    pub(super) target: Target,
+    pub(super) options: RunOptions,
+}
+
+/// An element of a chain on the same way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct ElementPiece {
+    pub(super) config: String,
+    pub(super) options: RunOptions,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "planned")]
+pub(in crate::cli) enum PlanReply {
+    Applied { applied: Vec<AppliedWire> },
+    Configs { configs: Vec<ConfigWire> },
+    Schedules { schedules: Vec<ScheduleWire> },
+    Times { times: Vec<String> },
+    Jobs { ids: Vec<String> },
+    Backfill { backfill: BackfillWire },
+    Done,
+}
+
+/// Answers a request.
+pub(in crate::cli) async fn answer(engine: &Engine, request: PlanRequest) -> Result<PlanReply, Failure> {
+    Ok(match request {
+        PlanRequest::Apply { configs, schedules, dry_run } => {
+            PlanReply::Applied { applied: apply(engine, configs, schedules, dry_run).await? }
+        }
+        PlanRequest::Configs { project } => PlanReply::Configs { configs: all_configs(engine, &project)? },
+        PlanRequest::Config { project, name, revision } => {
+            let view = engine.config(&project, &name, revision)?;
+            let revisions = engine.config_revisions(&project, &name)?.into_iter();
+            let revision = |(revision, at): (u32, Timestamp)| RevisionWire { revision, stored_at: at.to_string() };
+            let wire = ConfigWire { revisions: revisions.map(revision).collect(), ..ConfigWire::from(&view) };
+            PlanReply::Configs { configs: vec![wire] }
+        }
+        PlanRequest::Rollback { project, name, revision } => {
+            let applied = engine.rollback_config(&project, &name, revision).await?;
+            PlanReply::Applied { applied: vec![AppliedWire::new("config", applied)] }
+        }
+        PlanRequest::DeleteConfig { project, name } => {
+            engine.delete_config(&project, &name).await?;
+            PlanReply::Done
+        }
+        PlanRequest::RunConfig { project, name, options, key } => {
+            jobs(engine.run_config(&project, &name, options, key).await?)
+        }
+        PlanRequest::RunChain { project, elements } => {
+            let element = |it: ElementPiece| ChainElement { config: it.config, options: it.options };
+            let elements: Vec<ChainElement> = elements.into_iter().map(element).collect();
+            jobs(engine.run_chain(&project, &elements).await?)
+        }
+        request => answer_of_schedule(engine, request).await?,
+    })
+}
+
+async fn answer_of_schedule(engine: &Engine, request: PlanRequest) -> Result<PlanReply, Failure> {
+    let times = |times: Vec<Timestamp>| PlanReply::Times { times: times.iter().map(ToString::to_string).collect() };
+    let one = |name: &str, view: &_| PlanReply::Schedules { schedules: vec![ScheduleWire::new(name, view)] };
+    Ok(match request {
+        PlanRequest::Schedules { project } => PlanReply::Schedules { schedules: all_schedules(engine, &project)? },
+        PlanRequest::Schedule { project, name } => one(&name, &engine.schedule(&project, &name)?),
+        PlanRequest::Next { project, name, count } => times(engine.next_fires(&project, &name, count)?),
+        PlanRequest::Pause { project, name, note } => one(&name, &engine.pause_schedule(&project, &name, &note).await?),
+        PlanRequest::Resume { project, name } => one(&name, &engine.resume_schedule(&project, &name).await?),
+        PlanRequest::Fire { project, name } => jobs(engine.fire_schedule(&project, &name).await?),
+        PlanRequest::Backfill { project, name, from, until, dry_run } => {
+            let backfill = engine.backfill_schedule(&project, &name, from, until, dry_run).await?;
+            PlanReply::Backfill { backfill: backfill.into() }
+        }
+        PlanRequest::DeleteSchedule { project, name } => {
+            engine.delete_schedule(&project, &name).await?;
+            PlanReply::Done
+        }
+        // Those of configs were answered before.
+        _ => PlanReply::Done,
+    })
+}
+
+fn jobs(ids: Vec<crate::job::JobId>) -> PlanReply {
+    PlanReply::Jobs { ids: ids.iter().map(ToString::to_string).collect() }
+}
+
+fn all_configs(engine: &Engine, project: &str) -> Result<Vec<ConfigWire>, Error> {
+    let mut found: Vec<ConfigWire> = Vec::new();
+    loop {
+        let page = engine.configs(project, found.last().map(|it| it.name.as_str()), usize::MAX)?;
+        if page.is_empty() {
+            return Ok(found);
+        }
+        found.extend(page.iter().map(ConfigWire::from));
+    }
+}
+
+fn all_schedules(engine: &Engine, project: &str) -> Result<Vec<ScheduleWire>, Error> {
+    let mut found: Vec<ScheduleWire> = Vec::new();
+    loop {
+        let page = engine.schedules(project, found.last().map(|it| it.name.as_str()), usize::MAX)?;
+        if page.is_empty() {
+            return Ok(found);
+        }
+        found.extend(page.iter().map(|(name, view)| ScheduleWire::new(name, view)));
+    }
+}
+
+/// Stores what the files say, all or none. In a dry run each change is told field by field.
+async fn apply(
+    engine: &Engine,
+    configs: Vec<ConfigPiece>,
+    schedules: Vec<SchedulePiece>,
+    dry_run: bool,
+) -> Result<Vec<AppliedWire>, Error> {
+    let configs = configs.into_iter().map(ConfigPiece::config).collect::<Result<Vec<_>, Error>>()?;
+    let schedule = |piece: SchedulePiece| {
+        let SchedulePiece { project, name, calendar, policy, target, options } = piece;
+        (project, name, ScheduleSpec { calendar, policy, target, options })
+    };
+    let schedules: Vec<_> = schedules.into_iter().map(schedule).collect();
+    let names = |options: &RunOptions| -> Vec<String> { options.iter().map(|(name, _)| name.to_owned()).collect() };
+    let mut told: Vec<(&str, Option<(Value, Value)>)> = Vec::new();
+    for (name, config) in &configs {
+        let before = engine.config(&config.spec.project, name, None).ok();
+        let says = |before: ConfigView| config_says(&before.config, &before.option_names);
+        told.push(("config", before.map(|it| (says(it), config_says(config, &names(&config.spec.options))))));
+    }
+    for (project, name, spec) in &schedules {
+        let before = engine.schedule(project, name).ok();
+        let says = |before: ScheduleView| schedule_says(&before.spec, &before.option_names);
+        told.push(("schedule", before.map(|it| (says(it), schedule_says(spec, &names(&spec.options))))));
+    }
+    let applied = engine.apply_plan(Plan { configs, schedules }, dry_run).await?;
+    let mut wires = Vec::with_capacity(applied.len());
+    for (applied, (kind, says)) in applied.into_iter().zip(told) {
+        let is_changed = dry_run && applied.change == Change::Changed;
+        let differences = says.filter(|_| is_changed).map(|(before, after)| differences(&before, &after));
+        wires.push(AppliedWire { differences: differences.unwrap_or_default(), ..AppliedWire::new(kind, applied) });
+    }
+    Ok(wires)
+}

@@ -1,0 +1,84 @@
+//! What is asked for: a schedule as plain data.
+
+use serde::{Deserialize, Serialize};
+
+use super::Policy;
+use crate::error::Problem;
+use crate::job::calendar::{Calendar, CalendarSpec};
+use crate::job::limits::{JobLimits, ScheduleLimits};
+use crate::job::options::RunOptions;
+use crate::job::validate::{check_name, check_run_options};
+
+/// A schedule: what fires when, and what happens when fires meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduleSpec {
+    /// When it fires.
+    pub calendar: CalendarSpec,
+    /// What happens with fires that overlap or were missed.
+    pub policy: Policy,
+    /// What runs.
+    pub target: Target,
+    /// Options laid over those of the first job of each fire; sealed at rest.
+    pub options: RunOptions,
+}
+
+/// What a schedule runs, in its own project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// A job config, and those that are its `next`.
+    Config(String),
+    /// These configs one after the other, whatever their own `next` is.
+    Chain(Vec<String>),
+}
+
+impl Target {
+    /// The configs that it names.
+    pub fn configs(&self) -> &[String] {
+        match self {
+            Target::Config(name) => std::slice::from_ref(name),
+            Target::Chain(names) => names,
+        }
+    }
+}
+
+impl ScheduleSpec {
+    /// A schedule for a job config, with the default policy.
+    pub fn new(calendar: CalendarSpec, target: Target) -> Self {
+        ScheduleSpec { calendar, policy: Policy::default(), target, options: RunOptions::new() }
+    }
+
+    /// Checks it under this name.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn check(&self, name: &str, jobs: &JobLimits, limits: &ScheduleLimits) -> Result<Calendar, Vec<Problem>> {
+        let mut problems = Vec::new();
+        check_name("name", name, jobs, &mut problems);
+        for (at, config) in self.target.configs().iter().enumerate() {
+            let field = if let Target::Chain(_) = self.target { format!("chain[{at}]") } else { "config".to_owned() };
+            check_name(&field, config, jobs, &mut problems);
+        }
+        let count = self.target.configs().len();
+        if count == 0 || count > jobs.submission {
+            let (problem, allowed) = (format!("there are {count}"), format!("1 to {} configs", jobs.submission));
+            problems.push(Problem { field: "chain".to_owned(), problem, allowed });
+        }
+        check_run_options(&self.options, jobs, &mut problems);
+        let calendar = match Calendar::parse(&self.calendar, limits) {
+            Ok(calendar) => {
+                problems.extend(self.policy.check(&calendar, limits).err().unwrap_or_default());
+                Some(calendar)
+            }
+            Err(of_calendar) => {
+                problems.extend(of_calendar);
+                problems.extend(self.policy.problems(limits));
+                None
+            }
+        };
+        match calendar {
+            Some(calendar) if problems.is_empty() => Ok(calendar),
+            _ => Err(problems),
+        }
+    }
+}

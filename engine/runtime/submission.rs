@@ -1,0 +1,91 @@
+//! What comes before a job is stored: it is checked, it gets its number, and a large input goes to a file.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::Runtime;
+use crate::error::{Error, Problem};
+use crate::files::write_payload;
+use crate::job::validate::{check_submission, field_of};
+use crate::job::{FunctionTask, Job, JobId, JobSpec, Task};
+use crate::store::NewJob;
+
+impl Runtime {
+    /// Checks jobs that are to be accepted together and makes them ready to be stored. Those of a chain know it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every mistake, [`Error::Full`], [`Error::Storage`].
+    pub(crate) async fn prepare(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<NewJob>, Error> {
+        let edges = check_submission(&specs, &self.config.job_limits).map_err(Error::Invalid)?;
+        self.check_runnable(&specs).await?;
+        let (first, created_at) = self.store.reserve(specs.len() as u64, self.clock.now())?;
+        let mut jobs = Vec::with_capacity(specs.len());
+        let mut chain = None;
+        for (seq, (mut spec, before)) in (first..).zip(specs.into_iter().zip(edges)) {
+            let id = JobId::new(seq, created_at, self.entropy.next_u64() as u32);
+            if chained {
+                chain.get_or_insert(id);
+            }
+            let large_input = self.move_large_input(id, &mut spec)?;
+            let after = before.into_iter().map(|position| first + position as u64).collect();
+            let job = Job::accept(id, chain, Arc::new(spec), after, created_at);
+            jobs.push(NewJob { job, large_input });
+        }
+        Ok(jobs)
+    }
+
+    /// An input that is too large for the store goes into a file beside it, on disk before the job is.
+    fn move_large_input(&self, id: JobId, spec: &mut JobSpec) -> Result<Option<Vec<u8>>, Error> {
+        let input = match &mut spec.task {
+            Task::Function(FunctionTask { input, .. }) if input.len() > self.config.inline_payload_bytes => input,
+            _ => return Ok(None),
+        };
+        let path = self.layout.input(id.seq());
+        write_payload(&path, input).map_err(|error| Error::io(path.display(), &error))?;
+        Ok(Some(std::mem::take(input)))
+    }
+
+    /// Refuses what no executor here can run, and keys that are given twice.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every mistake.
+    pub(crate) async fn check_runnable(&self, specs: &[JobSpec]) -> Result<(), Error> {
+        let mut problems = Vec::new();
+        let mut keys = HashSet::new();
+        for (position, spec) in specs.iter().enumerate() {
+            let position = (specs.len() > 1).then_some(position);
+            let field = |name: &str| field_of(position, name);
+            if let Some(key) = &spec.idempotency_key
+                && !keys.insert((&spec.project, key))
+            {
+                let problem = format!("{key:?} is given to two jobs");
+                let allowed = "a key of its own for each job of a project".into();
+                problems.push(Problem { field: field("idempotency_key"), problem, allowed });
+            }
+            let of_task = self.task_problems(&spec.task).await;
+            problems.extend(of_task.into_iter().map(|problem| Problem { field: field(&problem.field), ..problem }));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
+    }
+
+    async fn task_problems(&self, task: &Task) -> Vec<Problem> {
+        if let Task::Function(task) = task {
+            if self.functions.get(&task.name).is_some() {
+                return Vec::new();
+            }
+            let names = self.functions.names();
+            let allowed = if names.is_empty() { "none is registered".into() } else { names.join(", ") };
+            let problem = format!("no function is registered as {:?}", task.name);
+            return vec![Problem { field: "function".into(), problem, allowed }];
+        }
+        match self.executors.get(task.executor()) {
+            Some(executor) => executor.validate(task).await.err().unwrap_or_default(),
+            None => {
+                let names: Vec<String> = self.executors.all().into_iter().map(|(name, _)| name).collect();
+                let allowed = if names.is_empty() { "none is enabled".into() } else { names.join(", ") };
+                let problem = format!("the executor {:?} is not enabled here", task.executor());
+                vec![Problem { field: "executor".into(), problem, allowed }]
+            }
+        }
+    }
+}
