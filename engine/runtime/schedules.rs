@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use super::configs::ChainElement;
 use super::{Runtime, lock};
@@ -16,6 +17,10 @@ use crate::job::schedule::{Decision, Fire, Look, ScheduleStatus, Trouble, UnderW
 use crate::job::{Calendar, Event, Fired as FiredBy, JobSpec, Overlap, ScheduleSpec, Seq, Target, Timestamp};
 use crate::store::{DocumentKind, DocumentName, Fired, NewFire, NewJob, ScheduleChange, decode_schedule_spec};
 
+/// Schedules looked at together: what they store shares a group.
+const BATCH: usize = 256;
+/// Checked calendars that are remembered. Reading one again costs little, and a cron text takes kilobytes in memory.
+const CALENDARS: usize = 4_096;
 /// A sleep of the loop: a clock that was set is noticed within it.
 const NAP_MS: u64 = 30_000;
 /// How long fires wait that found no room, and whatever else could not be stored.
@@ -118,8 +123,18 @@ impl Schedules {
         self.waits.store(!held.under_way.is_empty(), Ordering::Release);
     }
 
-    fn next(&self) -> Option<(Timestamp, Seq)> {
-        lock(&self.held).due.first().copied()
+    /// When the next look is due.
+    fn next(&self) -> Option<Timestamp> {
+        lock(&self.held).due.first().map(|(at, _)| *at)
+    }
+
+    /// Takes up to `most` that are due by `now`. A look says when the next one is; where it fails, that is in a while.
+    fn take_due(&self, now: Timestamp, most: usize) -> Vec<Seq> {
+        let mut held = lock(&self.held);
+        let due = held.due.iter().take_while(|(at, _)| *at <= now).take(most);
+        let due: Vec<Seq> = due.map(|(_, schedule)| *schedule).collect();
+        due.iter().for_each(|schedule| held.look_at(*schedule, Some(now.plus_millis(AGAIN_MS))));
+        due
     }
 }
 
@@ -135,19 +150,34 @@ pub(super) async fn run(runtime: Arc<Runtime>) {
         let work = runtime.schedules.work.notified();
         tokio::pin!(work);
         work.as_mut().enable();
-        let now = runtime.clock.now();
+        let due = runtime.schedules.take_due(runtime.clock.now(), BATCH);
+        if !due.is_empty() {
+            look_at_all(&runtime, due).await;
+            continue;
+        }
         match runtime.schedules.next() {
-            Some((at, schedule)) if at <= now => {
-                if let Err(error) = runtime.look(schedule).await {
-                    tracing::error!(%error, schedule, "a schedule cannot be looked at");
-                    lock(&runtime.schedules.held).look_at(schedule, Some(now.plus_millis(AGAIN_MS)));
-                }
-            }
-            Some((at, _)) => tokio::select! {
+            Some(at) => tokio::select! {
                 () = work => {}
                 () = runtime.clock.nap_until(at, NAP_MS) => {}
             },
             None => work.await,
+        }
+    }
+}
+
+async fn look_at_all(runtime: &Arc<Runtime>, due: Vec<Seq>) {
+    let mut looks = JoinSet::new();
+    for schedule in due {
+        let runtime = runtime.clone();
+        looks.spawn(async move {
+            if let Err(error) = runtime.look(schedule).await {
+                tracing::error!(%error, schedule, "a schedule cannot be looked at");
+            }
+        });
+    }
+    while let Some(looked) = looks.join_next().await {
+        if let Err(error) = looked {
+            tracing::error!(%error, "a look at a schedule has panicked");
         }
     }
 }
@@ -178,7 +208,12 @@ impl Runtime {
         spec.options = self.store.document_options(&document)?;
         let calendar = Calendar::parse(&spec.calendar, &self.config.schedule_limits).map_err(Error::Invalid)?;
         let checked = Arc::new(Checked { spec, calendar });
-        lock(&self.schedules.held).calendars.insert(schedule, (revision, checked.clone()));
+        let mut held = lock(&self.schedules.held);
+        if held.calendars.len() >= CALENDARS {
+            held.calendars.clear();
+        }
+        held.calendars.insert(schedule, (revision, checked.clone()));
+        drop(held);
         Ok(Some(Known { status, checked }))
     }
 

@@ -277,7 +277,10 @@ async fn every_mistake_is_told() {
     let answer = engine.apply_schedules(PROJECT, vec![("a b".into(), spec)], false).await;
     let Err(Error::Invalid(problems)) = answer else { panic!("{answer:?}") };
     let fields: Vec<&str> = problems.iter().map(|it| it.field.as_str()).collect();
-    assert_eq!(fields, ["\"a b\".name", "\"a b\".config", "\"a b\".zone", "\"a b\".cron.minute"]);
+    assert_eq!(
+        fields,
+        ["\"a b\".name", "\"a b\".config", "\"a b\".zone", "\"a b\".cron.minute", "\"a b\".overlap.most"]
+    );
     let answer = engine.apply_schedules(PROJECT, vec![("s".into(), of("0 * * * *", "nobody"))], false).await;
     assert!(matches!(&answer, Err(Error::Invalid(problems)) if problems[0].problem.contains("nobody")), "{answer:?}");
     let often = engine.apply_schedules(PROJECT, vec![("s".into(), of("@every 1s", "quick"))], true).await;
