@@ -164,7 +164,7 @@ async fn kill_at_every_request(story: Story, sides: &[Side]) {
     let Some(siege) = Siege::new(story) else { return };
     let undisturbed = siege.jobs("undisturbed", &["undisturbed".into()], "0.2");
     let (requests, whole) = siege.live(&undisturbed, None);
-    assert!(whole && requests >= 6, "{requests}");
+    assert!(whole && requests >= 8, "{requests}");
     let mut labels = 1;
     for number in 1..=requests {
         for side in sides.iter().copied() {
