@@ -69,8 +69,8 @@ fn main() {
     runtime.block_on(stage.engine.shutdown());
 }
 
-/// The three sides. What is compared with is the API alone, and the API with the files that a job has.
-const SIDES: [&str; 3] = ["plain", "plain with files", "windlass"];
+/// The four sides: the API and jobs, both without files and then both with them.
+const SIDES: [&str; 4] = ["plain", "windlass", "plain with files", "windlass with files"];
 
 /// Everything that is asked for one container and when, on each side.
 async fn trail(stage: &Stage) {
@@ -89,15 +89,16 @@ async fn trail(stage: &Stage) {
 async fn one(stage: &Stage, side: &str) -> Pair {
     match side {
         "plain" => stage.plain(Files::None),
+        "windlass" => stage.job(Files::None).await,
         "plain with files" => stage.plain(Files::Moved),
-        _ => stage.job().await,
+        _ => stage.job(Files::Moved).await,
     }
 }
 
 async fn lone(stage: &Stage) {
     let mut sides = Sides::default();
     for _ in 0..ROUNDS {
-        let mut round: [Times; 3] = Default::default();
+        let mut round: [Times; 4] = Default::default();
         for _ in 0..LONE {
             for (number, side) in SIDES.iter().enumerate() {
                 round[number].add(one(stage, side).await);
@@ -113,12 +114,13 @@ fn flight(stage: &Stage, runtime: &Handle) {
     let mut sides = Sides::default();
     let what = format!("{AT_ONCE} at once");
     for _ in 0..ROUNDS {
-        let mut round: [Times; 3] = Default::default();
+        let mut round: [Times; 4] = Default::default();
         for (number, side) in SIDES.iter().enumerate() {
             round[number] = match *side {
                 "plain" => stage.plain_at_once(FLIGHT, AT_ONCE, Files::None),
+                "windlass" => stage.jobs_at_once(runtime, FLIGHT, AT_ONCE, Files::None),
                 "plain with files" => stage.plain_at_once(FLIGHT, AT_ONCE, Files::Moved),
-                _ => stage.jobs_at_once(runtime, FLIGHT, AT_ONCE),
+                _ => stage.jobs_at_once(runtime, FLIGHT, AT_ONCE, Files::Moved),
             };
             sides.calls[number].extend(stage.counter.take());
         }
@@ -130,18 +132,18 @@ fn flight(stage: &Stage, runtime: &Handle) {
 /// All rounds of all sides.
 #[derive(Default)]
 struct Sides {
-    rounds: Vec<[Times; 3]>,
-    calls: [Vec<Call>; 3],
+    rounds: Vec<[Times; 4]>,
+    calls: [Vec<Call>; 4],
 }
 
 impl Sides {
-    fn add(&mut self, what: &str, round: [Times; 3]) {
+    fn add(&mut self, what: &str, round: [Times; 4]) {
         println!("{what}: {}", Times::compared(&round.each_ref()));
         self.rounds.push(round);
     }
 
     fn summary(&self, what: &str) {
-        let mut all: [Times; 3] = Default::default();
+        let mut all: [Times; 4] = Default::default();
         for (number, times) in all.iter_mut().enumerate() {
             self.rounds.iter().for_each(|round| times.extend(&round[number]));
         }
@@ -150,7 +152,7 @@ impl Sides {
             let rounds = self.rounds.iter().map(|round| &round[number]);
             rounds.min_by(|one, other| one.removed_p50().total_cmp(&other.removed_p50())).unwrap()
         };
-        println!("{what}, the quickest round of each: {}", Times::compared(&[0, 1, 2].map(quickest)));
+        println!("{what}, the quickest round of each: {}", Times::compared(&[0, 1, 2, 3].map(quickest)));
         for ((side, calls), times) in SIDES.iter().zip(&self.calls).zip(&all) {
             let count = times.count() as f64;
             println!("  {side}: {:.2} calls a container", calls.len() as f64 / count);

@@ -57,11 +57,14 @@ impl Times {
         self.count() as f64 / self.seconds
     }
 
-    /// All sides in a line, each with the share of the last one of it.
-    pub(crate) fn compared(sides: &[&Times; 3]) -> String {
+    /// All sides in a line: those without files with their ratio, then those with files with theirs and with that of jobs with
+    /// files to the API without.
+    pub(crate) fn compared(sides: &[&Times; 4]) -> String {
         let row = |figure: fn(&Times) -> f64| {
-            let [plain, files, ours] = sides.map(figure);
-            format!("{plain:.1}, {files:.1}, {ours:.1} ({:.3}, {:.3})", ours / plain, ours / files)
+            let [plain, bare, files, ours] = sides.map(figure);
+            let ratios = [bare / plain, ours / files, ours / plain].map(|ratio| format!("{ratio:.3}"));
+            let [without, with, both] = ratios;
+            format!("{plain:.1}, {bare:.1} ({without}), {files:.1}, {ours:.1} ({with}, {both})")
         };
         format!(
             "p50 ms to the end {}, to the removal {}, a second {}",

@@ -8,12 +8,14 @@ use windlass_backends::Client;
 
 use crate::measure::Pair;
 
-/// Runs a container of this body under a name of its own, with a volume of its own. Where there are files they are put into it
+/// Runs a container of this body under a name of its own. Where there are files it has a volume of its own, they are put into it
 /// before, and what it leaves is fetched after.
 pub(crate) fn run(client: &Client, body: &Value, files: Option<&[u8]>, name: &str) -> Pair {
     let volume = format!("{name}.work");
     let mut body = body.clone();
-    body["HostConfig"]["Mounts"][0]["Source"] = json!(volume);
+    if files.is_some() {
+        body["HostConfig"]["Mounts"][0]["Source"] = json!(volume);
+    }
     let begun = Instant::now();
     let _ = client.post(&format!("/containers/create?name={name}"), &body).good();
     if let Some(files) = files {
@@ -28,6 +30,8 @@ pub(crate) fn run(client: &Client, body: &Value, files: Option<&[u8]>, name: &st
     }
     let done = begun.elapsed();
     let _ = client.delete(&format!("/containers/{name}?force=true&v=true")).good();
-    let _ = client.delete(&format!("/volumes/{volume}?force=true")).good();
+    if files.is_some() {
+        let _ = client.delete(&format!("/volumes/{volume}?force=true")).good();
+    }
     Pair { done, removed: begun.elapsed() }
 }

@@ -19,7 +19,7 @@ use crate::plain;
 /// More than are ever under way.
 const SLOTS: usize = 256;
 
-/// Whether a container that is run by hand gets its work tree and gives its outputs back, as one of a job does.
+/// Whether a container has a work tree, gets what is in it and gives its outputs back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Files {
     None,
@@ -31,20 +31,18 @@ pub(crate) struct Stage {
     pub(crate) engine: Engine,
     pub(crate) counter: Counter,
     client: Client,
-    /// What the plugin makes a container of, for the other side.
+    /// What the plugin makes a container of, for the other side: one without files and one with them.
+    bare: Value,
     body: Value,
-    /// And what it puts into it.
+    /// And what it puts into that.
     files: Vec<u8>,
     names: AtomicUsize,
 }
 
-fn spec(command: &[&str]) -> JobSpec {
-    let params = json!({ "image": BUSYBOX, "command": command }).to_string().into_bytes();
+fn spec(command: &[&str], files: Files) -> JobSpec {
+    let options = json!({ "image": BUSYBOX, "command": command, "work": files == Files::Moved });
+    let params = options.to_string().into_bytes();
     JobSpec::new(Task::Named(NamedTask { executor: "docker".into(), params }))
-}
-
-fn short() -> JobSpec {
-    spec(&["true"])
 }
 
 impl Stage {
@@ -59,11 +57,13 @@ impl Stage {
         let builder = Engine::builder(dir.path().join("store")).config(config);
         let engine = builder.plugins(parse_config(grants.as_bytes()).unwrap()).open().await.unwrap();
         let client = Client::unix(&counter.socket);
-        let mut stage =
-            Stage { dir, engine, counter, client, body: Value::Null, files: Vec::new(), names: AtomicUsize::new(0) };
-        let _ = stage.job().await;
+        let (bare, body, files, names) = (Value::Null, Value::Null, Vec::new(), AtomicUsize::new(0));
+        let mut stage = Stage { dir, engine, counter, client, bare, body, files, names };
+        let _ = stage.job(Files::None).await;
+        stage.bare = stage.counter.body();
+        let _ = stage.job(Files::Moved).await;
         (stage.body, stage.files) = (stage.counter.body(), stage.counter.files());
-        let _ = stage.plain(Files::Moved);
+        let _ = (stage.plain(Files::None), stage.plain(Files::Moved));
         stage.counter.take();
         stage
     }
@@ -71,23 +71,31 @@ impl Stage {
     /// One container by hand.
     pub(crate) fn plain(&self, files: Files) -> Pair {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
-        let files = (files == Files::Moved).then_some(self.files.as_slice());
-        plain::run(&self.client, &self.body, files, &format!("plain-{number}"))
+        let (body, files) = match files {
+            Files::None => (&self.bare, None),
+            Files::Moved => (&self.body, Some(self.files.as_slice())),
+        };
+        plain::run(&self.client, body, files, &format!("plain-{number}"))
     }
 
     /// One container as a job.
-    pub(crate) async fn job(&self) -> Pair {
+    pub(crate) async fn job(&self, files: Files) -> Pair {
         let begun = Instant::now();
-        let id = self.engine.submit(short()).await.unwrap();
+        let id = self.engine.submit(spec(&["true"], files)).await.unwrap();
         let over = self.engine.wait(id).await.unwrap();
         let done = begun.elapsed();
         assert_eq!(over.state(), State::Succeeded, "{:?}", over.job.status);
-        self.removed(id).await;
+        self.removed(id, files).await;
         Pair { done, removed: begun.elapsed() }
     }
 
-    async fn removed(&self, id: JobId) {
-        self.counter.removed(&format!("/volumes/containergroup-{id}.work")).await;
+    /// Returns when the last thing of a job is removed.
+    async fn removed(&self, id: JobId, files: Files) {
+        let last = match files {
+            Files::None => format!("/containers/containergroup-{id}"),
+            Files::Moved => format!("/volumes/containergroup-{id}.work"),
+        };
+        self.counter.removed(&last).await;
     }
 
     /// Containers by hand, some at once.
@@ -96,13 +104,13 @@ impl Stage {
     }
 
     /// Jobs, some at once.
-    pub(crate) fn jobs_at_once(&self, runtime: &Handle, count: usize, at_once: usize) -> Times {
-        together(count, at_once, || runtime.block_on(self.job()))
+    pub(crate) fn jobs_at_once(&self, runtime: &Handle, count: usize, at_once: usize, files: Files) -> Times {
+        together(count, at_once, || runtime.block_on(self.job(files)))
     }
 
     /// Jobs that sleep; all of them run when it returns.
     pub(crate) async fn start_sleeping(&self, count: usize) -> Vec<JobId> {
-        let specs = (0..count).map(|_| spec(&["sleep", "100000"])).collect();
+        let specs = (0..count).map(|_| spec(&["sleep", "100000"], Files::Moved)).collect();
         let ids = self.engine.submit_many(specs).await.unwrap();
         let is_running = |id: &JobId| {
             let status = self.engine.get(*id).unwrap().job.status;
@@ -122,7 +130,7 @@ impl Stage {
             self.engine.cancel(*id, "the benchmark").await.unwrap();
         }
         for id in ids {
-            self.removed(*id).await;
+            self.removed(*id, Files::Moved).await;
         }
     }
 }

@@ -11,10 +11,16 @@ use windlass_plugin::prelude::*;
 const BLOCK: usize = 512;
 const EVERYBODY: u64 = 0o777;
 const EVERYBODY_NO_EXECUTION: u64 = 0o666;
+const NAME: std::ops::Range<usize> = 0..100;
 const MODE: std::ops::Range<usize> = 100..108;
 const SIZE: std::ops::Range<usize> = 124..136;
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 const KIND: usize = 156;
+const DIRECTORY: u8 = b'5';
+/// The content is the name of the next entry, for which a header has no room.
+const LONG_NAME: u8 = b'L';
+/// What every work tree has.
+const FRESH: [&str; 3] = ["input", "output", "tmp"];
 
 /// An archive whose entries may be written by everybody, after one for the directory itself.
 pub(crate) struct Opened<R> {
@@ -90,6 +96,34 @@ impl<R: Read> Read for Opened<R> {
     }
 }
 
+/// The name of the first thing in the archive of a work tree that is of its job; none where it is as it was made. The name may
+/// be cut short.
+pub(crate) fn first_of_job(mut archive: impl Read) -> io::Result<Option<String>> {
+    let mut block = [0; BLOCK];
+    let mut next = |block: &mut [u8; BLOCK]| match archive.read_exact(block) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(broken_off()),
+        read => read,
+    };
+    loop {
+        next(&mut block)?;
+        if block.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
+        let kind = block.get(KIND).copied();
+        let name = if kind == Some(LONG_NAME) {
+            next(&mut block)?;
+            block.as_slice()
+        } else {
+            block.get(NAME).unwrap_or_default()
+        };
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        let name = String::from_utf8_lossy(name).trim_end_matches('/').to_owned();
+        if kind != Some(DIRECTORY) || !FRESH.contains(&name.as_str()) {
+            return Ok(Some(name));
+        }
+    }
+}
+
 fn broken_off() -> io::Error {
     Error::internal("the archive of the work tree breaks off").retry(Retry::Backoff).into()
 }
@@ -107,7 +141,7 @@ fn directory(name: &[u8]) -> [u8; BLOCK] {
         *to = *from;
     }
     if let Some(kind) = block.get_mut(KIND) {
-        *kind = b'5';
+        *kind = DIRECTORY;
     }
     open(&mut block);
     block
@@ -116,7 +150,7 @@ fn directory(name: &[u8]) -> [u8; BLOCK] {
 /// Has everybody read and write what the header is for.
 fn open(block: &mut [u8; BLOCK]) {
     let mode = match block.get(KIND) {
-        Some(b'5') => EVERYBODY,
+        Some(&DIRECTORY) => EVERYBODY,
         Some(b'0' | 0 | b'7') if octal(block, MODE).unwrap_or_default() & 0o111 == 0 => EVERYBODY_NO_EXECUTION,
         Some(b'0' | 0 | b'7') => EVERYBODY,
         // A header that belongs to the next one.
@@ -216,6 +250,36 @@ mod tests {
         for end in (0..whole.len() - 1_024).step_by(64) {
             let read = Opened::new(&whole[..end]).read_to_end(&mut Vec::new());
             assert!(read.unwrap_err().to_string().contains("breaks off"), "{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_of_the_job_is_told_from_what_every_work_tree_has() {
+        let put = |builder: &mut tar::Builder<Vec<u8>>, name: &str, kind: tar::EntryType| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(0);
+            builder.append_data(&mut header, name, &b""[..]).unwrap();
+        };
+        let mut fresh = tar::Builder::new(Vec::new());
+        FRESH.iter().for_each(|name| put(&mut fresh, name, tar::EntryType::Directory));
+        assert_eq!(first_of_job(Little(fresh.get_ref().as_slice())).unwrap_err().kind(), io::ErrorKind::Other);
+        let fresh = fresh.into_inner().unwrap();
+        assert_eq!(first_of_job(Little(fresh.as_slice())).unwrap(), None);
+        assert_eq!(first_of_job(tar::Builder::new(Vec::new()).into_inner().unwrap().as_slice()).unwrap(), None);
+        let long = format!("input/{}", "x".repeat(200));
+        for (name, kind) in [
+            ("input/a", tar::EntryType::Regular),
+            ("input/a", tar::EntryType::Directory),
+            ("tmp", tar::EntryType::Regular),
+            ("other", tar::EntryType::Directory),
+            (&long, tar::EntryType::Regular),
+        ] {
+            let mut builder = tar::Builder::new(Vec::new());
+            put(&mut builder, "input", tar::EntryType::Directory);
+            put(&mut builder, name, kind);
+            let archive = builder.into_inner().unwrap();
+            assert_eq!(first_of_job(Little(archive.as_slice())).unwrap().as_deref(), Some(name), "{kind:?}");
         }
     }
 

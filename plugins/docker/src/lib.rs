@@ -1,7 +1,7 @@
 //! An executor that runs containers on a Docker Engine, over the endpoint `docker`.
 //!
 //! Everything that belongs to an attempt is found again by its labels and named after the attempt: its containers, a volume
-//! that is `/work`, and after a stop another one that says so.
+//! that is `/work` unless the job wants none, and after a stop another one that says so.
 
 mod command;
 mod daemon;
@@ -117,8 +117,12 @@ impl Executor for Docker {
 
     fn collect(run: &Run<Known>) -> Result<()> {
         let container = match &run.handle {
+            Some(known) if !known.work => return Ok(()),
             Some(known) => known.containers.first().cloned(),
-            None => daemon::list(&name::filter_of(&run.attempt))?.first().map(|it| it.name().to_owned()),
+            None => match daemon::list(&name::filter_of(&run.attempt))?.first() {
+                Some(listed) if !name::has_work(&listed.labels) => return Ok(()),
+                listed => listed.map(|it| it.name().to_owned()),
+            },
         };
         let container = container.ok_or_else(|| Error::not_found("the containers of the run are gone"))?;
         if let Some(output) = daemon::get_archive(&container, &format!("{}/output", submit::WORK))? {

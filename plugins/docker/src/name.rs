@@ -14,6 +14,9 @@ const CONTAINER: &str = "windlass.container";
 const CONTAINERS: &str = "windlass.containers";
 /// Milliseconds between a polite stop and a forced one.
 const GRACE: &str = "windlass.grace-ms";
+/// Whether the attempt has a `/work`; where it is not said it has.
+const WORK: &str = "windlass.work";
+const NO: &str = "false";
 
 /// What the names of everything that belongs to an attempt begin with: the job alone for its first attempt.
 pub(crate) fn base(prefix: &str, attempt: &Attempt) -> String {
@@ -56,6 +59,11 @@ pub(crate) fn labels_of_container(
     labels
 }
 
+/// What marks a container of an attempt that has no `/work`.
+pub(crate) fn label_of_no_work() -> (String, String) {
+    (WORK.to_owned(), NO.to_owned())
+}
+
 /// The labels of a thing on the platform.
 pub(crate) type Labels = BTreeMap<String, String>;
 
@@ -81,6 +89,11 @@ pub(crate) fn count_of(labels: &Labels) -> usize {
 /// Milliseconds between a polite stop and a forced one.
 pub(crate) fn grace_of(labels: &Labels) -> u64 {
     labels.get(GRACE).and_then(|it| it.parse().ok()).unwrap_or_default()
+}
+
+/// Whether its attempt has a `/work`.
+pub(crate) fn has_work(labels: &Labels) -> bool {
+    labels.get(WORK).is_none_or(|it| it != NO)
 }
 
 /// A filter for what bears the mark of this engine.

@@ -26,6 +26,8 @@ pub struct Options {
     #[serde(default)]
     pub(crate) containers: Vec<Part>,
     /// What is below holds for all of them.
+    #[serde(default = "yes")]
+    pub(crate) work: bool,
     #[serde(default)]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default = "yes")]
@@ -113,7 +115,8 @@ pub(crate) struct HostMount {
     pub(crate) read_only: bool,
 }
 
-fn yes() -> bool {
+/// What holds unless something else is said.
+pub(crate) fn yes() -> bool {
     true
 }
 

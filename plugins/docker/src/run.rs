@@ -7,6 +7,7 @@ use windlass_plugin::prelude::*;
 
 use crate::daemon::{self, Listed};
 use crate::end::End;
+use crate::options::yes;
 use crate::{logs, name};
 
 /// What is needed to find a run again.
@@ -16,6 +17,9 @@ pub struct Known {
     pub(crate) base: String,
     /// The names of its containers.
     pub(crate) containers: Vec<String>,
+    /// Whether it has a `/work`; handles of before there was a choice do not say it.
+    #[serde(default = "yes")]
+    pub(crate) work: bool,
     pub(crate) stop: Option<Stop>,
 }
 
@@ -52,6 +56,8 @@ pub(crate) struct Group {
     count: usize,
     /// Milliseconds between a polite stop and a forced one.
     grace_ms: u64,
+    /// Whether they have a `/work`.
+    work: bool,
 }
 
 impl Group {
@@ -70,7 +76,8 @@ impl Group {
         }
         let labels = listed.first().map(|container| &container.labels);
         let (count, grace_ms) = labels.map_or((1, 0), |labels| (name::count_of(labels), name::grace_of(labels)));
-        Ok(Group { parts, count, grace_ms })
+        let work = labels.is_none_or(name::has_work);
+        Ok(Group { parts, count, grace_ms, work })
     }
 
     pub(crate) fn running(&self) -> impl Iterator<Item = &str> {
@@ -148,7 +155,7 @@ impl Group {
         // The prefix may be another one than that of today.
         let end = first.find(&suffix).map_or(first.len(), |at| at + suffix.len());
         let base = first.get(..end).unwrap_or(first).to_owned();
-        Known { base, containers, stop: None }
+        Known { base, containers, work: self.work, stop: None }
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn options() -> Value {
         "type": "array",
         "minItems": 1,
         "maxItems": MOST_CONTAINERS,
-        "description": "Several containers that share /work, in place of the fields of a single one. When one fails the \
+        "description": "Several containers that share /work if there is one, in place of the fields of a single one. When one fails the \
                         others are stopped and the attempt fails.",
         "items": { "type": "object", "additionalProperties": false, "required": ["name", "image"], "properties": part },
     });
@@ -76,9 +76,13 @@ fn resources() -> Value {
 }
 
 /// The fields that hold for all containers of a job.
-fn of_all() -> [(&'static str, Value); 9] {
+fn of_all() -> [(&'static str, Value); 10] {
     let name = || json!({ "type": "string" });
     [
+        (
+            "work",
+            json!({ "type": "boolean", "default": true, "description": "Whether there is a /work with files that go in and come out. Without it a job is quicker, and one that has input files is refused." }),
+        ),
         (
             "labels",
             json!({ "type": "object", "additionalProperties": { "type": "string" }, "description": "Labels; not those that begin with windlass." }),

@@ -78,7 +78,9 @@ pub(crate) fn remove(run: &Run<Known>) -> Result<()> {
     for name in &known.containers {
         daemon::remove(name)?;
     }
-    daemon::remove_volume(&name::work(&known.base))?;
+    if known.work {
+        daemon::remove_volume(&name::work(&known.base))?;
+    }
     if known.stop.is_some_and(|stop| stop.asked) {
         daemon::remove_volume(&name::stop(&known.base))?;
     }

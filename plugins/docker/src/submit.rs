@@ -10,7 +10,7 @@ use windlass_plugin::Variable;
 use windlass_plugin::prelude::*;
 
 use crate::daemon::{self, Created};
-use crate::inputs::Opened;
+use crate::inputs::{self, Opened};
 use crate::name;
 use crate::options::{Gpu, Options, Part, Pull, Resources};
 use crate::pull::{self, Credentials};
@@ -37,13 +37,17 @@ struct Order<'a> {
 /// Makes and starts what is not there yet.
 pub(crate) fn submit(task: &Task<Options>) -> Result<Known> {
     let order = Order::new(task)?;
+    if !task.options.work {
+        has_no_inputs()?;
+    }
     let mut states = Vec::new();
     for part in &order.parts {
         states.push(order.make(part)?);
     }
     let is_fresh = |state: &Status| *state == Status::CREATED;
     // Where one was started all have what is in `/work`.
-    if states.iter().all(is_fresh)
+    if task.options.work
+        && states.iter().all(is_fresh)
         && let Some(part) = order.parts.first()
     {
         daemon::put_archive(&order.container(part), WORK, Opened::new(work::pack()?))?;
@@ -54,6 +58,15 @@ pub(crate) fn submit(task: &Task<Options>) -> Result<Known> {
         }
     }
     Ok(order.known())
+}
+
+/// What nobody would put into a container is not to be dropped without a word.
+fn has_no_inputs() -> Result<()> {
+    let Some(path) = inputs::first_of_job(work::pack()?)? else { return Ok(()) };
+    let problem = format!("it is false, and the work tree of the job has {path:?}");
+    Err(Error::invalid(format!(
+        "work: {problem}; allowed: true, or a work tree without files and directories of the job"
+    )))
 }
 
 impl Order<'_> {
@@ -71,7 +84,7 @@ impl Order<'_> {
 
     fn known(&self) -> Known {
         let containers = self.parts.iter().map(|part| self.container(part)).collect();
-        Known { base: self.base.clone(), containers, stop: None }
+        Known { base: self.base.clone(), containers, work: self.task.options.work, stop: None }
     }
 
     /// Makes a container, or finds it; how far it is.
@@ -134,7 +147,9 @@ impl Order<'_> {
         for part in &self.parts {
             let _ = daemon::remove(&self.container(part));
         }
-        let _ = daemon::remove_volume(&name::work(&self.base));
+        if self.task.options.work {
+            let _ = daemon::remove_volume(&name::work(&self.base));
+        }
         error
     }
 
@@ -144,6 +159,7 @@ impl Order<'_> {
             name::labels_of_container(&self.task.attempt, part.name.as_deref(), self.parts.len(), self.task.grace);
         let mut labels: HashMap<_, _> = options.labels.clone().into_iter().collect();
         labels.extend(own);
+        labels.extend((!options.work).then(name::label_of_no_work));
         ContainerCreateBody {
             image: Some(part.image.clone()),
             cmd: part.command.clone().map(|words| words.0),
@@ -171,7 +187,7 @@ impl Order<'_> {
         let (options, defaults) = (&self.task.options, &self.settings.defaults);
         let Resources { cpu, memory, pids, gpu } = part.resources;
         let memory = memory.or(defaults.memory).map(|bytes| bytes.0);
-        let mut mounts = vec![self.work()];
+        let mut mounts: Vec<Mount> = options.work.then(|| self.work()).into_iter().collect();
         mounts.extend(options.mounts.iter().map(|mount| Mount {
             typ: Some(MountType::BIND),
             source: Some(mount.source.clone()),

@@ -17,7 +17,8 @@ const LEAST_MEMORY: i64 = 6 << 20;
 const LEAST_CPU: f64 = 0.01;
 const MOST_CPU: f64 = 4_096.0;
 const MOST_NAME: usize = 31;
-const WORK: &str = "/work";
+/// The directory of the work tree, as a part of a path.
+const WORK: &str = "work";
 
 /// All that is wrong with what a user wrote.
 pub(crate) fn problems(options: &Options) -> Vec<Problem> {
@@ -27,6 +28,9 @@ pub(crate) fn problems(options: &Options) -> Vec<Problem> {
         Err(error) => told.add("", error.message, "settings that the plugin can read, see its README"),
     }
     told.containers(options);
+    if !options.work {
+        told.without_work(options);
+    }
     told.common(options);
     told.0
 }
@@ -95,6 +99,17 @@ impl Told {
             self.add(format!("{field}user"), format!("{user:?} is no user"), "a name or an id, and :group");
         }
         self.resources(&format!("{field}resources"), &part.resources);
+    }
+
+    /// What a job that has no `/work` cannot have.
+    fn without_work(&mut self, options: &Options) {
+        for (index, part) in options.parts().iter().enumerate() {
+            if let Some(path) = part.workdir.as_deref().filter(|path| is_in_work(path)) {
+                let field = if options.containers.is_empty() { String::new() } else { format!("containers[{index}].") };
+                let problem = format!("{path:?} is in /work, and `work` is false");
+                self.add(format!("{field}workdir"), problem, "a directory of the image, or `work: true`");
+            }
+        }
     }
 
     fn resources(&mut self, field: &str, resources: &Resources) {
@@ -174,12 +189,16 @@ impl Told {
             let problem = format!("the operator does not allow jobs to {word} {source:?}");
             self.add(format!("{field}.source"), problem, allowed);
         }
-        let is_work = target.strip_prefix(WORK).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if !is_plain_path(target) || target.trim_end_matches('/').is_empty() || is_work {
+        if !is_plain_path(target) || target.trim_end_matches('/').is_empty() || is_in_work(target) {
             let allowed = "an absolute path without . and .., not / and not in /work";
             self.add(format!("{field}.target"), format!("{target:?} is none"), allowed);
         }
     }
+}
+
+/// Whether a path leads into `/work`, however many slashes it has.
+fn is_in_work(path: &str) -> bool {
+    path.split('/').find(|part| !part.is_empty()) == Some(WORK)
 }
 
 /// What can stand at the end of the name of a container. It does not begin with a digit, as the number of an attempt does.

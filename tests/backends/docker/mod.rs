@@ -8,6 +8,7 @@ mod journeys;
 mod logs;
 mod options;
 mod refusals;
+mod workless;
 
 use std::path::Path;
 use std::time::Duration;

@@ -25,6 +25,8 @@ use super::stage::{PATIENCE, Stage, at_socket, container_of, grants, is_swept, o
 enum Story {
     /// They print some lines, leave a file, and end in three ways.
     End,
+    /// They print some lines, have no `/work`, and end in three ways.
+    Workless,
     /// They are stopped by a deadline, at which they print something.
     Stop,
 }
@@ -62,9 +64,10 @@ impl Siege {
     fn jobs(&self, name: &str, labels: &[String], seconds: &str) -> PathBuf {
         let mut text = format!("name: {name}\njobs:\n");
         for (number, label) in labels.iter().enumerate() {
+            let code = number % 3;
             let (script, more) = match self.story {
+                Story::Workless => (format!("echo 1; echo 2 >&2; sleep {seconds}; echo 3; exit {code}"), ""),
                 Story::End => {
-                    let code = number % 3;
                     let ends = format!("echo 3; echo {label} > /work/output/f; exit {code}");
                     (format!("echo 1; echo 2 >&2; sleep {seconds}; {ends}"), "")
                 }
@@ -73,12 +76,13 @@ impl Siege {
                     (waits.to_owned(), ", timeout: 700ms")
                 }
             };
+            let work = self.story != Story::Workless;
             let command = serde_json::json!(["sh", "-c", script]);
             // A queue for each: a queue has some slots only.
             let _ = writeln!(
                 text,
                 "  - {{name: {label}, queue: {label}{more}, executor: docker, with: {{image: \"{BUSYBOX}\", \
-                 pull: never, init: false, command: {command}}}}}"
+                 pull: never, init: false, work: {work}, command: {command}}}}}"
             );
         }
         let path = self.dir.path().join(format!("{name}.yaml"));
@@ -124,7 +128,7 @@ impl Siege {
         // A command that is killed when its job is over and was shown is a command that is given anew: another job.
         let whole = by_label.values().flatten().filter(|job| self.judge_job(&stage, job)).count();
         // A deadline that passes early stops some before they print.
-        assert!(whole >= if self.story == Story::End { by_label.len() } else { labels / 2 }, "{whole} of {labels}");
+        assert!(whole >= if self.story != Story::Stop { by_label.len() } else { labels / 2 }, "{whole} of {labels}");
         is_swept(&self.docker).await;
         stage.engine.shutdown().await;
     }
@@ -141,14 +145,14 @@ impl Siege {
         lines.sort();
         let is_whole = lines == ["1", "2", "3"];
         let expected = match (self.story, code) {
-            (Story::End, Some(0)) => (State::Succeeded, None),
-            (Story::End, code) => (State::Failed, code.map(Reason::ExitCode)),
+            (Story::End | Story::Workless, Some(0)) => (State::Succeeded, None),
+            (Story::End | Story::Workless, code) => (State::Failed, code.map(Reason::ExitCode)),
             (Story::Stop, _) => (State::TimedOut, status.reason.clone()),
         };
         assert_eq!((status.state, status.reason.clone()), expected, "{label}: {told:?}");
         assert_eq!((status.attempt, status.interruptions), (1, 0), "{label}");
         match self.story {
-            Story::End => assert!(starts == 1 && is_whole, "{label}: {lines:?} {told:?}"),
+            Story::End | Story::Workless => assert!(starts == 1 && is_whole, "{label}: {lines:?} {told:?}"),
             Story::Stop => assert!(starts <= 1 && (starts == 1 || lines.is_empty()), "{label}: {lines:?} {told:?}"),
         }
         is_whole
@@ -156,14 +160,14 @@ impl Siege {
 }
 
 /// Every request of a whole run is the last one of a life, unheard and unanswered.
-async fn kill_at_every_request(story: Story) {
+async fn kill_at_every_request(story: Story, sides: &[Side]) {
     let Some(siege) = Siege::new(story) else { return };
     let undisturbed = siege.jobs("undisturbed", &["undisturbed".into()], "0.2");
     let (requests, whole) = siege.live(&undisturbed, None);
     assert!(whole && requests >= 8, "{requests}");
     let mut labels = 1;
     for number in 1..=requests {
-        for side in [Side::Before, Side::After] {
+        for side in sides.iter().copied() {
             let label = format!("{}-{number}", if side == Side::Before { "before" } else { "after" });
             let jobs = siege.jobs(&label, std::slice::from_ref(&label), "0.2");
             labels += 1;
@@ -181,12 +185,18 @@ async fn kill_at_every_request(story: Story) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_any_request_to_an_engine_costs_nothing() {
-    kill_at_every_request(Story::End).await;
+    kill_at_every_request(Story::End, &[Side::Before, Side::After]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_any_request_of_a_stop_costs_nothing() {
-    kill_at_every_request(Story::Stop).await;
+    kill_at_every_request(Story::Stop, &[Side::Before, Side::After]).await;
+}
+
+/// What is left of one that was made and is not heard of is what another life has to find.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_request_for_one_without_work_costs_nothing() {
+    kill_at_every_request(Story::Workless, &[Side::After]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod observe;
 mod options;
 mod stop;
 mod submit;
+mod workless;
 
 use serde_json::{Value, json};
 use windlass_plugin::testing::{self, Reply};
@@ -32,7 +33,7 @@ fn known(containers: &[&str]) -> Known {
         [] => vec![base.clone()],
         several => several.iter().map(|it| format!("{base}-{it}")).collect(),
     };
-    Known { base, containers, stop: None }
+    Known { base, containers, work: true, stop: None }
 }
 
 /// A container in a list.
