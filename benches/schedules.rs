@@ -66,7 +66,7 @@ async fn fires(engine: &Engine, firing: usize) {
     // Those under way come in.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut late = Vec::new();
-    let filter = Filter { order: Order::OldestFirst, since: Some(since), ..Filter::default() };
+    let filter = Filter { order: Order::OldestFirst, created_from: Some(since), ..Filter::default() };
     let mut cursor = None;
     loop {
         let page = engine.list(&filter, cursor, 10_000).unwrap();

@@ -17,7 +17,7 @@ pub use view::{ChainView, EngineStats, JobPage, JobView, KeyRotation, Missed, Su
 
 use crate::error::Error;
 use crate::executors::{DefinitionPage, Registered};
-use crate::files::{LogPage, read_log, read_payload};
+use crate::files::{LogPage, read_log, read_payload, unpack_inputs};
 use crate::job::chain::summarize;
 use crate::job::options::request_options_for;
 use crate::job::{ChainId, Cursor, Event, Filter, Job, JobEvent, JobId, JobSpec, Order, RunOptions, State, Task};
@@ -310,6 +310,11 @@ impl Engine {
         if let (true, Task::Function(task)) = (stored.large_input, &mut spec.task) {
             let path = runtime.layout.input(id.seq());
             task.input = read_payload(&path).map_err(|error| Error::io(path.display(), &error))?;
+        }
+        if !spec.inputs.is_empty() {
+            let path = runtime.layout.input(id.seq());
+            let inputs = read_payload(&path).and_then(|packed| unpack_inputs(&packed));
+            spec.inputs = inputs.map_err(|error| Error::io(path.display(), &error))?;
         }
         let ids = self.accept_known(vec![spec], false).await?;
         ids.first().copied().ok_or(Error::Closed)

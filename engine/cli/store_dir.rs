@@ -89,7 +89,12 @@ impl StoreArg {
 /// # Errors
 /// Also when another process holds it for longer than a moment.
 pub(super) async fn open_to_run(place: &Place) -> Result<Engine, Failure> {
-    patiently(place).await?.ok_or_else(|| in_use(place.dir()))
+    open_to_run_with(place, EngineConfig::default()).await
+}
+
+/// The same with another configuration.
+pub(super) async fn open_to_run_with(place: &Place, config: EngineConfig) -> Result<Engine, Failure> {
+    patiently(place, config).await?.ok_or_else(|| in_use(place.dir()))
 }
 
 /// Opens the store to look at it and to change single jobs, or reaches the process that holds it.
@@ -124,10 +129,10 @@ pub(super) async fn open_to_change(place: &Place) -> Result<Target, Failure> {
 }
 
 /// Opens as soon as no other process holds the store; `None` when one holds it for too long.
-async fn patiently(place: &Place) -> Result<Option<Engine>, Failure> {
+async fn patiently(place: &Place, config: EngineConfig) -> Result<Option<Engine>, Failure> {
     let started = tokio::time::Instant::now();
     loop {
-        match builder(place)?.process(Supervisor::current_exe()).open().await {
+        match builder(place)?.config(config.clone()).process(Supervisor::current_exe()).open().await {
             Ok(engine) => return Ok(Some(engine)),
             Err(Error::InUse(_)) => {}
             Err(error) => return Err(error.into()),

@@ -4,9 +4,12 @@
 //! job's state is.
 
 use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use crate::error::Problem;
+use crate::files::{place_inputs, read_payload, unpack_inputs};
 use crate::job::{ChainId, JobId, Outcome, RunHandle, RunOptions, Task, Timestamp};
 
 pub mod function;
@@ -98,9 +101,20 @@ pub struct AttemptOrder {
     pub stop_grace_ms: u64,
     /// When the attempt is to be stopped at the latest; the engine sees to that.
     pub deadline: Option<Timestamp>,
+    /// The file with the input files of the job, where it has any; see [`AttemptOrder::place_inputs`].
+    pub inputs: Option<PathBuf>,
 }
 
 impl AttemptOrder {
+    /// Puts the input files of the job into `input` of a work tree that is there. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn place_inputs(&self, work: &Path) -> io::Result<()> {
+        let Some(inputs) = &self.inputs else { return Ok(()) };
+        place_inputs(&unpack_inputs(&read_payload(inputs)?)?, &work.join("input"))
+    }
+
     /// The whole environment of what runs in a work tree: the documented minimum (`minimum` and what every tree has), its
     /// options over that, the system's own on top. The directories are named as the work sees them.
     pub(crate) fn environment(

@@ -3,6 +3,7 @@
 mod attempt_log;
 mod beneath;
 mod frame;
+mod inputs;
 mod layout;
 mod log;
 mod log_reader;
@@ -14,6 +15,7 @@ mod private;
 pub use attempt_log::AttemptLog;
 pub use beneath::{Opened, create_file_beneath, create_work_tree, open_beneath, remove_tree};
 pub use frame::{LogChunk, LogStream, decode_frames};
+pub use inputs::{pack_inputs, place_inputs, unpack_inputs};
 pub use layout::Layout;
 pub use log::{LogLimits, LogTotals, LogWriter};
 pub use log_reader::{LogPage, read_log};

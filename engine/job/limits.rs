@@ -17,8 +17,12 @@ pub struct JobLimits {
     pub arguments: usize,
     /// Bytes of a command with all its arguments.
     pub command_bytes: usize,
-    /// Bytes of the input of a function or of the parameters of an executor.
+    /// Bytes of the input of a function, of the parameters of an executor, or of all input files together.
     pub input_bytes: usize,
+    /// Input files of one job.
+    pub input_files: usize,
+    /// Bytes of the path of one of them.
+    pub input_path_bytes: usize,
     /// Attempts of a job.
     pub max_attempts: u32,
     /// Jobs that one job may come after.
@@ -42,6 +46,8 @@ impl Default for JobLimits {
             arguments: 1_024,
             command_bytes: 128 * 1024,
             input_bytes: 16 * 1024 * 1024,
+            input_files: 1_000,
+            input_path_bytes: 1_024,
             max_attempts: 10_000,
             predecessors: 1_000,
             submission: 10_000,

@@ -48,7 +48,9 @@ pub use pipeline::{Graph, NodeState, Pipeline, PipelineSpec};
 pub use query::{Cursor, Filter, Order};
 pub use retry::{Backoff, RetryOn, RetryPolicy};
 pub use schedule::{CatchUp, Overlap, Policy, ScheduleSpec, ScheduleState, ScheduleStatus, Target};
-pub use spec::{Deadlines, Fired, FunctionTask, JobSpec, NamedTask, OnCrash, ProcessLimits, ProcessTask, Task};
+pub use spec::{
+    Deadlines, Fired, FunctionTask, InputFile, JobSpec, NamedTask, OnCrash, ProcessLimits, ProcessTask, Task,
+};
 pub use status::{Job, RunHandle, State, Status, Step, StopCause, Stopping, Wait, Waits};
 pub use time::Timestamp;
 pub use transition::{Illegal, Verdict, apply};

@@ -1,5 +1,7 @@
 //! What is asked for: the immutable part of a job.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::id::Seq;
@@ -46,6 +48,24 @@ pub struct JobSpec {
     pub idempotency_key: Option<String>,
     /// The fire of a schedule that it comes from. Set by the engine only.
     pub fired: Option<Fired>,
+    /// Files that are in `input` of its work tree when an attempt begins. When the job is stored their contents are in a
+    /// file beside the store, and here are only their paths.
+    pub inputs: Vec<InputFile>,
+}
+
+/// A file that a job begins with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InputFile {
+    /// Where it is in `input`: relative, `/` between names.
+    pub path: String,
+    /// What it holds.
+    pub content: Vec<u8>,
+}
+
+impl fmt::Debug for InputFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} ({} bytes)", self.path, self.content.len())
+    }
 }
 
 /// A fire of a schedule, as its jobs name it.
@@ -82,6 +102,7 @@ impl JobSpec {
             start_at: None,
             idempotency_key: None,
             fired: None,
+            inputs: Vec::new(),
         }
     }
 

@@ -154,6 +154,11 @@ fn no_work_tree(error: io::Error) -> SubmitError {
     SubmitError::Refused(StartError { message: format!("no work tree: {error}"), permanent: false })
 }
 
+fn no_inputs() -> StartError {
+    let message = "the job has input files and the plugin sees no work trees; allowed: a plugin that is granted `work`";
+    StartError { message: message.to_owned(), permanent: true }
+}
+
 /// Whether the error says nothing of the attempt, only of the way to the platform.
 fn submit_error(error: PluginError) -> SubmitError {
     let after = match error.retry {
@@ -301,8 +306,13 @@ impl Platform for PluginPlatform {
         Box::pin(async move {
             let task = self.task(order).map_err(SubmitError::Refused)?;
             let work = self.work_dir(order.name);
-            if let Some(work) = &work {
-                create_work_tree(work, &FRESH).map_err(no_work_tree)?;
+            match &work {
+                Some(work) => {
+                    let made = create_work_tree(work, &FRESH).and_then(|()| order.place_inputs(work));
+                    made.map_err(no_work_tree)?;
+                }
+                None if order.inputs.is_some() => return Err(SubmitError::Refused(no_inputs())),
+                None => {}
             }
             let submitted = self.loaded().plugin.submit(task, work, Arc::new(ToJournal(journal))).await;
             submitted.map(to_stored).map_err(submit_error)

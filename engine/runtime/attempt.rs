@@ -220,7 +220,7 @@ pub(super) fn name_of(job: &Job) -> AttemptName {
 }
 
 /// What an executor is told of an attempt.
-pub(super) fn order_of(job: &Job, options: RunOptions) -> AttemptOrder {
+pub(super) fn order_of(runtime: &Runtime, job: &Job, options: RunOptions) -> AttemptOrder {
     let deadlines = [Deadline::Attempt, Deadline::Total].map(|deadline| deadline_at(job, deadline));
     AttemptOrder {
         name: name_of(job),
@@ -230,6 +230,7 @@ pub(super) fn order_of(job: &Job, options: RunOptions) -> AttemptOrder {
         options: with_system_options(job, options),
         stop_grace_ms: job.spec.stop_grace_ms,
         deadline: deadlines.into_iter().flatten().min(),
+        inputs: (!job.spec.inputs.is_empty()).then(|| runtime.layout.input(job.seq())),
     }
 }
 
@@ -251,7 +252,7 @@ async fn start(
         Ok(options) => options,
         Err(error) => return Ok(Err(not_started(&error))),
     };
-    let order = order_of(job, options);
+    let order = order_of(runtime, job, options);
     let handle = match executor.start(&order).await {
         Ok(handle) => handle,
         Err(error) => {

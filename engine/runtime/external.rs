@@ -77,7 +77,7 @@ pub(super) async fn run(
         Err(error) => (RunOptions::new(), Some(not_started(&error))),
     };
     let secrets = refused.is_none().then(|| options.secrets().map(str::to_owned).collect());
-    let order = order_of(&stored.job, options);
+    let order = order_of(runtime, &stored.job, options);
     let mut attempt = External { runtime, control, platform, executor, job: stored.job, order, secrets };
     let begun = match (refused, begin) {
         (Some(refused), Begin::Claim) => Begun::Over(refused),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Runtime;
 use crate::error::{Error, Problem};
-use crate::files::write_payload;
+use crate::files::{pack_inputs, write_payload};
 use crate::job::validate::{check_submission, field_of};
 use crate::job::{FunctionTask, Job, JobId, JobSpec, Task};
 use crate::store::NewJob;
@@ -26,12 +26,26 @@ impl Runtime {
             if chained {
                 chain.get_or_insert(id);
             }
-            let large_input = self.move_large_input(id, &mut spec)?;
+            let large_input = match self.move_inputs(id, &mut spec)? {
+                Some(inputs) => Some(inputs),
+                None => self.move_large_input(id, &mut spec)?,
+            };
             let after = before.into_iter().map(|position| first + position as u64).collect();
             let job = Job::accept(id, chain, Arc::new(spec), after, created_at);
             jobs.push(NewJob { job, large_input });
         }
         Ok(jobs)
+    }
+
+    /// Input files go into one file beside the store, on disk before the job is.
+    fn move_inputs(&self, id: JobId, spec: &mut JobSpec) -> Result<Option<Vec<u8>>, Error> {
+        if spec.inputs.is_empty() {
+            return Ok(None);
+        }
+        let (path, packed) = (self.layout.input(id.seq()), pack_inputs(&spec.inputs));
+        write_payload(&path, &packed).map_err(|error| Error::io(path.display(), &error))?;
+        spec.inputs.iter_mut().for_each(|input| input.content = Vec::new());
+        Ok(Some(packed))
     }
 
     /// An input that is too large for the store goes into a file beside it, on disk before the job is.

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::documents::DocumentRecord;
 use crate::error::Error;
 use crate::job::{
-    CalendarSpec, Deadlines, Fired, Job, JobConfig, JobFact, JobId, JobSpec, OnCrash, Policy, RetryPolicy, RunOptions,
-    ScheduleSpec, ScheduleStatus, Seq, State, Status, Target, Task, Timestamp, spec::DEFAULT_NAME,
+    CalendarSpec, Deadlines, Fired, InputFile, Job, JobConfig, JobFact, JobId, JobSpec, OnCrash, Policy, RetryPolicy,
+    RunOptions, ScheduleSpec, ScheduleStatus, Seq, State, Status, Target, Task, Timestamp, spec::DEFAULT_NAME,
 };
 use crate::secret::Sealed;
 
@@ -59,6 +59,9 @@ struct SpecRecord<'a> {
     config_revision: Option<u32>,
     #[serde(default)]
     fired: Option<Cow<'a, Fired>>,
+    /// The paths of its input files; what they hold lies beside the store.
+    #[serde(default)]
+    inputs: Vec<Cow<'a, str>>,
 }
 
 /// Where the in-memory index puts a live job; what opening the store reads of it.
@@ -140,6 +143,7 @@ pub(super) fn encode_spec(job: &Job, sealed: Option<&Sealed>, large_input: bool)
         large_input,
         config_revision: spec.config_revision,
         fired: spec.fired.as_ref().map(Cow::Borrowed),
+        inputs: spec.inputs.iter().map(|input| Cow::Borrowed(input.path.as_str())).collect(),
     };
     let mut out = Vec::with_capacity(256 + spec.task.payload_bytes());
     out.push(VERSION);
@@ -276,9 +280,15 @@ pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored
         start_at: record.start_at,
         idempotency_key: record.idempotency_key.map(Cow::into_owned),
         fired: record.fired.map(Cow::into_owned),
+        inputs: record.inputs.into_iter().map(placed_beside).collect(),
     };
     let job = Job { id, chain, created_at: head.created_at, spec: Arc::new(spec), status };
     Ok(Stored { job, options: record.options.map(Cow::into_owned), large_input: record.large_input })
+}
+
+/// An input file of a stored job.
+fn placed_beside(path: Cow<'_, str>) -> InputFile {
+    InputFile { path: path.into_owned(), content: Vec::new() }
 }
 
 /// The id of a job, read without decoding the rest.

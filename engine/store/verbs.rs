@@ -119,8 +119,9 @@ impl Store {
         {
             task.input = large.to_vec();
         }
+        let inputs = large_input.filter(|_| !job.spec.inputs.is_empty()).unwrap_or_default();
         let options = rmp_serde::to_vec(&job.spec.options).map_err(|error| Error::Storage(error.to_string()))?;
-        Ok(keyed_digest(&self.digest_secret, &[&encode_spec(&asked, None, false)?, &options]))
+        Ok(keyed_digest(&self.digest_secret, &[&encode_spec(&asked, None, false)?, &options, inputs]))
     }
 
     /// Applies events to a job, one after the other, and writes the result once. `job` saves a read when the

@@ -6,6 +6,7 @@ mod authors;
 #[cfg(feature = "wasm")]
 mod file_server;
 mod guide;
+mod inputs;
 mod manage;
 #[cfg(all(feature = "native", feature = "wasm"))]
 mod native;

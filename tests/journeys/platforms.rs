@@ -285,6 +285,7 @@ async fn orphans_are_found_and_removed_and_nobody_else() {
         options: RunOptions::new(),
         stop_grace_ms: 0,
         deadline: None,
+        inputs: None,
     };
     // Of a job that was forgotten, of an attempt that is over, of a future that a restored backup has never seen.
     let stranger = JobId::new(1_000_000, START, 7);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use windlass::job::{ChainState, NamedTask, Outcome, RetryPolicy, Task};
+use windlass::job::{ChainState, InputFile, NamedTask, Outcome, RetryPolicy, Task};
 use windlass::testing::{FakeExecutor, TestEngine};
 use windlass::{Error, FunctionContext, FunctionError, JobId, JobSpec, RunOptions, State};
 
@@ -151,4 +151,27 @@ async fn options_of_a_request_reach_the_first_job_only_and_a_retry_keeps_them() 
     assert_eq!(engine.get(again).unwrap().job.chain, None);
     let held = engine.submit(JobSpec { hold: true, ..far("h") }).await.unwrap();
     assert!(matches!(engine.retry(held).await, Err(Error::Conflict(_))));
+}
+
+#[tokio::test]
+async fn input_files_are_part_of_what_a_key_stands_for() {
+    let (mut engine, fake) = engine().await;
+    let with = |content: &str| {
+        let inputs = vec![InputFile { path: "a/b".into(), content: content.into() }];
+        JobSpec { idempotency_key: Some("k".into()), inputs, ..far("x") }
+    };
+    let id = engine.submit(with("one")).await.unwrap();
+    assert_eq!(engine.submit(with("one")).await.unwrap(), id);
+    let other = engine.submit(with("two")).await;
+    assert!(matches!(other, Err(Error::Conflict(_))), "{other:?}");
+    engine.settle().await;
+    engine.crash_and_recover().await.unwrap();
+    engine.settle().await;
+    let work = tempfile::tempdir().unwrap();
+    std::fs::create_dir(work.path().join("input")).unwrap();
+    fake.order(fake.running()[0]).unwrap().place_inputs(work.path()).unwrap();
+    assert_eq!(std::fs::read_to_string(work.path().join("input/a/b")).unwrap(), "one");
+    let function = JobSpec { inputs: with("one").inputs, ..JobSpec::function("done", "1") };
+    let Err(Error::Invalid(problems)) = engine.submit(function).await else { panic!() };
+    assert_eq!(problems[0].field, "inputs");
 }

@@ -3,6 +3,7 @@
 use crate::job::JobSpec;
 
 use super::fields::{Field, Fields, Places, join};
+use super::inputs::read_inputs;
 use super::mistake::Mistakes;
 use super::moment::{Start, parse_start};
 use super::node::{Node, Position};
@@ -11,13 +12,14 @@ use super::settings::Settings;
 use super::task::read_task;
 
 /// All fields of a job.
-pub(super) const JOB_FIELDS: [&str; 23] = [
+pub(super) const JOB_FIELDS: [&str; 24] = [
     "name",
     "command",
     "shell",
     "wasm",
     "function",
     "input",
+    "inputs",
     "executor",
     "with",
     "options",
@@ -40,6 +42,8 @@ pub(super) const JOB_FIELDS: [&str; 23] = [
 /// A job as far as it could be read, and where it is.
 pub(super) struct Decoded {
     pub(super) spec: JobSpec,
+    /// Input files that are to be read: the position among the inputs, and where it is.
+    pub(super) files: Vec<(usize, String)>,
     pub(super) start_in_ms: Option<u64>,
     pub(super) at: Position,
     pub(super) path: String,
@@ -78,6 +82,10 @@ pub(super) fn read_job(
     if let Some(field) = fields.get_as("idempotency_key", "idempotency_key", places) {
         spec.idempotency_key = field.text(mistakes, "a text").map(str::to_owned);
     }
+    let mut files = Vec::new();
+    if let Some(field) = fields.get_as("inputs", "inputs", places) {
+        (spec.inputs, files) = read_inputs(&field, places, mistakes);
+    }
     let mut start_in_ms = None;
     if let Some(field) = fields.get_as("start_at", "start_at", places) {
         match read_start(&field, mistakes) {
@@ -88,7 +96,7 @@ pub(super) fn read_job(
     }
     defaults.apply(&mut spec);
     own.apply(&mut spec);
-    Decoded { spec, start_in_ms, at: node.at, path: path.to_owned(), places: own.places }
+    Decoded { spec, files, start_in_ms, at: node.at, path: path.to_owned(), places: own.places }
 }
 
 fn read_name(

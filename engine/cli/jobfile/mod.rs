@@ -6,6 +6,7 @@
 
 mod executor;
 mod fields;
+mod inputs;
 mod job;
 mod json;
 mod load;
@@ -52,6 +53,19 @@ pub struct JobFile {
     pub positions: Vec<Position>,
     /// Milliseconds from the submission to the start of each job that has `start_at: in …`.
     pub start_in_ms: Vec<Option<u64>>,
+    /// Input files whose content is not in the file, which reads no other file.
+    pub input_files: Vec<InputPath>,
+}
+
+/// An input file that is named by its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputPath {
+    /// Which job of the file.
+    pub job: usize,
+    /// Which of its inputs.
+    pub input: usize,
+    /// The path, as the file has it.
+    pub path: String,
 }
 
 impl JobFile {
@@ -194,6 +208,7 @@ fn finish(
         jobs: Vec::with_capacity(jobs.len()),
         positions: jobs.iter().map(|job| job.at).collect(),
         start_in_ms: jobs.iter().map(|job| job.start_in_ms).collect(),
+        input_files: input_files(&jobs),
     };
     let mut places = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -223,6 +238,14 @@ fn finish(
         mistakes.add(at, &path, problem.problem, problem.allowed);
     }
     None
+}
+
+fn input_files(jobs: &[Decoded]) -> Vec<InputPath> {
+    let of_job = |(job, decoded): (usize, &Decoded)| {
+        let path = move |(input, path): &(usize, String)| InputPath { job, input: *input, path: path.clone() };
+        decoded.files.iter().map(path).collect::<Vec<_>>()
+    };
+    jobs.iter().enumerate().flat_map(of_job).collect()
 }
 
 /// `jobs[2].retry` as 2 and `retry`; a field without an index is one of the only job.

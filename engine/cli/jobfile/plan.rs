@@ -22,7 +22,7 @@ pub struct PlanFile {
 
 const PLAN_FIELDS: [&str; 4] = ["defaults", "options", "configs", "schedules"];
 /// Fields of single jobs, which a config does not have.
-const OF_ONE_JOB: [&str; 5] = ["name", "after", "config", "start_at", "idempotency_key"];
+const OF_ONE_JOB: [&str; 6] = ["name", "after", "config", "start_at", "idempotency_key", "inputs"];
 
 /// Reads a plan file. `name` is what mistakes call it; `env` answers `{env: NAME}`.
 ///

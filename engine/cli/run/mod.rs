@@ -1,6 +1,7 @@
 //! `windlass run`: an engine inside this process, for as long as the jobs of some files take.
 
 mod follow;
+mod outputs;
 mod plan;
 mod screen;
 mod summary;
@@ -11,14 +12,16 @@ use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::follow::{Ending, Follower};
+use self::outputs::Outputs;
 use self::plan::{Planned, Started};
 use self::screen::Screen;
 use self::unseen::Unseen;
 use super::control::ControlServer;
-use super::failure::{Failure, INTERRUPTED, USAGE};
+use super::failure::{FAILED, Failure, INTERRUPTED, USAGE};
 use super::output::note;
-use super::store_dir::{Place, open_to_run};
+use super::store_dir::{Place, open_to_run_with};
 use crate::clock::Clock;
+use crate::config::{EngineConfig, KeepWork};
 use crate::engine::{Engine, JobView};
 use crate::job::{JobId, RunOptions, Timestamp};
 
@@ -31,6 +34,9 @@ pub(super) struct RunArgs {
     /// A run option for the first job of each file; may be repeated
     #[arg(short, long = "option", value_name = "KEY=VALUE")]
     option: Vec<String>,
+    /// Copy what successful jobs leave in `output` to DIR/NAME
+    #[arg(short = 'O', long, value_name = "DIR")]
+    outputs: Option<PathBuf>,
     /// Print only what the jobs print
     #[arg(short, long)]
     quiet: bool,
@@ -42,14 +48,16 @@ pub(super) async fn run(place: &Place, args: RunArgs, json: bool) -> Result<u8, 
     let planned = plan::read_files(&args.files, &args.option)?;
     let opened_at = Clock::system().now();
     let dir = place.dir();
-    let engine = open_to_run(place).await?;
+    let outputs = args.outputs.map(|to| Outputs::new(dir, to));
+    let keep_work = if outputs.is_some() { KeepWork::All } else { KeepWork::default() };
+    let engine = open_to_run_with(place, EngineConfig { keep_work, ..EngineConfig::default() }).await?;
     let control = listen(place, &engine);
     let mut screen = Screen::new(json, args.quiet);
     let notes: Vec<Unseen> = planned.iter().map(|file| Unseen::of(dir, &file.config)).collect();
     // Listening begins before the submission: no event is missed.
     let follower = Follower::new(&engine);
     let result = match submit(&engine, &planned, &notes, &request, opened_at, &mut screen).await {
-        Ok(jobs) => follow_to_end(&engine, follower, jobs, &mut screen).await,
+        Ok(jobs) => follow_to_end(&engine, follower, jobs, outputs, &mut screen).await,
         Err(failure) => Err(failure),
     };
     if matches!(&result, Ok(finished) if finished.ending != Ending::Detached) {
@@ -64,7 +72,7 @@ pub(super) async fn run_to_end(place: &Place, engine: Engine, ids: Vec<JobId>, j
     let mut screen = Screen::new(json, false);
     let follower = Follower::new(&engine);
     let jobs = Jobs { all: ids.clone(), followed: ids.clone(), early: ids };
-    let result = follow_to_end(&engine, follower, jobs, &mut screen).await;
+    let result = follow_to_end(&engine, follower, jobs, None, &mut screen).await;
     finish(engine, control, result).await
 }
 
@@ -146,6 +154,7 @@ async fn follow_to_end(
     engine: &Engine,
     mut follower: Follower<'_>,
     jobs: Jobs,
+    outputs: Option<Outputs>,
     screen: &mut Screen,
 ) -> Result<Finished, Failure> {
     let mut interrupts = Interrupts::new()?;
@@ -162,6 +171,9 @@ async fn follow_to_end(
         Ending::Interrupted | Ending::Detached => INTERRUPTED,
     };
     screen.summary(&views, code);
+    if let Some(outputs) = outputs {
+        outputs.bring(&views).map_err(|error| Failure::new(FAILED, format!("the outputs are not there: {error}")))?;
+    }
     Ok(Finished { ending, code })
 }
 

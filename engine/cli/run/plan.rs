@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::unseen::Unseen;
 use crate::cli::failure::{Failure, USAGE};
-use crate::cli::jobfile::{JobFile, parse_job_file};
+use crate::cli::jobfile::{InputPath, JobFile, parse_job_file};
 use crate::cli::output::note;
 use crate::clock::Clock;
 use crate::engine::{Engine, JobView};
-use crate::job::{Filter, JobId, RunOptions, State};
+use crate::job::{Filter, JobId, JobLimits, RunOptions, State};
 
 /// The option with the directory of the job file.
 const DIR_OPTION: &str = "JOB_FILE_DIR";
@@ -61,6 +61,7 @@ fn read_file(path: &Path, pairs: &[String]) -> Result<Planned, Vec<String>> {
     let Some(dir) = absolute.parent().and_then(Path::to_str) else {
         return Err(vec![format!("{name}: the path of its directory is not UTF-8")]);
     };
+    read_inputs(&mut file, &name, Path::new(dir))?;
     let config = config_of(&file, &absolute, &text, pairs);
     for spec in &mut file.jobs {
         if spec.options.get(DIR_OPTION).is_none() {
@@ -73,6 +74,29 @@ fn read_file(path: &Path, pairs: &[String]) -> Result<Planned, Vec<String>> {
         }
     }
     Ok(Planned { path: path.to_owned(), config, file })
+}
+
+/// Reads the input files that the file names by their paths.
+fn read_inputs(file: &mut JobFile, name: &str, dir: &Path) -> Result<(), Vec<String>> {
+    let most = JobLimits::default().input_bytes as u64;
+    let mut mistakes = Vec::new();
+    for InputPath { job, input, path } in &file.input_files {
+        let at = file.positions.get(*job).map(ToString::to_string).unwrap_or_default();
+        let mut fail = |problem: String| mistakes.push(format!("{name}:{at}: inputs: {path}: {problem}"));
+        let from = dir.join(path);
+        // Looked at first: what is far too large is not read.
+        match std::fs::metadata(&from)
+            .and_then(|it| if it.len() > most { Ok(None) } else { std::fs::read(&from).map(Some) })
+        {
+            Ok(Some(content)) => {
+                let spec = file.jobs.get_mut(*job).and_then(|spec| spec.inputs.get_mut(*input));
+                spec.into_iter().for_each(|it| it.content.clone_from(&content));
+            }
+            Ok(None) => fail(format!("is too large; allowed: at most {most} bytes in all")),
+            Err(error) => fail(format!("cannot be read: {error}")),
+        }
+    }
+    if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
 }
 
 /// `NAME@DIGEST`: the same for the same file with the same content and request options, so that a second run of it
@@ -89,6 +113,8 @@ fn config_of(file: &JobFile, path: &Path, text: &[u8], pairs: &[String]) -> Stri
     digest.part(path.as_os_str().as_encoded_bytes());
     digest.part(text);
     pairs.iter().for_each(|pair| digest.part(pair.as_bytes()));
+    let inputs = file.jobs.iter().flat_map(|spec| &spec.inputs);
+    inputs.for_each(|input| digest.part(&input.content));
     format!("{plain}@{:012x}", digest.0 >> 16)
 }
 

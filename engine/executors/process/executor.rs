@@ -79,6 +79,7 @@ impl ProcessExecutor {
         let chain_dir = order.chain.map(|chain| self.layout.chain(chain));
         let made = make_job_dir(&self.layout.of_attempt(job, attempt))
             .and_then(|()| create_work_tree(&work_dir, &["input", "output", "tmp"]))
+            .and_then(|()| order.place_inputs(&work_dir))
             .and_then(|()| chain_dir.as_deref().map_or(Ok(()), fs::create_dir_all));
         made.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
         Ok(LaunchOrder {

@@ -156,10 +156,12 @@ impl WasmExecutor {
         let threads = sandbox.threads().map_err(|error| StartError { message: error.to_string(), permanent: false })?;
         let threads = threads.handle().clone();
         let tree = self.scratch.take().map_err(no_work_tree)?;
-        let command = match self.command(order, task, &tree) {
+        let placed = order.place_inputs(&tree.path).map_err(no_work_tree);
+        let command = match placed.and_then(|()| self.command(order, task, &tree)) {
             Ok(command) => command,
             Err(error) => {
-                self.scratch.give_back(tree);
+                // What it may hold by now is not for another job.
+                let _ = Scratch::remove(&tree);
                 return Err(error);
             }
         };

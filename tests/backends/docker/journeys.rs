@@ -77,8 +77,12 @@ fn the_command_runs_a_job_file() {
     let image = example.lines().find_map(|line| line.trim().strip_prefix("image: ")).unwrap();
     docker.tag(BUSYBOX, image);
     let (code, said) = run(&["run", "jobs.yaml"]);
+    assert!(code == Some(2) && said.contains("report.txt: cannot be read"), "{said}");
+    std::fs::write(dir.path().join("report.txt"), "one two\nthree\n").unwrap();
+    let (code, said) = run(&["run", "--outputs", "results", "jobs.yaml"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("hello from a container"), "{said}");
+    assert_eq!(std::fs::read_to_string(dir.path().join("results/count/words.txt")).unwrap(), "3\n");
     std::fs::write(dir.path().join("bad.yaml"), example.replace("command:", "comand:")).unwrap();
     let (code, said) = run(&["run", "bad.yaml"]);
     assert!(code == Some(2) && said.contains("comand"), "{said}");
