@@ -97,7 +97,7 @@ impl Default for ScheduleLimits {
             note_chars: 1_000,
             backfill: 10_000,
             look_times: 10_000,
-            look_fires: 1_000,
+            look_fires: 100,
         }
     }
 }

@@ -153,6 +153,10 @@ pub(super) async fn run(runtime: Arc<Runtime>) {
         let due = runtime.schedules.take_due(runtime.clock.now(), BATCH);
         if !due.is_empty() {
             look_at_all(&runtime, due).await;
+            if runtime.store.failure().is_some() {
+                // Nothing is acknowledged any more; the next start finds out what there is.
+                return;
+            }
             continue;
         }
         match runtime.schedules.next() {
