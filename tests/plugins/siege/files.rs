@@ -45,7 +45,10 @@ async fn one_that_opens_all_it_can_leaves_some_to_others() {
     let told = siege.told(r#"{"collect": "files"}"#).await;
     assert!(told.contains("the plugin holds too much open in `collect`"), "{told}");
     let told = siege.told(r#"{"submit": "streams"}"#).await;
-    assert!(told.contains("this call packs too often at once"), "{told}");
+    // A small tree is packed before it is read, and on a busy machine before the next archive is asked for: then the streams
+    // themselves are too many.
+    let limits = ["this call packs too often at once", "the plugin holds too much open in `submit`"];
+    assert!(limits.iter().any(|limit| told.contains(limit)), "{told}");
     siege.others_are_well().await;
 }
 
