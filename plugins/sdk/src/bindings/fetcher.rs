@@ -798,7 +798,7 @@ pub mod exports {
                 /// What was brought in.
                 #[derive(Clone, PartialEq)]
                 pub struct Fetched {
-                    /// The file under `/work`.
+                    /// The file, relative to the destination. It is a file there, of as many bytes: the engine looks.
                     pub path: _rt::String,
                     pub bytes: u64,
                     pub version: ::core::option::Option<_rt::String>,
