@@ -131,7 +131,7 @@ pub(crate) fn fuzz_claims(texts: &[String], data: &[u8], count: usize) {
 
 /// What names files is kept whole or refused: cut, it would name others.
 fn check_transfers(name: &str, version: &str, reference: &[u8], count: usize) {
-    let is_whole = name.len() <= MOST_NAME;
+    let is_whole = (1..=MOST_NAME).contains(&name.len());
     let (bytes, said) = (count as u64, Some(version.to_owned()));
     let item =
         FetchItem { name: name.to_owned(), size: Some(bytes), version: said.clone(), reference: reference.to_vec() };
