@@ -307,7 +307,7 @@ impl Engine {
         spec.options = runtime.store.open_options(id.seq(), stored.options.as_ref())?;
         (spec.after, spec.hold, spec.open_items) = (Vec::new(), false, false);
         (spec.start_at, spec.idempotency_key) = (None, None);
-        if let (true, Task::Function(task)) = (stored.large_input, &mut spec.task) {
+        if let (true, Task::Function(task)) = (stored.large_input.is_some(), &mut spec.task) {
             let path = runtime.layout.input(id.seq());
             task.input = read_payload(&path).map_err(|error| Error::io(path.display(), &error))?;
         }

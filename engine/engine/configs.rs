@@ -2,10 +2,10 @@
 
 use super::Engine;
 use crate::error::{Error, Problem};
+use crate::job::config::ChainElement;
 use crate::job::config::follow;
 use crate::job::validate::shown;
 use crate::job::{JobConfig, JobId, RunOptions, ScheduleSpec, Task, Timestamp};
-use crate::runtime::configs::ChainElement;
 use crate::store::{
     Document, DocumentChange, DocumentContent, DocumentKind, DocumentName, ScheduleChange, Written, decode_config,
     decode_schedule_spec, encode_config,

@@ -276,7 +276,7 @@ impl Engine {
     async fn fire_with(&self, seq: Seq, seen: u32, status: ScheduleStatus, fires: Vec<NewFire>) -> Result<bool, Error> {
         let runtime = self.runtime();
         let change = ScheduleChange { seq, seen: Some(seen), status: Some(status) };
-        match runtime.store.fire(change, fires).await? {
+        match runtime.store_fires(change, fires).await? {
             Fired::Stored => {
                 runtime.schedules.look_at(seq, runtime.clock.now());
                 Ok(true)
@@ -312,8 +312,8 @@ impl Engine {
         Err(keeps_changing())
     }
 
-    /// Fires a schedule at the nominal times of a range that has passed, `until` not among them, whatever its calendar's
-    /// start was decided to be and whatever was skipped; those that have fired, as far as that is known, do not fire
+    /// Fires a schedule at the nominal times of a range that has passed, `until` not among them, also
+    /// at those that were skipped or came before it was stored; those that have fired, as far as that is known, do not fire
     /// again. Where fires may overlap all begin at once, else each waits for its turn. With `dry_run` nothing fires.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use super::Engine;
 use crate::error::Error;
 use crate::job::validate::check_submission;
 use crate::job::{JobId, JobSpec};
+use crate::store::with_files;
 
 impl Engine {
     /// Whether a job with this spec would be accepted here, as far as that can be told without accepting it.
@@ -30,13 +31,14 @@ impl Engine {
     pub(super) async fn accept_known(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<JobId>, Error> {
         let runtime = self.runtime();
         let jobs = runtime.prepare(specs, chained).await?;
-        let large: Vec<JobId> = jobs.iter().filter(|new| new.large_input.is_some()).map(|new| new.job.id).collect();
+        let large: Vec<JobId> = with_files(&jobs).collect();
         let accepted = runtime.store.submit(jobs, chained, self.inner.may_lead).await;
-        let unused = |id: &&JobId| !accepted.as_ref().is_ok_and(|ids| ids.contains(id));
-        for id in large.iter().filter(unused) {
-            // What stays here is removed at the next start.
-            let _ = std::fs::remove_file(runtime.layout.input(id.seq()));
+        // After a failure nobody knows what is on disk.
+        if matches!(accepted, Err(Error::Storage(_) | Error::Closed)) {
+            return accepted;
         }
+        let unused = |id: &JobId| !accepted.as_ref().is_ok_and(|ids| ids.contains(id));
+        runtime.discard_inputs(large.into_iter().filter(unused));
         accepted
     }
 }

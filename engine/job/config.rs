@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::limits::JobLimits;
+use super::options::RunOptions;
 use super::spec::JobSpec;
 use super::validate::{check_name, check_submission, shown};
-use crate::error::Problem;
+use crate::error::{Error, Problem};
 
 /// A job config: what each job of it is, and what comes after it.
 ///
@@ -92,6 +93,26 @@ impl fmt::Display for LinkError {
             LinkError::Cycle { path } => write!(f, "configs follow each other in a circle: {}", shown_path(path)),
             LinkError::TooLong { most } => write!(f, "more than {most} configs follow each other"),
         }
+    }
+}
+
+/// One element of a chain that somebody puts together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChainElement {
+    /// The config, of the project of the chain.
+    pub config: String,
+    /// Options laid over those of the config.
+    pub options: RunOptions,
+}
+
+impl From<LinkError> for Error {
+    fn from(error: LinkError) -> Error {
+        let allowed = match error {
+            LinkError::Dangling { .. } => "configs that are stored in this project",
+            LinkError::Cycle { .. } => "configs that end somewhere",
+            LinkError::TooLong { .. } => "a shorter chain",
+        };
+        Error::invalid("config", error.to_string(), allowed)
     }
 }
 

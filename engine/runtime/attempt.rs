@@ -87,7 +87,7 @@ async fn in_process(
     let Some(job) = claim_in_process(runtime, &stored.job).await? else { return Ok(()) };
     stored.job = job;
     let opened = open_options(runtime, &stored);
-    let input = input_of(runtime, &stored.job, stored.large_input);
+    let input = input_of(runtime, &stored.job, stored.large_input.is_some());
     let (outcome, output) = match (opened, input) {
         (Ok(options), Ok(input)) => call(runtime, control, &stored.job, function, options, input).await,
         (Err(error), _) | (_, Err(error)) => (not_started(&error), None),

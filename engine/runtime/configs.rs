@@ -2,30 +2,10 @@
 
 use super::Runtime;
 use crate::error::Error;
-use crate::job::config::{LinkError, chained, follow};
+use crate::job::config::{ChainElement, chained, follow};
 use crate::job::options::request_options_for;
 use crate::job::{JobConfig, JobSpec, RunOptions};
 use crate::store::{DocumentKind, DocumentName, decode_config};
-
-/// One element of a chain that somebody puts together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChainElement {
-    /// The config, of the project of the chain.
-    pub config: String,
-    /// Options laid over those of the config.
-    pub options: RunOptions,
-}
-
-impl From<LinkError> for Error {
-    fn from(error: LinkError) -> Error {
-        let allowed = match error {
-            LinkError::Dangling { .. } => "configs that are stored in this project",
-            LinkError::Cycle { .. } => "configs that end somewhere",
-            LinkError::TooLong { .. } => "a shorter chain",
-        };
-        Error::invalid("config", error.to_string(), allowed)
-    }
-}
 
 impl Runtime {
     /// The latest revision of a config, as a job and its successor; `None` when there is no such config.

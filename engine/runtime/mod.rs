@@ -6,7 +6,7 @@
 mod attempt;
 mod attempts;
 mod call;
-pub(crate) mod configs;
+mod configs;
 mod dispatcher;
 mod external;
 mod follow;

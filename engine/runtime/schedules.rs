@@ -10,12 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::configs::ChainElement;
 use super::{Runtime, lock};
 use crate::error::Error;
+use crate::job::config::ChainElement;
 use crate::job::schedule::{Decision, Fire, Look, ScheduleStatus, Trouble, UnderWay, due};
-use crate::job::{Calendar, Event, Fired as FiredBy, JobSpec, Overlap, ScheduleSpec, Seq, Target, Timestamp};
-use crate::store::{DocumentKind, DocumentName, Fired, NewFire, NewJob, ScheduleChange, decode_schedule_spec};
+use crate::job::{Calendar, Event, Fired as FiredBy, JobId, JobSpec, Overlap, ScheduleSpec, Seq, Target, Timestamp};
+use crate::store::{
+    DocumentKind, DocumentName, Fired, NewFire, NewJob, ScheduleChange, decode_schedule_spec, with_files,
+};
 
 /// Schedules looked at together: what they store shares a group.
 const BATCH: usize = 256;
@@ -263,7 +265,7 @@ impl Runtime {
             after.again = Some(self.clock.now());
         }
         let change = ScheduleChange { seq: schedule, seen: Some(seen), status: Some(after.clone()) };
-        match self.store.fire(change, new).await? {
+        match self.store_fires(change, new).await? {
             Fired::Stored => {
                 self.watch(schedule, &after, waits)?;
                 self.cancel_earlier(&spec.policy.overlap, &after).await?;
@@ -287,6 +289,17 @@ impl Runtime {
             self.schedules.look_at(schedule, self.clock.now());
         }
         Ok(())
+    }
+
+    /// Stores fires with their jobs; what lies beside the store of those that are not stored goes.
+    pub(crate) async fn store_fires(&self, change: ScheduleChange, fires: Vec<NewFire>) -> Result<Fired, Error> {
+        let files: Vec<JobId> = fires.iter().flat_map(|fire| with_files(&fire.jobs)).collect();
+        let stored = self.store.fire(change, fires).await;
+        // After a failure nobody knows what is on disk.
+        if matches!(stored, Ok(Fired::Stale | Fired::Full(_))) {
+            self.discard_inputs(files);
+        }
+        stored
     }
 
     fn still_under_way(&self, status: &ScheduleStatus) -> Result<Vec<UnderWay>, Error> {

@@ -59,6 +59,13 @@ impl Runtime {
         Ok(Some(std::mem::take(input)))
     }
 
+    /// Removes what lies beside the store of jobs that were not stored. What stays here is removed at the next start.
+    pub(crate) fn discard_inputs(&self, ids: impl IntoIterator<Item = JobId>) {
+        for id in ids {
+            let _ = std::fs::remove_file(self.layout.input(id.seq()));
+        }
+    }
+
     /// Refuses what no executor here can run, and keys that are given twice.
     ///
     /// # Errors

@@ -237,8 +237,9 @@ impl<'t, 's> Group<'t, 's> {
             let spec = self.spec.open(self.txn)?.get(seq).map_err(storage)?;
             let stored = spec.map(|spec| records::decode_job(seq, spec.value(), Status::default())).transpose()?;
             // What has no key is known by where it stands and by what was asked for.
-            let Some(Stored { job, .. }) = stored.filter(|Stored { job, .. }| {
-                job.chain.is_some_and(|chain| chain.seq() == *base) && job.spec == row.stored.job.spec
+            let Some(Stored { job, .. }) = stored.filter(|Stored { job, large_input, .. }| {
+                let is_same = job.spec == row.stored.job.spec && *large_input == row.stored.large_input;
+                job.chain.is_some_and(|chain| chain.seq() == *base) && is_same
             }) else {
                 let text = "a job of this submission was accepted before as part of another one, or of one that is \
                             partly forgotten";

@@ -36,7 +36,7 @@ pub(crate) use open::StoreOptions;
 pub(crate) use prune::Finished;
 pub(crate) use records::{Stored, decode_config, decode_schedule_spec, encode_config, encode_schedule_spec};
 pub(crate) use schedules::{Fired, NewFire, ScheduleChange};
-pub(crate) use verbs::{Moved, NewJob};
+pub(crate) use verbs::{Moved, NewJob, with_files};
 
 use crate::error::Error;
 use crate::job::JobSpec;

@@ -53,8 +53,8 @@ struct SpecRecord<'a> {
     open_items: bool,
     start_at: Option<Timestamp>,
     idempotency_key: Option<Cow<'a, str>>,
-    /// The input lies in a file beside the store.
-    large_input: bool,
+    /// The digest of the input that lies in a file beside the store.
+    large_input: Option<[u8; 16]>,
     #[serde(default)]
     config_revision: Option<u32>,
     #[serde(default)]
@@ -82,8 +82,8 @@ pub(super) struct Placement<'a> {
 pub(crate) struct Stored {
     pub(crate) job: Job,
     pub(crate) options: Option<Sealed>,
-    /// The input of the task lies in a file beside the store; the one in the spec is empty.
-    pub(crate) large_input: bool,
+    /// The digest of the input, or of the input files, that lie in a file beside the store; those in the spec are empty.
+    pub(crate) large_input: Option<[u8; 16]>,
 }
 
 fn non_default(name: &str) -> Option<Cow<'_, str>> {
@@ -116,7 +116,7 @@ fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, Erro
 }
 
 /// Encodes what was asked for. `sealed` stands for the options.
-pub(super) fn encode_spec(job: &Job, sealed: Option<&Sealed>, large_input: bool) -> Result<Vec<u8>, Error> {
+pub(super) fn encode_spec(job: &Job, sealed: Option<&Sealed>, large_input: Option<[u8; 16]>) -> Result<Vec<u8>, Error> {
     let spec = &*job.spec;
     let head = Head {
         created_at: job.created_at,
@@ -173,7 +173,7 @@ pub(crate) fn encode_config(config: &JobConfig) -> Result<Vec<u8>, Error> {
     // Its spec is stored as that of a job that nobody has submitted.
     let nobody = JobId::new(0, Timestamp::default(), 0);
     let job = Job::accept(nobody, None, Arc::new(config.spec.clone()), Vec::new(), Timestamp::default());
-    let record = ConfigRecord { next: config.next.clone(), spec: Cow::Owned(encode_spec(&job, None, false)?) };
+    let record = ConfigRecord { next: config.next.clone(), spec: Cow::Owned(encode_spec(&job, None, None)?) };
     versioned(&record)
 }
 
@@ -392,7 +392,7 @@ mod tests {
             tick: None,
             after: Cow::Borrowed(&[4, 5]),
         };
-        let spec = encode_spec(&job, None, false).unwrap();
+        let spec = encode_spec(&job, None, None).unwrap();
         let live = encode_live(&job, &placement).unwrap();
         assert_eq!(decode_placement(&live).unwrap(), placement);
         let stored = decode_job(77, &spec, decode_live(&live).unwrap()).unwrap();
@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn damaged_records_are_errors() {
-        let spec = encode_spec(&job(), None, false).unwrap();
+        let spec = encode_spec(&job(), None, None).unwrap();
         for cut in 0..spec.len() {
             assert!(decode_job(77, &spec[..cut], Status::default()).is_err());
         }

@@ -31,6 +31,11 @@ pub(crate) struct NewJob {
     pub(crate) large_input: Option<Vec<u8>>,
 }
 
+/// Those that have their input, or input files, in a file beside the store.
+pub(crate) fn with_files(jobs: &[NewJob]) -> impl Iterator<Item = JobId> {
+    jobs.iter().filter(|new| new.large_input.is_some()).map(|new| new.job.id)
+}
+
 /// What became of an event.
 #[derive(Debug)]
 pub(crate) enum Moved {
@@ -100,7 +105,7 @@ impl Store {
             Ok::<_, Error>((key, digest))
         });
         let idempotency = idempotency.transpose()?;
-        let large_input = large_input.is_some();
+        let large_input = large_input.map(|large| keyed_digest(&self.digest_secret, &[b"input", &large]));
         let spec = encode_spec(&job, sealed.as_ref(), large_input)?;
         let live = encode_live(&job, &placement(&job))?;
         // From here on the options are only on disk.
@@ -121,7 +126,7 @@ impl Store {
         }
         let inputs = large_input.filter(|_| !job.spec.inputs.is_empty()).unwrap_or_default();
         let options = rmp_serde::to_vec(&job.spec.options).map_err(|error| Error::Storage(error.to_string()))?;
-        Ok(keyed_digest(&self.digest_secret, &[&encode_spec(&asked, None, false)?, &options, inputs]))
+        Ok(keyed_digest(&self.digest_secret, &[&encode_spec(&asked, None, None)?, &options, inputs]))
     }
 
     /// Applies events to a job, one after the other, and writes the result once. `job` saves a read when the

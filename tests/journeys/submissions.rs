@@ -164,12 +164,22 @@ async fn input_files_are_part_of_what_a_key_stands_for() {
     assert_eq!(engine.submit(with("one")).await.unwrap(), id);
     let other = engine.submit(with("two")).await;
     assert!(matches!(other, Err(Error::Conflict(_))), "{other:?}");
+    // Also those of a job that has no key of its own, as part of a chain.
+    let chain = |content: &str| {
+        let second = JobSpec { idempotency_key: None, ..with(content) }.named("y").after("a");
+        vec![JobSpec { idempotency_key: Some("chain".into()), ..far("a") }, second]
+    };
+    let ids = engine.submit_many(chain("one")).await.unwrap();
+    assert_eq!(engine.submit_many(chain("one")).await.unwrap(), ids);
+    let other = engine.submit_many(chain("two")).await;
+    assert!(matches!(other, Err(Error::Conflict(_))), "{other:?}");
     engine.settle().await;
     engine.crash_and_recover().await.unwrap();
     engine.settle().await;
     let work = tempfile::tempdir().unwrap();
     std::fs::create_dir(work.path().join("input")).unwrap();
-    fake.order(fake.running()[0]).unwrap().place_inputs(work.path()).unwrap();
+    let run = fake.running().into_iter().find(|run| run.job == id).unwrap();
+    fake.order(run).unwrap().place_inputs(work.path()).unwrap();
     assert_eq!(std::fs::read_to_string(work.path().join("input/a/b")).unwrap(), "one");
     let function = JobSpec { inputs: with("one").inputs, ..JobSpec::function("done", "1") };
     let Err(Error::Invalid(problems)) = engine.submit(function).await else { panic!() };

@@ -9,8 +9,8 @@ use super::wire::{
 use crate::cli::failure::Failure;
 use crate::engine::{Change, ConfigView, Engine, Plan, ScheduleView};
 use crate::error::Error;
+use crate::job::config::ChainElement;
 use crate::job::{CalendarSpec, JobConfig, Policy, RunOptions, ScheduleSpec, Target, Timestamp};
-use crate::runtime::configs::ChainElement;
 use crate::store::{decode_config, encode_config};
 
 /// What is asked.
