@@ -2,8 +2,6 @@
 
 #[cfg(any(feature = "cli", feature = "plugin"))]
 pub(crate) mod quantity;
-#[cfg(any(feature = "cli", feature = "plugin"))]
-pub(crate) mod spelling;
 
 use std::collections::BTreeMap;
 

@@ -18,6 +18,7 @@ pub mod query;
 pub mod retry;
 pub mod schedule;
 pub mod spec;
+pub(crate) mod spelling;
 pub mod status;
 pub mod time;
 pub mod transition;

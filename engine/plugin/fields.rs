@@ -6,8 +6,8 @@
 use toml::{Table, Value};
 
 use crate::config::quantity::{DURATION_ALLOWED, SIZE_ALLOWED, parse_duration_ms, parse_size_bytes};
-use crate::config::spelling::closest;
 use crate::error::Problem;
+use crate::job::spelling::closest;
 use crate::job::validate::shown;
 
 /// More problems than this are counted, not told.

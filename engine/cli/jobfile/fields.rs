@@ -6,7 +6,7 @@ use super::load::shown_key;
 use super::mistake::Mistakes;
 use super::node::{Key, Kind, Node, Position, Value};
 use crate::config::quantity::{DURATION_ALLOWED, SIZE_ALLOWED, parse_duration_ms, parse_size_bytes};
-use crate::config::spelling::closest;
+use crate::job::spelling::closest;
 pub(super) use crate::job::validate::shown;
 
 /// Where the fields of a job are and what the file calls them, by the path that

@@ -27,7 +27,7 @@ mod plan_tests;
 #[cfg(test)]
 mod tests;
 
-use crate::config::spelling::closest;
+use crate::job::spelling::closest;
 use crate::job::{JobLimits, JobSpec, Timestamp, validate};
 
 use self::fields::{Fields, join};

@@ -1,9 +1,9 @@
 //! Typed access to the entries of a map: what is unknown or has the wrong type becomes a mistake.
 
 use super::mistake::Mistakes;
-use super::nearest::nearest;
 use super::position::Position;
 use super::tree::{Key, Node, Value, join, shown_key};
+use crate::job::spelling::closest;
 
 /// The entries of one map.
 pub(super) struct Fields<'n> {
@@ -29,7 +29,7 @@ impl<'n> Fields<'n> {
                 continue;
             }
             let mut problem = "unknown key".to_owned();
-            if let Some(meant) = nearest(&key.text, known) {
+            if let Some(meant) = closest(&key.text, known) {
                 problem.push_str(&format!(", did you mean \"{meant}\"?"));
                 fields.meant.push(meant.to_owned());
             }

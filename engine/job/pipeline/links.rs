@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::check::Check;
 use super::graph::{Edge, Graph};
-use super::nearest::nearest;
 use super::spec::{On, PipelineSpec, ProcessNode};
 use super::spot::Spot;
 use super::template::{Fault, Piece, REFERENCES, pieces};
 use super::tree::shown_key;
+use crate::job::spelling::closest;
 use crate::job::validate::shown;
 
 /// What the names of a pipeline come down to.
@@ -223,7 +223,7 @@ fn not_there(kind: &str, name: &str, known: &HashMap<&str, usize>) -> String {
     if known.len() <= COMPARED {
         let mut known: Vec<&str> = known.keys().copied().collect();
         known.sort_unstable();
-        if let Some(meant) = nearest(name, &known) {
+        if let Some(meant) = closest(name, &known) {
             problem.push_str(&format!(", did you mean {}?", shown(meant)));
         }
     }

@@ -16,7 +16,6 @@ mod links;
 mod load;
 mod mistake;
 mod names;
-mod nearest;
 mod order;
 mod position;
 mod print;

@@ -2,7 +2,6 @@
 
 use super::fields::{Field, Fields};
 use super::mistake::Mistakes;
-use super::nearest::nearest;
 use super::position::Position;
 use super::spec::{After, DataNode, On, Parameter, PipelineSpec, ProcessNode, Requirement};
 use super::spot::{Places, Spot};
@@ -10,6 +9,7 @@ use super::tree::{Key, Node, Value, join, shown_key};
 use crate::job::calendar::{CalendarSpec, Rule};
 use crate::job::limits::PipelineLimits;
 use crate::job::options::{OptionValue, RunOptions};
+use crate::job::spelling::closest;
 use crate::job::validate::shown;
 
 const SECTIONS: [&str; 5] = ["dataNodes", "processNodes", "parameters", "requirement", "schedule"];
@@ -181,7 +181,7 @@ impl Reader<'_> {
         let text = field.text(self.mistakes, &words.join(", "))?;
         let Some(on) = On::ALL.into_iter().find(|on| on.word() == text) else {
             let mut problem = format!("{} is not known", shown(text));
-            if let Some(meant) = nearest(text, &words) {
+            if let Some(meant) = closest(text, &words) {
                 problem.push_str(&format!(", did you mean \"{meant}\"?"));
             }
             self.mistakes.add(field.node.at, &field.path, problem, words.join(", "));

@@ -1,22 +1,25 @@
 //! What a misspelt word was probably meant to be.
 
-/// The one of `known` that a misspelt word probably means.
+/// Bytes of a word that is compared at all.
+const LONGEST: usize = 40;
+
+/// The one of `known` that a misspelt word probably means; capitals, `-`, `_` and spaces do not count.
 pub(crate) fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    if word.len() > 40 {
+    if word.len() > LONGEST {
         return None;
     }
-    let word = word.to_ascii_lowercase().replace('-', "_");
-    known
-        .iter()
-        .map(|candidate| (distance(&word, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).clamp(1, 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let word = letters(word);
+    let distances = known.iter().map(|candidate| (distance(&word, &letters(candidate)), *candidate));
+    let near = distances.filter(|(distance, candidate)| *distance <= (candidate.len() / 3).min(3));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
+}
+
+fn letters(word: &str) -> Vec<char> {
+    word.chars().filter(|c| !matches!(c, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
 /// How many letters must be changed, added, taken away or swapped to make one word of the other.
-fn distance(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+fn distance(from: &[char], to: &[char]) -> usize {
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=to.len()).collect();
     for (row, letter) in from.iter().enumerate() {
@@ -57,10 +60,23 @@ mod tests {
             assert_eq!(closest(word, &known), meant, "{word}");
         }
         assert_eq!(closest(&"q".repeat(1 << 20), &known), None);
+        let known = ["dataNodes", "processNodes", "schedule", "requirement", "on"];
+        for (word, meant) in [
+            ("data_nodes", Some("dataNodes")),
+            ("processnode", Some("processNodes")),
+            ("scheudle", Some("schedule")),
+            ("requirements", Some("requirement")),
+            ("off", None),
+            ("nodes", None),
+            ("", None),
+        ] {
+            assert_eq!(closest(word, &known), meant, "{word}");
+        }
     }
 
     #[test]
     fn counts_changes() {
+        let distance = |from: &str, to: &str| distance(&letters(from), &letters(to));
         assert_eq!(distance("abc", "abc"), 0);
         assert_eq!(distance("abc", "acb"), 1);
         assert_eq!(distance("", "abc"), 3);
