@@ -220,8 +220,8 @@ impl Engine {
                 break;
             }
         }
-        let states = jobs.iter().map(|view| (view.state(), view.job.status.attempt > 0));
-        Ok(ChainView { summary: summarize(states), jobs })
+        let summary = summarize(jobs.iter().map(|view| &view.job.status));
+        Ok(ChainView { summary, jobs })
     }
 
     /// Cancels a job: at once when it has not begun, else it is asked to stop and, after its grace time, made

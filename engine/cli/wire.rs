@@ -209,6 +209,7 @@ impl From<&Reason> for ReasonWire {
             Reason::Deadline(_) => ("deadline", None, None),
             Reason::CancelledBy(_) => ("cancelled", None, None),
             Reason::PreviousJob(..) => ("previous_job", None, None),
+            Reason::Skipped { .. } => ("skipped", None, None),
             Reason::Interrupted => ("interrupted", None, None),
             Reason::GivenUpBy(_) => ("given_up", None, None),
         };

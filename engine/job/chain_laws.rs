@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::after::{Before, End};
 use super::chain::{ChainState, summarize};
 use super::event::Event;
 use super::outcome::{Outcome, Reason};
@@ -48,7 +49,7 @@ fn graphs() -> impl Strategy<Value = (Graph, usize, Fate)> {
         spec.deadlines.total_ms = Some(1_000);
         let spec = Arc::new(spec);
         let accept = |(position, before): (usize, &Vec<usize>)| {
-            let after = before.iter().map(|before| seq(*before)).collect();
+            let after = before.iter().map(|before| Before { seq: seq(*before), on: None }).collect();
             Job::accept(id_of(seq(position)), None, spec.clone(), after, START)
         };
         let jobs = edges.iter().enumerate().map(accept).collect();
@@ -79,8 +80,8 @@ impl Graph {
     fn tell(&mut self, ended: usize) {
         let mut queue = VecDeque::from([ended]);
         while let Some(position) = queue.pop_front() {
-            let (id, state) = (self.jobs[position].id, self.jobs[position].state());
-            let event = Event::Predecessor { id, state };
+            let id = self.jobs[position].id;
+            let event = Event::Predecessor { id, end: End::of(&self.jobs[position].status).unwrap() };
             let followers: Vec<usize> = self.followers(position).collect();
             for follower in followers {
                 let was_final = self.jobs[follower].state().is_final();
@@ -139,8 +140,7 @@ impl Graph {
     }
 
     fn state(&self) -> ChainState {
-        let jobs = self.jobs.iter();
-        summarize(jobs.map(|job| (job.state(), job.status.attempt > 0))).state
+        summarize(self.jobs.iter().map(|job| &job.status)).state
     }
 
     /// Something happens to one of the jobs; the others hear of its end.

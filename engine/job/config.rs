@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use super::after::After;
 use super::limits::JobLimits;
 use super::options::RunOptions;
 use super::spec::JobSpec;
@@ -168,7 +169,7 @@ pub fn chained(specs: Vec<JobSpec>) -> Vec<JobSpec> {
                 break name;
             }
         };
-        spec.after = before.replace(name.clone()).into_iter().collect();
+        spec.after = before.replace(name.clone()).map(After::from).into_iter().collect();
         spec.name = Some(name);
         jobs.push(spec);
     }
@@ -209,7 +210,15 @@ mod tests {
     fn jobs_of_one_config_have_names_of_their_own() {
         let of = |config: &str| JobSpec { config: Some(config.to_owned()), ..JobSpec::process("true", [""; 0]) };
         let jobs = chained(vec![of("load"), of("load@2"), of("load"), of("load")]);
-        let names: Vec<_> = jobs.iter().map(|job| (job.name.as_deref().unwrap(), job.after.join(","))).collect();
+        let names: Vec<_> = jobs
+            .iter()
+            .map(|job| {
+                (
+                    job.name.as_deref().unwrap(),
+                    job.after.iter().map(|after| after.job.as_str()).collect::<Vec<_>>().join(","),
+                )
+            })
+            .collect();
         let expected = [("load", ""), ("load@2", "load"), ("load@3", "load@2"), ("load@4", "load@3")];
         assert_eq!(names, expected.map(|(name, after)| (name, after.to_owned())));
     }

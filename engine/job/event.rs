@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::after::End;
 use super::id::{JobId, Seq};
 use super::outcome::{Outcome, Reason};
 use super::status::{Job, RunHandle, State, Step};
@@ -20,8 +21,8 @@ pub enum Event {
     Predecessor {
         /// Which.
         id: JobId,
-        /// How: a final state.
-        state: State,
+        /// How.
+        end: End,
     },
     /// Time has passed: waits that are over and deadlines that have gone by take effect.
     Tick,
@@ -272,7 +273,8 @@ pub fn facts_in_records(job: &Job) -> Vec<JobEvent> {
     events
 }
 
-/// The key of the jobs that a job waits for, as the store indexes them.
-pub fn waits_for(job: &Job) -> &[Seq] {
-    if job.status.state == State::Waiting { &job.status.waits.after } else { &[] }
+/// The keys of the jobs that a job waits for, as the store indexes them.
+pub fn waits_for(job: &Job) -> Vec<Seq> {
+    let is_waiting = job.status.state == State::Waiting;
+    job.status.waits.after.iter().filter(|_| is_waiting).map(|before| before.seq).collect()
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use super::after::{End, Unmet};
 use super::attempt_laws::{check_attempt, check_fence};
 use super::effect::{Effect, next_tick, pending_effects};
 use super::event::{Event, EventKind, JobFact, fact_of};
@@ -102,7 +103,10 @@ fn help(job: &Job) -> Event {
     match (job.state(), job.status.wait()) {
         (_, Some(Wait::Items)) => Event::ItemsClosed,
         (_, Some(Wait::Release)) => Event::Release,
-        (_, Some(Wait::After)) => Event::Predecessor { id: id_of(job.status.waits.after[0]), state: State::Succeeded },
+        (_, Some(Wait::After)) => {
+            let before = job.status.waits.after[0];
+            Event::Predecessor { id: id_of(before.seq), end: End::Succeeded }
+        }
         (_, Some(Wait::Until(_) | Wait::Retry(_))) => Event::Tick,
         (State::Queued, _) => Event::Claim,
         _ => ended(job.status.attempt, Outcome::Succeeded, 0),
@@ -116,11 +120,7 @@ fn check_final(job: &Job, event: &Event, verdict: &Result<Verdict, Illegal>) {
     let changed = matches!(verdict, Ok(Verdict::Changed(_)));
     assert!(!changed, "{event:?} changed the end: {verdict:?}");
     // These are on their way while a job ends; none of them is a mistake.
-    let harmless = match event {
-        Event::Cancel { .. } | Event::Tick => true,
-        Event::Predecessor { state, .. } => state.is_final(),
-        _ => false,
-    };
+    let harmless = matches!(event, Event::Cancel { .. } | Event::Tick | Event::Predecessor { .. });
     if harmless {
         assert_eq!(verdict, &Ok(Verdict::Unchanged));
     }
@@ -184,7 +184,16 @@ fn check_waits(before: &Job, event: &Event, after: &Job, now: Timestamp) {
         Event::ItemsClosed => expected.items_open = false,
         Event::ItemsAdded(_) => assert!(old.items_open),
         Event::Tick => expected.until = old.until.filter(|until| *until > now),
-        Event::Predecessor { id, .. } => expected.after.retain(|seq| *seq != id.seq()),
+        Event::Predecessor { id, end } => {
+            let at = old.after.iter().position(|before| before.seq == id.seq()).unwrap();
+            let on = expected.after.remove(at).on;
+            if let Some(on) = on.filter(|on| !on.holds(*end)) {
+                let unmet = Unmet { job: *id, on, end: *end };
+                let first = |known: Unmet| if known.job.seq() <= id.seq() { known } else { unmet };
+                expected.unmet = Some(old.unmet.map_or(unmet, first));
+            }
+            assert!(!new.after.is_empty() || new.unmet.is_none(), "skipped when all is over");
+        }
         other => panic!("{other:?} ends no wait"),
     }
     expected.retry = new.retry;

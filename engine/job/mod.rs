@@ -3,6 +3,7 @@
 //! *Architecture invariant:* nothing here performs IO, reads a clock, draws a random number or awaits.
 //! Times, ids and randomness are arguments, so one seed replays a whole engine life.
 
+pub mod after;
 pub mod calendar;
 pub mod chain;
 pub mod config;
@@ -35,6 +36,7 @@ mod laws;
 #[cfg(test)]
 mod stories;
 
+pub use after::{After, Before, End, On, Unmet};
 pub use calendar::{Calendar, CalendarSpec, DateParts, Rule};
 pub use chain::{ChainState, ChainSummary, GraphError};
 pub use config::{JobConfig, LinkError};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::after::{End, On};
 use super::id::JobId;
 use super::status::State;
 
@@ -169,6 +170,15 @@ pub enum Reason {
     CancelledBy(String),
     /// A job it had to wait for ended in this state.
     PreviousJob(JobId, State),
+    /// It does not run: a job that it comes after did not end as it had to.
+    Skipped {
+        /// The job that it comes after.
+        job: JobId,
+        /// How that had to end.
+        on: On,
+        /// How it ended.
+        end: End,
+    },
     /// The engine or the platform went away under it.
     Interrupted,
     /// Its attempt was out of contact, and somebody gave it up.
@@ -190,6 +200,7 @@ impl fmt::Display for Reason {
             Reason::Deadline(Deadline::Lost) => f.write_str("was out of contact for longer than its deadline"),
             Reason::CancelledBy(who) => write!(f, "cancelled by {who}"),
             Reason::PreviousJob(id, state) => write!(f, "previous job {id} {}", state.word()),
+            Reason::Skipped { job, on, end } => write!(f, "skipped: {}", on.text(&format!("job {job}"), *end)),
             Reason::Interrupted => f.write_str("interrupted: the engine went away while it ran"),
             Reason::GivenUpBy(who) => write!(f, "out of contact, and given up by {who}"),
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::after::After;
 use super::id::Seq;
 use super::options::RunOptions;
 use super::retry::RetryPolicy;
@@ -36,8 +37,8 @@ pub struct JobSpec {
     pub on_crash: OnCrash,
     /// Milliseconds between the polite stop and the forced one.
     pub stop_grace_ms: u64,
-    /// Names of jobs of the same submission that must succeed first.
-    pub after: Vec<String>,
+    /// Jobs of the same submission that it comes after.
+    pub after: Vec<After>,
     /// Wait until somebody releases it.
     pub hold: bool,
     /// Items may still be added; the job waits until they are closed.
@@ -129,10 +130,18 @@ impl JobSpec {
         self
     }
 
-    /// Adds a job of the same submission that must succeed first.
+    /// Adds a job of the same submission that it comes after: a name, or an [`After`] with a condition.
+    ///
+    /// ```
+    /// use windlass::JobSpec;
+    /// use windlass::job::{After, On};
+    ///
+    /// let clean_up = JobSpec::process("rm", ["-rf", "left"]).after("load").after(After::on("check", On::Always));
+    /// assert_eq!(clean_up.after, [After::from("load"), After::on("check", On::Always)]);
+    /// ```
     #[must_use]
-    pub fn after(mut self, name: impl Into<String>) -> Self {
-        self.after.push(name.into());
+    pub fn after(mut self, job: impl Into<After>) -> Self {
+        self.after.push(job.into());
         self
     }
 

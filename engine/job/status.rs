@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::after::{Before, Unmet};
 use super::id::{ChainId, JobId, Seq};
 use super::items::ItemCounts;
 use super::outcome::{Deadline, Reason};
@@ -38,14 +39,15 @@ impl Job {
     }
 
     /// A new job as it is stored first: queued, or waiting for what its spec names. `after` are the jobs of
-    /// the same submission that must succeed first.
-    pub fn accept(id: JobId, chain: Option<ChainId>, spec: Arc<JobSpec>, after: Vec<Seq>, now: Timestamp) -> Job {
+    /// the same submission that it comes after.
+    pub fn accept(id: JobId, chain: Option<ChainId>, spec: Arc<JobSpec>, after: Vec<Before>, now: Timestamp) -> Job {
         let waits = Waits {
             items_open: spec.open_items,
             held: spec.hold,
             after,
             until: spec.start_at.filter(|start| *start > now),
             retry: false,
+            unmet: None,
         };
         let state = if waits.is_over() { State::Queued } else { State::Waiting };
         let status = Status { waits, state, ready_at: now, ..Status::default() };
@@ -191,12 +193,15 @@ pub struct Waits {
     pub items_open: bool,
     /// Nobody has released it.
     pub held: bool,
-    /// Jobs that have not succeeded yet.
-    pub after: Vec<Seq>,
+    /// Jobs that are not over yet.
+    pub after: Vec<Before>,
     /// Not before this time.
     pub until: Option<Timestamp>,
     /// `until` is the time of the next attempt.
     pub retry: bool,
+    /// It is to be skipped when no job is left in `after`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmet: Option<Unmet>,
 }
 
 impl Waits {
@@ -225,7 +230,7 @@ pub enum Wait {
     Items,
     /// Somebody must release it.
     Release,
-    /// Other jobs must succeed first.
+    /// Other jobs must end first.
     After,
     /// Its start time has not come.
     Until(Timestamp),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::after::{Before, End, On};
 use super::effect::next_tick;
 use super::event::Event;
 use super::id::JobId;
@@ -90,7 +91,11 @@ pub(crate) fn jobs() -> impl Strategy<Value = Job> {
         // A quarter of the jobs waits for nothing, so that many lives are spent running.
         if plain > 0 {
             (spec.hold, spec.open_items, spec.start_at) = (hold, open_items, start_at);
-            before = (1..=after).collect();
+            // What the conditions are depends on the jobs alone, so all are met.
+            let on = |seq: u64| {
+                [None, Some(On::Success), Some(On::Failure), Some(On::Always)][(seq + u64::from(plain)) as usize % 4]
+            };
+            before = (1..=after).map(|seq| Before { seq, on: on(seq) }).collect();
         }
         Job::accept(id_of(100), None, Arc::new(spec), before, START)
     })
@@ -145,8 +150,8 @@ pub(crate) fn anything(job: &Job, data: u32) -> Vec<Event> {
         Event::ItemsAdded(data % 4),
         Event::ItemsAdded(u32::MAX),
         Event::ItemsClosed,
-        predecessor(data, State::ALL[data as usize % 8]),
-        predecessor(data, State::Succeeded),
+        predecessor(data, ENDS[data as usize % 5]),
+        predecessor(data, End::Succeeded),
         Event::Tick,
         Event::Claim,
         cancel(data),
@@ -183,9 +188,9 @@ fn likely(job: &Job, data: u32) -> Vec<Event> {
             Event::Release,
             Event::ItemsAdded(data % 4),
             now(Event::ItemsClosed),
-            predecessor(data, State::Succeeded),
-            predecessor(data / 4, State::Succeeded),
-            predecessor(data, State::ALL[if rarely { 4 + data as usize / 5 % 4 } else { 4 }]),
+            predecessor(data, End::Succeeded),
+            predecessor(data / 4, End::Succeeded),
+            predecessor(data, ENDS[if rarely { data as usize / 5 % 5 } else { 0 }]),
             Event::Tick,
         ],
         State::Queued => vec![Event::Claim, now(Event::Claim), Event::Tick],
@@ -204,10 +209,12 @@ fn likely(job: &Job, data: u32) -> Vec<Event> {
     }
 }
 
-fn predecessor(data: u32, state: State) -> Event {
+fn predecessor(data: u32, end: End) -> Event {
     let id = id_of(1 + u64::from(data % 5));
-    Event::Predecessor { id, state }
+    Event::Predecessor { id, end }
 }
+
+const ENDS: [End; 5] = [End::Succeeded, End::Failed, End::TimedOut, End::Cancelled, End::Skipped];
 
 fn cancel(data: u32) -> Event {
     let by = format!("user {}", data % 3);

@@ -3,6 +3,7 @@
 //! [`TABLE`] lists every change of state there is; the diagram in `engine/architecture.md` is made from it
 //! and the property tests hold [`apply`] to it.
 
+use super::after::{End, Unmet};
 use super::effect::deadline_at;
 use super::event::{Event, EventKind};
 use super::id::JobId;
@@ -101,12 +102,7 @@ pub fn apply(job: &Job, event: &Event, now: Timestamp) -> Result<Verdict, Illega
         Event::Cancel { by } => cancel(job, by, now),
         Event::Tick => tick(job, now),
         Event::Claim => Some(claim(job, now).ok_or_else(|| illegal(job, event))?),
-        Event::Predecessor { id, state } => {
-            if !state.is_final() {
-                return Err(illegal(job, event));
-            }
-            predecessor(job, *id, *state, now)
-        }
+        Event::Predecessor { id, end } => predecessor(job, *id, *end, now),
         Event::Release | Event::ItemsClosed => unblock(job, event, now),
         Event::ItemsAdded(_) | Event::ItemBegan { .. } | Event::ItemEnded { .. } => items(job, event)?,
         Event::Step { step, .. } => reach(job, *step),
@@ -195,22 +191,29 @@ fn claim(job: &Job, now: Timestamp) -> Option<Status> {
     })
 }
 
-/// A job that waits for another one hears that it ended. A failure ends the successors as failed, a cancel
-/// ends them with the same word; both name the job that was the cause.
-fn predecessor(job: &Job, id: JobId, ended: State, now: Timestamp) -> Option<Status> {
-    let mut next = job.status.clone();
-    if next.state != Waiting || !next.waits.after.contains(&id.seq()) {
-        return None;
-    }
-    let end = match ended {
-        Succeeded => {
-            next.waits.after.retain(|seq| *seq != id.seq());
-            return Some(queue_if_ready(next, now));
+/// A job that waits for another one hears that it ended. In a chain a failure ends the successors as failed, a cancel
+/// ends them with the same word, and both name the job that was the cause; a job with a condition is skipped when the
+/// condition does not hold, but not before all that it comes after are over.
+fn predecessor(job: &Job, id: JobId, end: End, now: Timestamp) -> Option<Status> {
+    let status = &job.status;
+    let at = status.waits.after.iter().position(|before| before.seq == id.seq());
+    let (Waiting, Some(at)) = (status.state, at) else { return None };
+    let mut next = status.clone();
+    let on = next.waits.after.remove(at).on;
+    let unmet = Unmet { job: id, on: on.unwrap_or_default(), end };
+    match (on, end) {
+        (None, End::Failed | End::TimedOut | End::Cancelled) => {
+            let word = if end == End::Cancelled { Cancelled } else { Failed };
+            return Some(finish(&next, word, Some(Reason::PreviousJob(id, end.state())), now));
         }
-        Cancelled => Cancelled,
-        _ => Failed,
-    };
-    Some(finish(&next, end, Some(Reason::PreviousJob(id, ended)), now))
+        (None, End::Skipped) => return Some(finish(&next, Cancelled, Some(unmet.reason()), now)),
+        (Some(on), end) if !on.holds(end) => next.waits.unmet = Some(unmet.first(next.waits.unmet)),
+        _ => {}
+    }
+    match next.waits.unmet {
+        Some(unmet) if next.waits.after.is_empty() => Some(finish(&next, Cancelled, Some(unmet.reason()), now)),
+        _ => Some(queue_if_ready(next, now)),
+    }
 }
 
 fn unblock(job: &Job, event: &Event, now: Timestamp) -> Option<Status> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::chain::{self, GraphError, Node};
+use super::chain::{self, GraphError, Link, Node};
 use super::limits::JobLimits;
 use super::options::RunOptions;
 use super::outcome::OutcomeKind;
@@ -80,7 +80,7 @@ pub(crate) fn shown(text: &str) -> String {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn check_submission(specs: &[JobSpec], limits: &JobLimits) -> Result<Vec<Vec<usize>>, Vec<Problem>> {
+pub fn check_submission(specs: &[JobSpec], limits: &JobLimits) -> Result<Vec<Vec<Link>>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut whole = Check { problems: &mut problems, position: None };
     let allowed = || format!("1 to {} jobs", limits.submission);
@@ -96,7 +96,7 @@ pub fn check_submission(specs: &[JobSpec], limits: &JobLimits) -> Result<Vec<Vec
     if problems.is_empty() { Ok(edges) } else { Err(problems) }
 }
 
-fn check_edges(specs: &[JobSpec], problems: &mut Vec<Problem>) -> Vec<Vec<usize>> {
+fn check_edges(specs: &[JobSpec], problems: &mut Vec<Problem>) -> Vec<Vec<Link>> {
     if specs.iter().all(|spec| spec.after.is_empty() && spec.name.is_none()) {
         return vec![Vec::new(); specs.len()];
     }
@@ -115,6 +115,9 @@ fn check_edges(specs: &[JobSpec], problems: &mut Vec<Problem>) -> Vec<Vec<usize>
                 (format!("jobs[{position}].after"), "names of jobs of the same submission")
             }
             GraphError::Cycle { position, .. } => (format!("jobs[{position}].after"), "edges without a circle"),
+            GraphError::Contradiction { position, .. } => {
+                (format!("jobs[{position}].after"), "one condition for each job")
+            }
         };
         Problem { field, problem: error.to_string(), allowed: allowed.to_owned() }
     }));

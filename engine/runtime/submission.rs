@@ -7,7 +7,7 @@ use super::Runtime;
 use crate::error::{Error, Problem};
 use crate::files::{pack_inputs, write_payload};
 use crate::job::validate::{check_submission, field_of};
-use crate::job::{FunctionTask, Job, JobId, JobSpec, Task};
+use crate::job::{Before, FunctionTask, Job, JobId, JobSpec, Task};
 use crate::store::NewJob;
 
 impl Runtime {
@@ -30,7 +30,7 @@ impl Runtime {
                 Some(inputs) => Some(inputs),
                 None => self.move_large_input(id, &mut spec)?,
             };
-            let after = before.into_iter().map(|position| first + position as u64).collect();
+            let after = before.into_iter().map(|(position, on)| Before { seq: first + position as u64, on }).collect();
             let job = Job::accept(id, chain, Arc::new(spec), after, created_at);
             jobs.push(NewJob { job, large_input });
         }

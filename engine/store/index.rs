@@ -89,8 +89,8 @@ impl Index {
         }
         for before in at.after.iter() {
             let followers = self.followers.entry(*before).or_default();
-            if !followers.contains(&seq) {
-                followers.push(seq);
+            if let Err(place) = followers.binary_search(&seq) {
+                followers.insert(place, seq);
             }
         }
     }
@@ -161,7 +161,12 @@ impl Index {
         self.ticks.range(..=(now, Seq::MAX)).take(most).map(|(_, seq)| *seq).collect()
     }
 
-    /// The jobs that wait for this one.
+    /// Whether a job waits for this one.
+    pub(super) fn has_followers(&self, seq: Seq) -> bool {
+        self.followers.contains_key(&seq)
+    }
+
+    /// The jobs that wait for this one, in order.
     pub(super) fn followers(&self, seq: Seq) -> Vec<Seq> {
         self.followers.get(&seq).cloned().unwrap_or_default()
     }

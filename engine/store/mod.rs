@@ -8,6 +8,7 @@ mod backend;
 mod changes;
 mod commit;
 mod documents;
+mod followers;
 #[cfg(fuzzing)]
 mod fuzz;
 mod group;

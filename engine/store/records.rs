@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::documents::DocumentRecord;
 use crate::error::Error;
 use crate::job::{
-    CalendarSpec, Deadlines, Fired, InputFile, Job, JobConfig, JobFact, JobId, JobSpec, OnCrash, Policy, RetryPolicy,
-    RunOptions, ScheduleSpec, ScheduleStatus, Seq, State, Status, Target, Task, Timestamp, spec::DEFAULT_NAME,
+    After, CalendarSpec, Deadlines, Fired, InputFile, Job, JobConfig, JobFact, JobId, JobSpec, OnCrash, Policy,
+    RetryPolicy, RunOptions, ScheduleSpec, ScheduleStatus, Seq, State, Status, Target, Task, Timestamp,
+    spec::DEFAULT_NAME,
 };
 use crate::secret::Sealed;
 
@@ -48,7 +49,7 @@ struct SpecRecord<'a> {
     deadlines: Option<Deadlines>,
     on_crash: OnCrash,
     stop_grace_ms: u64,
-    after: Cow<'a, [String]>,
+    after: Cow<'a, [After]>,
     hold: bool,
     open_items: bool,
     start_at: Option<Timestamp>,

@@ -1,8 +1,6 @@
 //! What the store does: submit, claim, change, note. Each is decided by the pure machine, written by one
 //! operation, and refused when it was decided on an old revision.
 
-use std::collections::HashSet;
-
 use tokio::sync::oneshot;
 
 use super::group::{Change, NewRow, Op, Refusal, Reply, Submission};
@@ -13,7 +11,7 @@ use super::{Store, Stored, idempotency_key, lock};
 use crate::error::Error;
 use crate::job::event::{fact_of, is_stored};
 use crate::job::id::MAX_SEQ;
-use crate::job::{Effect, Event, Illegal, Job, JobFact, JobId, Seq, Task, Timestamp, Verdict, apply, pending_effects};
+use crate::job::{Event, Illegal, Job, JobFact, JobId, Seq, Task, Timestamp, Verdict, apply};
 use crate::secret::{Keyring, keyed_digest};
 
 /// The next job's place: sequence numbers and creation times never go back, so lists can be searched by time.
@@ -58,6 +56,7 @@ enum Sent {
 
 /// A change that was decided and waits to be written.
 enum Decided {
+    /// The one change, in the list that its operation is made of.
     Write(Vec<Change>),
     Settled(Box<Moved>),
 }
@@ -214,9 +213,7 @@ impl Store {
         if !changed {
             return Ok(Decided::Settled(Box::new(Moved::Unchanged(after))));
         }
-        let mut changes = vec![encode_change(job, after, output, now)?];
-        self.add_successors(&mut changes, now)?;
-        Ok(Decided::Write(changes))
+        Ok(Decided::Write(vec![encode_change(job, after, output, now)?]))
     }
 
     async fn settle(&self, moved: Moved, events: &[Event], now: Timestamp) -> Result<Moved, Error> {
@@ -226,35 +223,6 @@ impl Store {
             self.send(Op::Note { id: job.id, at: now, fact, bytes }, Urgency::Waited).await?;
         }
         Ok(moved)
-    }
-
-    /// A job that is over is told to those that wait for it, in the same operation, and so on down the graph.
-    fn add_successors(&self, changes: &mut Vec<Change>, now: Timestamp) -> Result<(), Error> {
-        let mut touched: HashSet<Seq> = HashSet::new();
-        let mut next = 0;
-        while let Some(change) = changes.get(next) {
-            next += 1;
-            let ended = change.after.clone();
-            if pending_effects(&ended).next() != Some(Effect::TellSuccessors) {
-                continue;
-            }
-            let followers = lock(&self.index).followers(ended.seq());
-            if followers.is_empty() {
-                continue;
-            }
-            let event = Event::Predecessor { id: ended.id, state: ended.status.state };
-            for stored in self.load_many(&followers)?.into_iter().flatten() {
-                // Two failed predecessors end a job once.
-                if touched.contains(&stored.job.seq()) {
-                    continue;
-                }
-                if let Ok(Verdict::Changed(after)) = apply(&stored.job, &event, now) {
-                    touched.insert(stored.job.seq());
-                    changes.push(encode_change(&stored.job, after, None, now)?);
-                }
-            }
-        }
-        Ok(())
     }
 }
 

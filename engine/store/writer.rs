@@ -50,7 +50,7 @@ pub(super) struct Writer {
     /// `None` when the store is closed: its file is free for the next engine, whoever still holds this one.
     db: RwLock<Option<Database>>,
     meter: Arc<Meter>,
-    index: Arc<Mutex<Index>>,
+    pub(super) index: Arc<Mutex<Index>>,
     listener: Arc<dyn Listener>,
     pending: Mutex<Pending>,
     wake: Condvar,
@@ -276,7 +276,10 @@ impl Writer {
 
     /// Commits one group and answers it. An error of the disk ends all acknowledging: a failed sync is never
     /// tried again on the same handle, since nobody knows what it has dropped.
-    fn commit(&self, committer: &mut Committer, group: Vec<Envelope>) {
+    fn commit(&self, committer: &mut Committer, mut group: Vec<Envelope>) {
+        if let Err(error) = self.add_followers(&mut group) {
+            return self.fail(group, &error);
+        }
         let rows: usize = group.iter().map(|envelope| envelope.op.rows()).sum();
         let seal = group.is_empty() || (self.quick_repair && rows >= self.sealed_rows());
         match self.write(committer, &group, rows, seal) {

@@ -178,10 +178,10 @@ impl Stage {
             }
             for name in &spec.after {
                 let same =
-                    |other: &&&JobView| other.job.chain == job.chain && other.job.spec.name.as_ref() == Some(name);
+                    |other: &&&JobView| other.job.chain == job.chain && other.job.spec.name.as_ref() == Some(&name.job);
                 let first = jobs.values().find(same).unwrap();
                 let since = past.succeeded.get(&first.job.id);
-                assert!(since.is_some_and(|since| *since <= at), "{attempt} began before {name} had succeeded");
+                assert!(since.is_some_and(|since| *since <= at), "{attempt} began before {} had succeeded", name.job);
             }
         }
     }

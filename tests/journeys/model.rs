@@ -4,10 +4,10 @@
 //! Two things are left to the engine and checked for their limits: which of the ready jobs of a full queue get its
 //! slots, and the random part of a retry delay.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use windlass::job::{
-    Deadline, Job, JobId, JobSpec, OnCrash, Outcome, Reason, RetryOn, Seq, State, Task, Timestamp, Wait,
+    Deadline, End, Job, JobId, JobSpec, On, OnCrash, Outcome, Reason, RetryOn, Seq, State, Task, Timestamp, Wait,
 };
 
 /// One job as it should be.
@@ -28,7 +28,9 @@ pub(crate) struct Told {
     pub(crate) finished: Option<Timestamp>,
     pub(crate) open: bool,
     pub(crate) held: bool,
-    pub(crate) after: BTreeSet<Seq>,
+    pub(crate) after: BTreeMap<Seq, Option<On>>,
+    /// Ends that did not fit, by the jobs that they were of.
+    pub(crate) unmet: BTreeMap<JobId, (On, End)>,
     pub(crate) until: Option<Timestamp>,
     pub(crate) is_retry: bool,
     pub(crate) reason: Option<Reason>,
@@ -65,7 +67,7 @@ pub(crate) struct Model {
     pub(crate) refusing: bool,
     pub(crate) ignoring_stops: bool,
     /// Ends that successors have not heard of yet.
-    pub(crate) ends: VecDeque<(JobId, State)>,
+    pub(crate) ends: VecDeque<(JobId, End)>,
 }
 
 /// What the functions of the test do, by name and input.
@@ -95,7 +97,13 @@ fn call_of(job: &Told) -> Option<Call> {
 }
 
 impl Told {
-    pub(crate) fn accept(id: JobId, chain: Option<JobId>, spec: JobSpec, after: BTreeSet<Seq>, now: Timestamp) -> Told {
+    pub(crate) fn accept(
+        id: JobId,
+        chain: Option<JobId>,
+        spec: JobSpec,
+        after: BTreeMap<Seq, Option<On>>,
+        now: Timestamp,
+    ) -> Told {
         let mut job = Told {
             id,
             chain,
@@ -111,6 +119,7 @@ impl Told {
             open: spec.open_items,
             held: spec.hold,
             after,
+            unmet: BTreeMap::new(),
             until: spec.start_at.filter(|at| *at > now),
             is_retry: false,
             reason: None,
@@ -436,29 +445,49 @@ impl Model {
         (job.open, job.held, job.until, job.lost) = (false, false, None, None);
         (job.run, job.stop) = (None, None);
         job.after.clear();
+        let skipped = matches!(job.reason, Some(Reason::Skipped { .. }));
+        let end = match state {
+            State::Succeeded => End::Succeeded,
+            State::Failed => End::Failed,
+            State::TimedOut => End::TimedOut,
+            _ if skipped => End::Skipped,
+            _ => End::Cancelled,
+        };
         // Those right behind it end before those further down.
-        self.ends.push_back((id, state));
+        self.ends.push_back((id, end));
         if self.ends.len() > 1 {
             return;
         }
-        while let Some((id, state)) = self.ends.front().copied() {
-            for next in self.ids(|job| job.after.contains(&id.seq())) {
-                self.tell_successor(next, id, state);
+        while let Some((id, end)) = self.ends.front().copied() {
+            for next in self.ids(|job| job.after.contains_key(&id.seq())) {
+                self.tell_successor(next, id, end);
             }
             self.ends.pop_front();
         }
     }
 
-    fn tell_successor(&mut self, next: JobId, id: JobId, state: State) {
+    fn tell_successor(&mut self, next: JobId, id: JobId, end: End) {
         let now = self.now;
-        match state {
-            State::Succeeded => {
-                let job = self.job_mut(next);
-                job.after.remove(&id.seq());
-                job.queue_if_ready(now);
+        let job = self.job_mut(next);
+        let on = job.after.remove(&id.seq()).unwrap();
+        let previous = |state| Some(Reason::PreviousJob(id, state));
+        match (on, end) {
+            (_, End::Succeeded) if on != Some(On::Failure) => {}
+            (Some(On::Always), _) | (Some(On::Failure), End::Failed | End::TimedOut) => {}
+            (Some(on), _) => drop(job.unmet.insert(id, (on, end))),
+            (None, End::Cancelled) => return self.finish(next, State::Cancelled, previous(State::Cancelled)),
+            (None, End::Failed) => return self.finish(next, State::Failed, previous(State::Failed)),
+            (None, End::TimedOut) => return self.finish(next, State::Failed, previous(State::TimedOut)),
+            (None, _) => {
+                return self.finish(next, State::Cancelled, Some(Reason::Skipped { job: id, on: On::Success, end }));
             }
-            State::Cancelled => self.finish(next, State::Cancelled, Some(Reason::PreviousJob(id, state))),
-            _ => self.finish(next, State::Failed, Some(Reason::PreviousJob(id, state))),
+        }
+        match job.unmet.first_key_value() {
+            Some((first, (on, end))) if job.after.is_empty() => {
+                let reason = Reason::Skipped { job: *first, on: *on, end: *end };
+                self.finish(next, State::Cancelled, Some(reason));
+            }
+            _ => job.queue_if_ready(now),
         }
     }
 

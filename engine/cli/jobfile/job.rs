@@ -2,6 +2,7 @@
 
 use crate::job::JobSpec;
 
+use super::after::read_after;
 use super::fields::{Field, Fields, Places, join};
 use super::inputs::read_inputs;
 use super::mistake::Mistakes;
@@ -73,8 +74,7 @@ pub(super) fn read_job(
         spec.config = field.text(mistakes, "a name").map(str::to_owned);
     }
     if let Some(field) = fields.get_as("after", "after", places) {
-        let names = field.texts(mistakes, "the name of a job, or a list of names");
-        spec.after = names.unwrap_or_default().into_iter().map(str::to_owned).collect();
+        spec.after = read_after(&field, mistakes);
     }
     if let Some(field) = fields.get("hold") {
         spec.hold = field.truth(mistakes).unwrap_or_default();

@@ -4,6 +4,7 @@
 //! turns the tree into [`JobSpec`]s. Neither stops at the first mistake where going on makes sense, so a file
 //! with five mistakes is corrected once, not five times.
 
+mod after;
 mod executor;
 mod fields;
 mod inputs;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::{OnCrash, OptionValue, OutcomeKind, RetryOn, Task};
+use crate::job::{After, On, OnCrash, OptionValue, OutcomeKind, RetryOn, Task};
 
 fn env(name: &str) -> Option<String> {
     match name {
@@ -80,7 +80,7 @@ jobs:
     idempotency_key: k1
   - function: thumbnail
     input: {sizes: [64, 0x80, 1.50], ok: true, none: ~, text: "5"}
-    after: [count, report]
+    after: [count, {job: report, on: always}]
     start_at: in 5m
 "#;
 
@@ -120,7 +120,7 @@ fn everything_a_file_can_say() {
     assert_eq!(task.limits.file_size_bytes, Some(1 << 30));
 
     assert_eq!(command(report), ["sh", "-ec", "echo one\necho two\n"]);
-    assert_eq!(report.after, ["count"]);
+    assert_eq!(report.after, [After::from("count")]);
     assert_eq!((report.priority, report.project.as_str()), (255, "other"));
     assert_eq!(report.config.as_deref(), Some("nightly"));
     assert_eq!(report.retry.max_interruptions, 1);
@@ -142,7 +142,7 @@ fn everything_a_file_can_say() {
     let input = String::from_utf8(task.input.clone()).unwrap();
     let expected = r#"{"sizes":[64,128,1.50],"ok":true,"none":null,"text":"5"}"#;
     assert_eq!((task.name.as_str(), input.as_str()), ("thumbnail", expected));
-    assert_eq!(thumbnail.after, ["count", "report"]);
+    assert_eq!(thumbnail.after, [After::from("count"), After::on("report", On::Always)]);
     assert_eq!(file.start_in_ms, [None, None, Some(300_000)]);
     let now = Timestamp::from_millis(1_000);
     assert_eq!(file.specs_at(now)[2].start_at, Some(now.plus_millis(300_000)));

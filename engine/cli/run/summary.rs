@@ -7,7 +7,7 @@ use crate::cli::jobs::{attempts, why};
 use crate::cli::table::{duration, table};
 use crate::cli::wire::JobWire;
 use crate::engine::JobView;
-use crate::job::{Reason, State};
+use crate::job::{End, Reason};
 
 /// The last line of `run --json`.
 #[derive(Serialize)]
@@ -46,7 +46,7 @@ pub(super) fn summary_table(views: &[JobView]) -> String {
 }
 
 fn is_good(view: &JobView) -> bool {
-    view.job.state() == State::Succeeded
+    matches!(End::of(&view.job.status), Some(End::Succeeded | End::Skipped))
 }
 
 /// 0 when all is well, the exit code of the program that failed first when it is 1 to 125, else 1.
@@ -58,7 +58,7 @@ pub(super) fn exit_code(views: &[JobView]) -> u8 {
     // Those that failed only because an earlier one did say nothing of their own.
     let own = failed.filter(|view| {
         let reason = &view.job.status.reason;
-        !matches!(reason, Some(Reason::PreviousJob(..)))
+        !matches!(reason, Some(Reason::PreviousJob(..) | Reason::Skipped { .. }))
     });
     let first = own.min_by_key(|view| (view.job.status.finished_at, view.job.id));
     match first.and_then(|view| view.job.status.reason.as_ref()) {
@@ -72,7 +72,7 @@ pub(super) fn exit_code(views: &[JobView]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Job, JobId, JobSpec, Timestamp};
+    use crate::job::{Job, JobId, JobSpec, State, Timestamp};
     use std::sync::Arc;
 
     fn view(seq: u64, state: State, finished: u64, reason: Option<Reason>) -> JobView {

@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::graph::Graph;
-use super::spec::On;
+use crate::job::after::{End, On};
 use crate::job::chain::ChainState;
+use crate::job::status::{State, Status};
 
 /// The condition of a node in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,7 +16,7 @@ pub enum NodeState {
     /// It has not begun.
     #[default]
     Waiting,
-    /// Its job is there and not over.
+    /// Its first attempt has begun and it is not over.
     Running,
     /// Its job succeeded.
     Succeeded,
@@ -41,6 +42,29 @@ impl NodeState {
     /// Whether nothing more happens to it in this run.
     pub fn is_over(self) -> bool {
         !matches!(self, NodeState::Waiting | NodeState::Running)
+    }
+
+    /// How it is over; `None` while it is not.
+    pub fn end(self) -> Option<End> {
+        match self {
+            NodeState::Waiting | NodeState::Running => None,
+            NodeState::Succeeded => Some(End::Succeeded),
+            NodeState::Failed => Some(End::Failed),
+            NodeState::Cancelled => Some(End::Cancelled),
+            NodeState::Skipped => Some(End::Skipped),
+        }
+    }
+
+    /// The condition of a node with this job.
+    pub fn of(status: &Status) -> NodeState {
+        match (End::of(status), status.state) {
+            (Some(End::Succeeded), _) => NodeState::Succeeded,
+            (Some(End::Failed | End::TimedOut), _) => NodeState::Failed,
+            (Some(End::Cancelled), _) => NodeState::Cancelled,
+            (Some(End::Skipped), _) => NodeState::Skipped,
+            (None, State::Waiting | State::Queued) if status.attempt == 0 => NodeState::Waiting,
+            (None, _) => NodeState::Running,
+        }
     }
 
     /// As it is shown.
@@ -78,50 +102,28 @@ pub struct Because {
     /// How it had to end.
     pub on: On,
     /// How it ended.
-    pub was: NodeState,
+    pub was: End,
 }
 
 impl Because {
     /// In words, given the name of the other.
     pub fn text(&self, name: &str) -> String {
-        let wanted = match self.on {
-            On::Success => "success",
-            On::Failure => "failure",
-            On::Always => "end",
-        };
-        format!("it comes after the {wanted} of {name}, which was {}", self.shown())
-    }
-
-    fn shown(&self) -> &'static str {
-        match self.was {
-            NodeState::Succeeded => "a success",
-            NodeState::Failed => "a failure",
-            other => other.word(),
-        }
-    }
-}
-
-impl On {
-    /// Whether an end is the one that is waited for.
-    pub fn holds(self, end: NodeState) -> bool {
-        match self {
-            On::Success => end == NodeState::Succeeded,
-            On::Failure => end == NodeState::Failed,
-            On::Always => end.is_over(),
-        }
+        self.on.text(name, self.was)
     }
 }
 
 /// Decides about a node that waits. Nothing is decided before all that it comes after are over, so neither the
 /// decision nor its reason depends on which of them was faster.
 pub fn decide(graph: &Graph, node: usize, states: &[NodeState]) -> Decision {
-    let state = |of: usize| states.get(of).copied().unwrap_or_default();
-    let edges = graph.before(node);
-    if edges.iter().any(|edge| !state(edge.from).is_over()) {
-        return Decision::Wait;
+    let mut unmet = None;
+    for edge in graph.before(node) {
+        let Some(was) = states.get(edge.from).and_then(|state| state.end()) else { return Decision::Wait };
+        if !edge.on.holds(was) {
+            unmet.get_or_insert(Because { node: edge.from, on: edge.on, was });
+        }
     }
-    match edges.iter().find(|edge| !edge.on.holds(state(edge.from))) {
-        Some(edge) => Decision::Skip { because: Because { node: edge.from, on: edge.on, was: state(edge.from) } },
+    match unmet {
+        Some(because) => Decision::Skip { because },
         None => Decision::Ready,
     }
 }

@@ -13,7 +13,7 @@ use crate::job::chain::ChainState;
 fn outcome(graph: &Graph, ends: &[NodeState]) -> Vec<NodeState> {
     let mut states = vec![NodeState::Waiting; graph.len()];
     for node in graph.order() {
-        let runs = graph.before(*node).iter().all(|edge| edge.on.holds(states[edge.from]));
+        let runs = graph.before(*node).iter().all(|edge| states[edge.from].end().is_some_and(|end| edge.on.holds(end)));
         states[*node] = if runs { ends[*node] } else { NodeState::Skipped };
     }
     states
@@ -37,7 +37,7 @@ fn run(graph: &Graph, states: Vec<NodeState>, ends: &[NodeState], turns: &[usize
             match decision {
                 Decision::Ready => ready.push(node),
                 Decision::Skip { because } => {
-                    assert!(!because.on.holds(because.was) && because.was == progress.state(because.node));
+                    assert!(!because.on.holds(because.was) && Some(because.was) == progress.state(because.node).end());
                     assert_eq!(progress.state(node), NodeState::Skipped);
                 }
                 Decision::Wait => panic!("nobody is told to wait"),
@@ -47,7 +47,12 @@ fn run(graph: &Graph, states: Vec<NodeState>, ends: &[NodeState], turns: &[usize
         if !ready.is_empty() && (turn.is_multiple_of(2) || running.is_empty()) {
             let node = ready.swap_remove(turn % ready.len());
             assert!(progress.start(node) && !progress.start(node));
-            assert!(graph.before(node).iter().all(|edge| edge.on.holds(progress.state(edge.from))));
+            assert!(
+                graph
+                    .before(node)
+                    .iter()
+                    .all(|edge| progress.state(edge.from).end().is_some_and(|end| edge.on.holds(end)))
+            );
             ran.push(node);
             running.push(node);
             continue;

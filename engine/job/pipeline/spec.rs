@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::job::after::On;
 use crate::job::calendar::CalendarSpec;
 use crate::job::options::{OptionValue, RunOptions};
 
@@ -84,41 +85,6 @@ pub struct After {
     pub node: String,
     /// How the other must end.
     pub on: On,
-}
-
-/// How a node must end so that one that comes after it runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum On {
-    /// It succeeds.
-    #[default]
-    Success,
-    /// It fails or passes a deadline; not when it is cancelled or skipped.
-    Failure,
-    /// In any way: it may also be cancelled or skipped.
-    Always,
-}
-
-impl On {
-    /// All, in the order in which they are told.
-    pub const ALL: [On; 3] = [On::Success, On::Failure, On::Always];
-
-    /// As it is written.
-    pub fn word(self) -> &'static str {
-        match self {
-            On::Success => "success",
-            On::Failure => "failure",
-            On::Always => "always",
-        }
-    }
-
-    /// Both of two conditions; `None` when they cannot both hold.
-    pub(super) fn and(self, other: On) -> Option<On> {
-        match (self, other) {
-            (On::Always, it) | (it, On::Always) => Some(it),
-            (one, other) => (one == other).then_some(one),
-        }
-    }
 }
 
 /// A value that a run is told.

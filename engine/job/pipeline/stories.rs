@@ -58,7 +58,9 @@ fn a_diamond_runs_each_once_and_skips_what_comes_after_a_failure() {
 
 #[test]
 fn a_condition_holds_for_these_ends() {
-    let holding = |on: On| NodeState::ALL.into_iter().filter(|end| on.holds(*end)).collect::<Vec<_>>();
+    let holding = |on: On| {
+        NodeState::ALL.into_iter().filter(|state| state.end().is_some_and(|end| on.holds(end))).collect::<Vec<_>>()
+    };
     assert_eq!(holding(On::Success), [Succeeded]);
     assert_eq!(holding(On::Failure), [Failed]);
     assert_eq!(holding(On::Always), [Succeeded, Failed, Cancelled, Skipped]);
@@ -90,7 +92,7 @@ fn from_the_failed_node_again() {
 
     let right = rerun_from(graph, &states, &[2]).unwrap();
     assert_eq!(right.states, [Succeeded, Failed, Waiting, Waiting, Succeeded, Waiting]);
-    let because = Because { node: 1, on: On::Success, was: Failed };
+    let because = Because { node: 1, on: On::Success, was: crate::job::End::Failed };
     let refused = rerun_from(graph, &states, &[3]).unwrap_err();
     assert_eq!(refused, RerunError::WouldBeSkipped { node: 3, because });
     assert_eq!(

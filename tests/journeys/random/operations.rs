@@ -1,7 +1,5 @@
 //! What is done to the engine and to the model at once.
 
-use std::collections::BTreeSet;
-
 use windlass::executors::{AttemptName, StartError};
 use windlass::job::{Outcome, State};
 use windlass::{Error, JobId, JobSpec, RunOptions};
@@ -144,7 +142,7 @@ impl World {
     fn accept(&mut self, ids: &[JobId], specs: &[JobSpec], joined: bool) {
         for (id, spec) in ids.iter().zip(specs) {
             let position = |name: &String| specs.iter().position(|spec| spec.name.as_ref() == Some(name)).unwrap();
-            let after: BTreeSet<u64> = spec.after.iter().map(|name| ids[position(name)].seq()).collect();
+            let after = spec.after.iter().map(|after| (ids[position(&after.job)].seq(), after.on)).collect();
             let job = Told::accept(*id, joined.then_some(ids[0]), spec.clone(), after, self.model.now);
             if let Some(key) = &spec.idempotency_key {
                 self.keyed.insert((spec.project.clone(), key.clone()), (spec.clone(), *id));

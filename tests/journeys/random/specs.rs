@@ -1,7 +1,7 @@
 //! Random specs, of all varieties.
 
 use windlass::JobSpec;
-use windlass::job::{Backoff, Deadlines, NamedTask, OnCrash, OutcomeKind, RetryOn, RetryPolicy, Task};
+use windlass::job::{After, Backoff, Deadlines, NamedTask, On, OnCrash, OutcomeKind, RetryOn, RetryPolicy, Task};
 
 use super::World;
 
@@ -79,11 +79,11 @@ impl World {
         for at in 0..2 + self.roll(4) {
             let mut spec = self.spec().named(format!("n{at}"));
             spec.idempotency_key = None;
-            if at > 0 {
-                spec.after.push(format!("n{}", self.roll(at)));
-            }
-            if at > 1 && self.percent(40) {
-                spec.after.push(format!("n{}", self.roll(at)));
+            let last = at.checked_sub(1).filter(|_| at > 1 && self.percent(40));
+            let first = (at > 0).then(|| self.roll(at));
+            for before in [first, last.filter(|last| Some(*last) != first)].into_iter().flatten() {
+                let on = self.pick(&[None, None, Some(On::Success), Some(On::Failure), Some(On::Always)]).unwrap();
+                spec.after.push(After { job: format!("n{before}"), on });
             }
             specs.push(spec);
         }
