@@ -26,7 +26,7 @@ pub(crate) fn fuzz_pipeline(text: &[u8], way: u64) {
     }
     assert!(Pipeline::new(spec.clone(), &limits, &schedules).is_ok_and(|again| again.spec() == spec));
     for node in &spec.process_nodes {
-        let values = Values { parameters: &RunOptions::new(), outputs: &BTreeMap::new() };
+        let values = Values { parameters: &RunOptions::new(), outputs: &BTreeMap::new(), later: &BTreeMap::new() };
         if let Err(problems) = resolve(&node.options, values, &limits) {
             assert!(!problems.is_empty());
         }

@@ -12,6 +12,7 @@ mod fields;
 mod fuzz;
 mod graph;
 mod json;
+mod late;
 mod links;
 mod load;
 mod mistake;
@@ -48,11 +49,12 @@ pub use drawing::Drawing;
 #[cfg(fuzzing)]
 pub(crate) use fuzz::fuzz_pipeline;
 pub use graph::{Edge, Graph};
+pub use late::{LateError, output_text, put_together};
 pub use mistake::Mistake;
 pub use position::Position;
 pub use progress::Progress;
 pub use rerun::{Rerun, RerunError, rerun_failed, rerun_from};
-pub use resolve::{Values, resolve};
+pub use resolve::{Resolved, Values, resolve};
 pub use spec::{After, DataNode, On, Parameter, PipelineSpec, ProcessNode, Requirement};
 
 use super::calendar::CalendarSpec;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::examples::good;
 use super::{Because, Decision, Drawing, NodeState, On, Pipeline, Progress, RerunError, Values};
-use super::{rerun_failed, rerun_from, resolve, summarize};
+use super::{put_together, rerun_failed, rerun_from, resolve, summarize};
 use crate::job::chain::ChainState;
 use crate::job::limits::PipelineLimits;
 use crate::job::options::RunOptions;
@@ -160,10 +160,30 @@ fn resolved(options: &[(&str, &str)]) -> Result<RunOptions, Vec<String>> {
     parameters.set_secret("token", "hidden");
     let outputs: BTreeMap<String, String> =
         OUTPUTS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let values = Values { parameters: &parameters, outputs: &outputs };
+    let values = Values { parameters: &parameters, outputs: &outputs, later: &BTreeMap::new() };
     let options = options.iter().copied().collect();
     let resolved = resolve(&options, values, &PipelineLimits::default());
-    resolved.map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    match resolved {
+        Ok(resolved) => {
+            assert!(resolved.late.is_empty());
+            Ok(resolved.options)
+        }
+        Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
+    }
+}
+
+#[test]
+fn what_is_not_known_yet_is_put_in_later() {
+    let parameters: RunOptions = [("dollar", "x$")].into_iter().collect();
+    let later: BTreeMap<String, u32> = [("count".to_owned(), 3)].into_iter().collect();
+    let values = Values { parameters: &parameters, outputs: &BTreeMap::new(), later: &later };
+    let options = [("A", "${parameters.dollar}${nodes.count.output} rows"), ("B", "now")].into_iter().collect();
+    let resolved = resolve(&options, values, &PipelineLimits::default()).unwrap();
+    assert_eq!(resolved.late, ["A"]);
+    let value = &resolved.options.get("A").unwrap().value;
+    let whole = put_together(value, 100, |place| Ok::<_, String>(format!("<{place}>")));
+    assert_eq!(whole.unwrap(), "x$<3> rows");
+    assert_eq!(resolved.options.get("B").unwrap().value, "now");
 }
 
 #[test]
@@ -198,7 +218,7 @@ fn what_cannot_be_put_in_is_told() {
 fn what_is_put_in_is_bounded_before_it_is_copied() {
     let parameters: RunOptions = [("big", "x".repeat(60_000)), ("nul", "\0".to_owned())].into_iter().collect();
     let outputs = BTreeMap::new();
-    let values = Values { parameters: &parameters, outputs: &outputs };
+    let values = Values { parameters: &parameters, outputs: &outputs, later: &BTreeMap::new() };
     let told = |options: &[(&str, String)]| {
         let options = options.iter().cloned().collect();
         resolve(&options, values, &PipelineLimits::default()).unwrap_err()[0].to_string()
