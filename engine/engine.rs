@@ -3,6 +3,10 @@
 mod builder;
 mod child_process;
 mod configs;
+mod executors;
+mod outlook;
+mod pipelines;
+mod plans;
 mod schedules;
 mod submission;
 mod view;
@@ -11,18 +15,19 @@ use std::sync::Arc;
 
 pub use builder::Builder;
 pub use child_process::supervise_if_asked;
-pub use configs::{Applied, Change, ConfigView, Plan};
+pub use configs::ConfigView;
+pub use pipelines::PipelineView;
+pub use plans::{Applied, Change, Plan};
 pub use schedules::{Backfill, ScheduleView};
 pub use view::{ChainView, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
 
 use crate::error::Error;
-use crate::executors::{DefinitionPage, Registered};
 use crate::files::{LogPage, read_log, read_payload, unpack_inputs};
 use crate::job::chain::summarize;
 use crate::job::options::request_options_for;
 use crate::job::{ChainId, Cursor, Event, Filter, Job, JobEvent, JobId, JobSpec, Order, RunOptions, State, Task};
 #[cfg(feature = "wasm")]
-use crate::plugin::{Changes as PluginChanges, Fleet, Grants};
+use crate::plugin::Fleet;
 use crate::runtime::Runtime;
 use crate::store::{Moved, Stored};
 
@@ -425,54 +430,6 @@ impl Engine {
     pub async fn rotate_key(&self) -> Result<KeyRotation, Error> {
         let rotation = self.runtime().store.rotate_key().await?;
         Ok(KeyRotation { resealed: rotation.resealed, active: rotation.active.to_string() })
-    }
-
-    /// What a platform can run, a page from the cursor on. Empty for executors that list nothing.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for an executor that there is not, [`Error::Unavailable`] when the platform cannot be reached.
-    pub async fn definitions(&self, executor: &str, cursor: Option<String>) -> Result<DefinitionPage, Error> {
-        match self.executor(executor)? {
-            Registered::Local(_) => Ok(DefinitionPage::default()),
-            Registered::Platform(platform) => {
-                platform.definitions(cursor).await.map_err(|error| Error::Unavailable(error.to_string()))
-            }
-        }
-    }
-
-    /// Whether an executor can be used now: a platform is reached and lets this engine in.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for an executor that there is not, [`Error::Unavailable`] with the reason.
-    pub async fn check_executor(&self, executor: &str) -> Result<(), Error> {
-        match self.executor(executor)? {
-            Registered::Local(_) => Ok(()),
-            Registered::Platform(platform) => {
-                platform.check().await.map_err(|error| Error::Unavailable(error.to_string()))
-            }
-        }
-    }
-
-    /// Looks for plugins again, with other grants where there are some: new ones become executors, those with another
-    /// content are replaced from the next call on, runs and all. One that is refused goes on as it was. Blocks while it
-    /// reads them.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where plugins are not enabled, [`Error::Storage`].
-    #[cfg(feature = "wasm")]
-    pub fn refresh_plugins(&self, grants: Option<Grants>) -> Result<PluginChanges, Error> {
-        let Some(fleet) = &self.inner.fleet else {
-            return Err(Error::invalid("plugins", "they are not enabled", "an engine that was built with `plugins`"));
-        };
-        fleet.refresh(grants, &self.runtime().executors)
-    }
-
-    fn executor(&self, name: &str) -> Result<Registered, Error> {
-        let executors = &self.runtime().executors;
-        executors.get(name).ok_or_else(|| {
-            let names: Vec<String> = executors.all().into_iter().map(|(name, _)| name).collect();
-            Error::invalid("executor", format!("{name:?} is not enabled here"), names.join(", "))
-        })
     }
 
     /// Figures of this engine.

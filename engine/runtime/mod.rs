@@ -8,6 +8,7 @@ mod attempts;
 mod call;
 mod configs;
 mod dispatcher;
+mod documents;
 mod external;
 mod follow;
 mod hub;

@@ -371,6 +371,7 @@ impl Runtime {
                 let elements: Vec<ChainElement> = names.iter().enumerate().map(element).collect();
                 self.jobs_of_chain(project, &elements)
             }
+            Target::Pipeline(name) => self.jobs_of_pipeline(project, name, &spec.options),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::records::{
     decode_chain, decode_config, decode_document, decode_done, decode_event, decode_id, decode_job, decode_live,
-    decode_placement, decode_schedule, decode_schedule_spec, encode_config, encode_done, encode_event, encode_live,
-    encode_schedule, encode_schedule_spec, encode_spec, live_rev,
+    decode_pipeline, decode_placement, decode_schedule, decode_schedule_spec, encode_config, encode_done, encode_event,
+    encode_live, encode_pipeline, encode_schedule, encode_schedule_spec, encode_spec, live_rev,
 };
 use super::{Store, index::placement};
 use crate::job::{RunOptions, Status};
@@ -28,6 +28,9 @@ pub(crate) fn fuzz_records(bytes: &[u8]) {
     }
     if let Ok(config) = decode_config(bytes) {
         assert_eq!(encode_config(&config).and_then(|bytes| decode_config(&bytes)).ok(), Some(config));
+    }
+    if let Ok(pipeline) = decode_pipeline(bytes) {
+        assert_eq!(encode_pipeline(&pipeline).and_then(|bytes| decode_pipeline(&bytes)).ok(), Some(pipeline));
     }
     if let Ok((seq, spec)) = decode_schedule_spec(bytes) {
         let again = encode_schedule_spec(seq, &spec).and_then(|bytes| decode_schedule_spec(&bytes));

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::documents::DocumentRecord;
 use crate::error::Error;
 use crate::job::{
-    CalendarSpec, Deadlines, Fired, InputFile, Job, JobConfig, JobFact, JobId, JobSpec, OnCrash, Policy, RetryPolicy,
-    RunOptions, ScheduleSpec, ScheduleStatus, Seq, State, Status, Target, Task, Timestamp, spec::DEFAULT_NAME,
+    CalendarSpec, Deadlines, Fired, InputFile, Job, JobConfig, JobFact, JobId, JobSpec, OnCrash, PipelineSpec, Policy,
+    RetryPolicy, RunOptions, ScheduleSpec, ScheduleStatus, Seq, State, Status, Target, Task, Timestamp,
+    spec::DEFAULT_NAME,
 };
 use crate::secret::Sealed;
 
@@ -182,6 +183,16 @@ pub(crate) fn decode_config(bytes: &[u8]) -> Result<JobConfig, Error> {
     let record: ConfigRecord<'_> = decode("a config record", check_version(bytes)?)?;
     let job = decode_job(0, &record.spec, Status::default())?.job;
     Ok(JobConfig { spec: Arc::unwrap_or_clone(job.spec), next: record.next })
+}
+
+/// Encodes a pipeline, the defaults of its parameters and the options of its nodes included: none of them is secret.
+pub(crate) fn encode_pipeline(spec: &PipelineSpec) -> Result<Vec<u8>, Error> {
+    versioned(spec)
+}
+
+/// Decodes a pipeline.
+pub(crate) fn decode_pipeline(bytes: &[u8]) -> Result<PipelineSpec, Error> {
+    decode("a record of a pipeline", check_version(bytes)?)
 }
 
 /// What a schedule says, but for its options.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod configs;
+mod documents;
 mod ends;
 mod functions;
 mod idle;
