@@ -122,7 +122,7 @@ async fn store(engine: &Engine, name: &str, count: usize, calendar: impl Fn(usiz
             ("default".to_owned(), format!("{tag}-{at}"), spec)
         };
         let schedules = numbers.iter().map(schedule).collect();
-        engine.apply_plan(Plan { configs: Vec::new(), schedules }, false).await.unwrap();
+        engine.apply_plan(Plan { schedules, ..Plan::default() }, false).await.unwrap();
     }
 }
 

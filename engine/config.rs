@@ -6,7 +6,7 @@ pub(crate) mod quantity;
 use std::collections::BTreeMap;
 
 use crate::files::LogLimits;
-use crate::job::{JobLimits, ScheduleLimits};
+use crate::job::{JobLimits, PipelineLimits, ScheduleLimits};
 
 /// How an engine is run. [`EngineConfig::default`] suits a machine that does other things too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct EngineConfig {
     pub fires: bool,
     /// Bounds on what a schedule may ask for.
     pub schedule_limits: ScheduleLimits,
+    /// Bounds on what a pipeline may ask for.
+    pub pipeline_limits: PipelineLimits,
     /// How much of the log of an attempt is kept.
     pub log_limits: LogLimits,
     /// Inputs and outputs over this many bytes lie in files beside the store.
@@ -71,6 +73,7 @@ impl Default for EngineConfig {
             job_limits: JobLimits::default(),
             fires: true,
             schedule_limits: ScheduleLimits::default(),
+            pipeline_limits: PipelineLimits::default(),
             log_limits: LogLimits { head_bytes: 8 << 20, tail_bytes: 8 << 20 },
             inline_payload_bytes: 64 << 10,
             output_bytes: 16 << 20,

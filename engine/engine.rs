@@ -3,6 +3,11 @@
 mod builder;
 mod child_process;
 mod configs;
+mod executors;
+mod outlook;
+mod pipelines;
+mod plans;
+mod runs;
 mod schedules;
 mod submission;
 mod view;
@@ -11,18 +16,20 @@ use std::sync::Arc;
 
 pub use builder::Builder;
 pub use child_process::supervise_if_asked;
-pub use configs::{Applied, Change, ConfigView, Plan};
+pub use configs::ConfigView;
+pub use pipelines::PipelineView;
+pub use plans::{Applied, Change, Plan};
+pub use runs::{NodeView, RunPage, RunView};
 pub use schedules::{Backfill, ScheduleView};
 pub use view::{ChainView, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
 
 use crate::error::Error;
-use crate::executors::{DefinitionPage, Registered};
 use crate::files::{LogPage, read_log, read_payload, unpack_inputs};
 use crate::job::chain::summarize;
 use crate::job::options::request_options_for;
-use crate::job::{ChainId, Cursor, Event, Filter, Job, JobEvent, JobId, JobSpec, Order, RunOptions, State, Task};
+use crate::job::{ChainId, Cursor, Event, Filter, Job, JobEvent, JobId, JobSpec, RunOptions, State, Task};
 #[cfg(feature = "wasm")]
-use crate::plugin::{Changes as PluginChanges, Fleet, Grants};
+use crate::plugin::Fleet;
 use crate::runtime::Runtime;
 use crate::store::{Moved, Stored};
 
@@ -210,16 +217,7 @@ impl Engine {
         if self.find(id)?.job.chain != Some(id) {
             return Err(Error::NotFound(id.to_string()));
         }
-        let filter = Filter { chain: Some(id), order: Order::OldestFirst, ..Filter::default() };
-        let (mut jobs, mut cursor) = (Vec::new(), None);
-        loop {
-            let page = self.list(&filter, cursor, usize::MAX)?;
-            jobs.extend(page.jobs);
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
+        let jobs: Vec<JobView> = self.members(id)?.into_iter().map(|job| self.view_of(job)).collect();
         let summary = summarize(jobs.iter().map(|view| &view.job.status));
         Ok(ChainView { summary, jobs })
     }
@@ -305,6 +303,8 @@ impl Engine {
         }
         let mut spec = (*stored.job.spec).clone();
         spec.options = runtime.store.open_options(id.seq(), stored.options.as_ref())?;
+        runtime.put_late_together(&stored.job, &mut spec.options)?;
+        spec.node = None;
         (spec.after, spec.hold, spec.open_items) = (Vec::new(), false, false);
         (spec.start_at, spec.idempotency_key) = (None, None);
         if let (true, Task::Function(task)) = (stored.large_input.is_some(), &mut spec.task) {
@@ -404,17 +404,8 @@ impl Engine {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].
     pub fn output(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
-        let runtime = self.runtime();
         self.find(id)?;
-        match runtime.store.output(id.seq())? {
-            Some(inline) if !inline.is_empty() => Ok(Some(inline)),
-            // An empty record stands for a file beside the store.
-            Some(_) => {
-                let path = runtime.layout.output(id.seq());
-                read_payload(&path).map(Some).map_err(|error| Error::io(path.display(), &error))
-            }
-            None => Ok(None),
-        }
+        self.runtime().output(id.seq())
     }
 
     /// Makes a new key and seals all run options with it, while jobs come and go. Where the keys come from the
@@ -425,54 +416,6 @@ impl Engine {
     pub async fn rotate_key(&self) -> Result<KeyRotation, Error> {
         let rotation = self.runtime().store.rotate_key().await?;
         Ok(KeyRotation { resealed: rotation.resealed, active: rotation.active.to_string() })
-    }
-
-    /// What a platform can run, a page from the cursor on. Empty for executors that list nothing.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for an executor that there is not, [`Error::Unavailable`] when the platform cannot be reached.
-    pub async fn definitions(&self, executor: &str, cursor: Option<String>) -> Result<DefinitionPage, Error> {
-        match self.executor(executor)? {
-            Registered::Local(_) => Ok(DefinitionPage::default()),
-            Registered::Platform(platform) => {
-                platform.definitions(cursor).await.map_err(|error| Error::Unavailable(error.to_string()))
-            }
-        }
-    }
-
-    /// Whether an executor can be used now: a platform is reached and lets this engine in.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for an executor that there is not, [`Error::Unavailable`] with the reason.
-    pub async fn check_executor(&self, executor: &str) -> Result<(), Error> {
-        match self.executor(executor)? {
-            Registered::Local(_) => Ok(()),
-            Registered::Platform(platform) => {
-                platform.check().await.map_err(|error| Error::Unavailable(error.to_string()))
-            }
-        }
-    }
-
-    /// Looks for plugins again, with other grants where there are some: new ones become executors, those with another
-    /// content are replaced from the next call on, runs and all. One that is refused goes on as it was. Blocks while it
-    /// reads them.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where plugins are not enabled, [`Error::Storage`].
-    #[cfg(feature = "wasm")]
-    pub fn refresh_plugins(&self, grants: Option<Grants>) -> Result<PluginChanges, Error> {
-        let Some(fleet) = &self.inner.fleet else {
-            return Err(Error::invalid("plugins", "they are not enabled", "an engine that was built with `plugins`"));
-        };
-        fleet.refresh(grants, &self.runtime().executors)
-    }
-
-    fn executor(&self, name: &str) -> Result<Registered, Error> {
-        let executors = &self.runtime().executors;
-        executors.get(name).ok_or_else(|| {
-            let names: Vec<String> = executors.all().into_iter().map(|(name, _)| name).collect();
-            Error::invalid("executor", format!("{name:?} is not enabled here"), names.join(", "))
-        })
     }
 
     /// Figures of this engine.

@@ -28,10 +28,11 @@ pub use config::{EngineConfig, KeepWork, PlatformConfig, Retention};
 pub use config::{PluginBounds, PluginLimits};
 pub use engine::{
     Applied, Backfill, Builder, ChainView, Change, ConfigView, Engine, EngineStats, JobPage, JobView, KeyRotation,
-    Missed, Plan, ScheduleView, Subscription, supervise_if_asked,
+    Missed, NodeView, PipelineView, Plan, RunPage, RunView, ScheduleView, Subscription, supervise_if_asked,
 };
 pub use error::{Error, Problem};
 pub use executors::function::{Function, FunctionContext, FunctionError, Progress};
 pub use executors::process::Supervisor;
 pub use job::config::ChainElement;
 pub use job::{JobId, JobSpec, RunOptions, State, Timestamp};
+pub use store::DocumentKind;

@@ -1,20 +1,15 @@
 //! Schedules: what is stored of them, and what can be done with them.
 
 use super::Engine;
-use super::configs::{Applied, Change, Plan, Wanted, keeps_changing};
+use super::plans::{Applied, Plan, TRIES, keeps_changing};
 use crate::error::{Error, Problem};
 use crate::job::calendar::Calendar;
 use crate::job::schedule::{Pause, ScheduleSpec, ScheduleState, ScheduleStatus, backfill};
 use crate::job::validate::shown;
-use crate::job::{JobConfig, JobId, Overlap, Seq, Timestamp};
+use crate::job::{JobId, Overlap, Seq, Timestamp};
 use crate::runtime::schedules::{Known, under_way_of};
-use crate::store::{
-    Document, DocumentChange, DocumentContent, DocumentKind, DocumentName, Fired, NewFire, ScheduleChange, Written,
-    decode_schedule_spec, encode_schedule_spec,
-};
+use crate::store::{Document, DocumentKind, DocumentName, Fired, NewFire, ScheduleChange, decode_schedule_spec};
 
-/// How often a change is decided again because another one came first.
-const TRIES: usize = 16;
 /// Fires of a backfill that are stored together.
 const FIRES_AT_ONCE: usize = 100;
 /// Fires that a view tells.
@@ -85,7 +80,7 @@ impl Engine {
         dry_run: bool,
     ) -> Result<Vec<Applied>, Error> {
         let schedules = schedules.into_iter().map(|(name, spec)| (project.to_owned(), name, spec)).collect();
-        self.apply_plan(Plan { configs: Vec::new(), schedules }, dry_run).await
+        self.apply_plan(Plan { schedules, ..Plan::default() }, dry_run).await
     }
 
     /// Each with its calendar in its one spelling.
@@ -113,73 +108,6 @@ impl Engine {
             checked.push((project, name, spec));
         }
         checked
-    }
-
-    /// Configs that schedules name and that are neither stored nor about to be.
-    pub(super) fn target_problems(
-        &self,
-        configs: &[(String, JobConfig)],
-        schedules: &[(String, String, ScheduleSpec)],
-    ) -> Result<Vec<Problem>, Error> {
-        let mut problems = Vec::new();
-        for (project, name, spec) in schedules {
-            for config in spec.target.configs() {
-                let is_given = configs.iter().any(|(it, given)| it == config && given.spec.project == *project);
-                if !is_given && self.runtime().config(project, config)?.is_none() {
-                    problems.push(Problem {
-                        field: format!("{}.config", shown(name)),
-                        problem: format!("there is no config {}", shown(config)),
-                        allowed: "configs that are stored in this project".to_owned(),
-                    });
-                }
-            }
-        }
-        Ok(problems)
-    }
-
-    pub(super) fn wanted_schedules(&self, schedules: &[(String, String, ScheduleSpec)]) -> Result<Vec<Wanted>, Error> {
-        let store = &self.runtime().store;
-        let mut new = store.next_schedule()?;
-        let mut wanted = Vec::with_capacity(schedules.len());
-        for (project, name, spec) in schedules {
-            let name = DocumentName::new(DocumentKind::Schedule, project, name);
-            let seq = match store.document(&name, None)? {
-                Some(document) => decode_schedule_spec(&document.body)?.0,
-                None => {
-                    new += 1;
-                    new - 1
-                }
-            };
-            let body = encode_schedule_spec(seq, spec)?;
-            wanted.push(Wanted { name, content: DocumentContent { body, options: spec.options.clone() } });
-        }
-        Ok(wanted)
-    }
-
-    /// The states of schedules that are new or say something else from now on.
-    pub(super) async fn states_of(
-        &self,
-        applied: &[Applied],
-        changes: &[DocumentChange],
-    ) -> Result<Vec<ScheduleChange>, Error> {
-        let runtime = self.runtime();
-        let mut states = Vec::with_capacity(changes.len());
-        for DocumentChange { name, content } in changes {
-            let Some(content) = content else { continue };
-            let (seq, _) = decode_schedule_spec(&content.body)?;
-            let is_of = |it: &&Applied| it.name == name.name && it.project == name.project;
-            let is_new = applied.iter().find(is_of).is_some_and(|it| it.change == Change::Created);
-            // What came due before is decided as it was then.
-            let known = if is_new { None } else { runtime.look(seq).await? };
-            let now = runtime.clock.now();
-            let seen = known.as_ref().map(|status| status.rev);
-            let status = match known {
-                Some(status) => ScheduleStatus { rev: status.rev.wrapping_add(1), again: Some(now), ..status },
-                None => ScheduleStatus::new(seq, &name.project, &name.name, now),
-            };
-            states.push(ScheduleChange { seq, seen, status: Some(status) });
-        }
-        Ok(states)
     }
 
     /// A stored schedule.
@@ -394,21 +322,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Unknown`], [`Error::Storage`].
     pub async fn delete_schedule(&self, project: &str, name: &str) -> Result<(), Error> {
-        let runtime = self.runtime();
-        for _ in 0..TRIES {
-            let seen = runtime.store.documents_seen();
-            let status = self.known(project, name)?.status;
-            let seq = status.state.seq;
-            let name = DocumentName::new(DocumentKind::Schedule, project, name);
-            let gone = ScheduleChange { seq, seen: Some(status.rev), status: None };
-            let change = vec![DocumentChange { name, content: None }];
-            let now = runtime.clock.now();
-            if runtime.store.change_documents(seen, change, vec![gone.encode()?], now).await? == Written::Stored {
-                runtime.schedules.forget(seq);
-                return Ok(());
-            }
-        }
-        Err(keeps_changing())
+        self.delete_document(DocumentName::new(DocumentKind::Schedule, project, name)).await
     }
 
     fn schedule_document(&self, project: &str, name: &str) -> Result<Document, Error> {
@@ -417,7 +331,7 @@ impl Engine {
         found.ok_or_else(|| Error::Unknown { what: "schedule", name: name.to_owned() })
     }
 
-    fn known(&self, project: &str, name: &str) -> Result<Known, Error> {
+    pub(super) fn known(&self, project: &str, name: &str) -> Result<Known, Error> {
         let (seq, _) = decode_schedule_spec(&self.schedule_document(project, name)?.body)?;
         let known = self.runtime().known_schedule(seq)?;
         known.ok_or_else(|| Error::Unknown { what: "schedule", name: name.to_owned() })

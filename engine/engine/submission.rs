@@ -19,10 +19,10 @@ impl Engine {
 
     /// Accepts what a caller asks for, who cannot say what the engine itself says of a job.
     pub(super) async fn accept(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<JobId>, Error> {
-        let named = |spec: &JobSpec| spec.fired.is_some() || spec.config_revision.is_some();
+        let named = |spec: &JobSpec| spec.fired.is_some() || spec.config_revision.is_some() || spec.node.is_some();
         if specs.iter().any(named) {
-            let allowed = "nothing: the engine itself says what config and what fire a job comes from";
-            return Err(Error::invalid("config_revision and fired", "they are set", allowed));
+            let allowed = "nothing: the engine itself says what config, fire and pipeline a job comes from";
+            return Err(Error::invalid("config_revision, fired and node", "they are set", allowed));
         }
         self.accept_known(specs, chained).await
     }

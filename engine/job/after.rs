@@ -155,7 +155,7 @@ pub struct Unmet {
 
 impl Unmet {
     /// Of two the one whose job came first, so that it does not matter which of them was faster.
-    pub(super) fn first(self, other: Option<Unmet>) -> Unmet {
+    pub(crate) fn first(self, other: Option<Unmet>) -> Unmet {
         match other {
             Some(other) if other.job.seq() < self.job.seq() => other,
             _ => self,

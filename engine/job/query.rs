@@ -14,6 +14,8 @@ pub struct Filter {
     pub states: Vec<State>,
     /// Made from this job config.
     pub config: Option<String>,
+    /// The first job of a run of this pipeline.
+    pub run_of: Option<String>,
     /// Of this chain.
     pub chain: Option<ChainId>,
     /// In this project.

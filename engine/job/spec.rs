@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::after::After;
 use super::id::Seq;
+use super::node::NodeRun;
 use super::options::RunOptions;
 use super::retry::RetryPolicy;
 use super::time::Timestamp;
@@ -49,6 +50,8 @@ pub struct JobSpec {
     pub idempotency_key: Option<String>,
     /// The fire of a schedule that it comes from. Set by the engine only.
     pub fired: Option<Fired>,
+    /// The node of a pipeline that it runs. Set by the engine only.
+    pub node: Option<NodeRun>,
     /// Files that are in `input` of its work tree when an attempt begins. When the job is stored their contents are in a
     /// file beside the store, and here are only their paths.
     pub inputs: Vec<InputFile>,
@@ -103,6 +106,7 @@ impl JobSpec {
             start_at: None,
             idempotency_key: None,
             fired: None,
+            node: None,
             inputs: Vec::new(),
         }
     }

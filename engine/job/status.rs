@@ -44,10 +44,10 @@ impl Job {
         let waits = Waits {
             items_open: spec.open_items,
             held: spec.hold,
+            unmet: spec.node.as_ref().and_then(|node| node.unmet).filter(|_| !after.is_empty()),
             after,
             until: spec.start_at.filter(|start| *start > now),
             retry: false,
-            unmet: None,
         };
         let state = if waits.is_over() { State::Queued } else { State::Waiting };
         let status = Status { waits, state, ready_at: now, ..Status::default() };

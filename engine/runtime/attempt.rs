@@ -154,6 +154,7 @@ fn input_of(runtime: &Runtime, job: &Job, large: bool) -> Result<Input, Error> {
 /// The options of a job, and the nominal time where a schedule fired it.
 pub(super) fn open_options(runtime: &Runtime, stored: &Stored) -> Result<RunOptions, Error> {
     let mut options = runtime.store.open_options(stored.job.seq(), stored.options.as_ref())?;
+    runtime.put_late_together(&stored.job, &mut options)?;
     if let Some(fired) = &stored.job.spec.fired {
         options.set(NOMINAL_TIME, fired.nominal.to_string());
     }
@@ -167,7 +168,7 @@ fn with_system_options(job: &Job, options: RunOptions) -> RunOptions {
 }
 
 pub(super) fn not_started(error: &Error) -> Outcome {
-    Outcome::NotStarted { message: error.to_string(), permanent: false }
+    Outcome::NotStarted { message: error.to_string(), permanent: matches!(error, Error::Invalid(_)) }
 }
 
 async fn supervised(

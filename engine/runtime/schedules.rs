@@ -371,6 +371,7 @@ impl Runtime {
                 let elements: Vec<ChainElement> = names.iter().enumerate().map(element).collect();
                 self.jobs_of_chain(project, &elements)
             }
+            Target::Pipeline(name) => self.jobs_of_pipeline(project, name, &spec.options),
         }
     }
 
@@ -383,11 +384,10 @@ impl Runtime {
         let by = format!("schedule {}", status.name);
         for fire in earlier {
             // The last first: else those that follow the first would end with its word before they are asked.
-            for seq in self.store.live_among(fire.first, fire.count)?.into_iter().rev() {
-                let Some(stored) = self.store.load(seq)? else { continue };
-                let cancel = [Event::Cancel { by: by.clone() }];
-                self.store.change(&stored.job, &cancel, None, self.clock.now()).await?;
-            }
+            let last_first: Vec<_> = self.store.live_among(fire.first, fire.count)?.into_iter().rev().collect();
+            let jobs = self.store.load_many(&last_first)?.into_iter().flatten().map(|stored| stored.job);
+            let cancel = Event::Cancel { by: by.clone() };
+            self.store.change_each(&jobs.collect::<Vec<_>>(), &cancel, self.clock.now()).await?;
         }
         Ok(())
     }

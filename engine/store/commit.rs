@@ -8,8 +8,8 @@ use super::changes::{Answer, Held, Results};
 use super::group::{Change, Envelope, NewRow, Op, Pruned, Refusal, Reply, Submission};
 use super::index::Index;
 use super::tables::{
-    BY_NAME, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, KIND_CONFIG, KIND_PROJECT, LIVE, META, NAME, OUTPUT,
-    REVISION, SCHEDULE, SPEC, meta,
+    BY_NAME, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, KIND_CONFIG, KIND_PIPELINE, KIND_PROJECT, LIVE, META,
+    NAME, OUTPUT, REVISION, SCHEDULE, SPEC, meta,
 };
 use super::{Stored, lock, records, storage};
 use crate::error::Error;
@@ -348,11 +348,15 @@ pub(super) fn read_u64(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_le_bytes)
 }
 
-/// The names that a job is found by: its config, and its project unless it is the default one.
+/// The names that a job is found by: its config, the pipeline whose run it begins, and its project unless it is the
+/// default one.
 fn indexed_names(job: &Job) -> impl Iterator<Item = (u8, &str)> {
     let project = Some(job.spec.project.as_str()).filter(|name| *name != DEFAULT_NAME);
     let config = job.spec.config.as_deref();
-    project.map(|name| (KIND_PROJECT, name)).into_iter().chain(config.map(|name| (KIND_CONFIG, name)))
+    let node = job.spec.node.as_ref().filter(|node| node.run.is_some());
+    let names =
+        [(KIND_PROJECT, project), (KIND_CONFIG, config), (KIND_PIPELINE, node.map(|node| node.pipeline.as_str()))];
+    names.into_iter().filter_map(|(kind, name)| Some((kind, name?)))
 }
 
 fn another_job(row: &NewRow) -> Refusal {

@@ -1,4 +1,4 @@
-//! Documents: job configs and schedules as they were given, under names, in revisions that never change.
+//! Documents: job configs, pipelines and schedules as they were given, under names, in revisions that never change.
 //!
 //! Whoever changes documents has looked at others (what refers to what). So every change says which state of all
 //! documents it was decided on, and is refused when there is a newer one.
@@ -21,16 +21,29 @@ use crate::secret::{KeyId, Keyring, Sealed};
 const RESEAL_BATCH: usize = 500;
 
 /// What kinds of documents there are; the numbers are on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum DocumentKind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentKind {
     /// A job config.
     Config = 1,
     /// A schedule.
     Schedule = 2,
+    /// A pipeline.
+    Pipeline = 3,
+}
+
+impl DocumentKind {
+    /// The word used in the API and on screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            DocumentKind::Config => "config",
+            DocumentKind::Schedule => "schedule",
+            DocumentKind::Pipeline => "pipeline",
+        }
+    }
 }
 
 /// Which document.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct DocumentName {
     pub(crate) kind: DocumentKind,
     pub(crate) project: String,

@@ -1,9 +1,9 @@
 //! What the fuzz targets may do with records.
 
 use super::records::{
-    decode_chain, decode_config, decode_document, decode_done, decode_event, decode_id, decode_job, decode_live,
-    decode_placement, decode_schedule, decode_schedule_spec, encode_config, encode_done, encode_event, encode_live,
-    encode_schedule, encode_schedule_spec, encode_spec, live_rev,
+    SealedField, Seals, decode_chain, decode_config, decode_document, decode_done, decode_event, decode_id, decode_job,
+    decode_live, decode_pipeline, decode_placement, decode_schedule, decode_schedule_spec, encode_config, encode_done,
+    encode_event, encode_live, encode_pipeline, encode_schedule, encode_schedule_spec, encode_spec, live_rev,
 };
 use super::{Store, index::placement};
 use crate::job::{RunOptions, Status};
@@ -13,7 +13,11 @@ use crate::secret::{Key, Keyring};
 pub(crate) fn fuzz_records(bytes: &[u8]) {
     let _ = (decode_id(7, bytes), decode_chain(7, bytes), decode_placement(bytes), live_rev(bytes));
     if let Ok(stored) = decode_job(7, bytes, Status::default()) {
-        let again = encode_spec(&stored.job, stored.options.as_ref(), stored.large_input);
+        let again = encode_spec(
+            &stored.job,
+            Seals { options: stored.options.as_ref(), parameters: stored.parameters.as_ref() },
+            stored.large_input,
+        );
         let again = again.and_then(|bytes| decode_job(7, &bytes, Status::default()));
         assert_eq!(again.map(|again| again.job).ok(), Some(stored.job));
     }
@@ -28,6 +32,9 @@ pub(crate) fn fuzz_records(bytes: &[u8]) {
     }
     if let Ok(config) = decode_config(bytes) {
         assert_eq!(encode_config(&config).and_then(|bytes| decode_config(&bytes)).ok(), Some(config));
+    }
+    if let Ok(pipeline) = decode_pipeline(bytes) {
+        assert_eq!(encode_pipeline(&pipeline).and_then(|bytes| decode_pipeline(&bytes)).ok(), Some(pipeline));
     }
     if let Ok((seq, spec)) = decode_schedule_spec(bytes) {
         let again = encode_schedule_spec(seq, &spec).and_then(|bytes| decode_schedule_spec(&bytes));
@@ -46,7 +53,7 @@ pub(crate) fn fuzz_records(bytes: &[u8]) {
 /// Seals options and opens them again.
 pub(crate) fn fuzz_options(options: &RunOptions) {
     let Ok(keyring) = Keyring::from_key(Key::from_bytes([7; 32])) else { return };
-    let sealed = Store::seal_options(&keyring, 7, options);
+    let sealed = Store::seal_in_spec(&keyring, SealedField::Options, 7, options);
     let opened = sealed.and_then(|sealed| Store::open_sealed(&keyring, 7, sealed.as_ref()));
     assert_eq!(opened.ok().as_ref(), Some(options));
 }

@@ -7,7 +7,7 @@ use super::group::{Op, Reply};
 use super::open::KeySource;
 use super::tables::{META, SPEC, meta};
 use super::writer::Urgency;
-use super::{Store, records, storage};
+use super::{Store, records, records::SealedField, storage};
 use crate::error::Error;
 use crate::job::{RunOptions, Seq};
 use crate::secret::{Entropy, KeyId, Keyring, Sealed, SecretError};
@@ -28,9 +28,13 @@ fn key_error(error: SecretError) -> Error {
     Error::Key(error.to_string())
 }
 
-/// What binds sealed options to their record: they open nowhere else.
-fn options_aad(seq: Seq) -> Vec<u8> {
-    [b"spec/options/".as_slice(), &seq.to_be_bytes()].concat()
+/// What binds something sealed to its record: it opens nowhere else.
+fn spec_aad(field: SealedField, seq: Seq) -> Vec<u8> {
+    let field = match field {
+        SealedField::Options => b"spec/options/".as_slice(),
+        SealedField::Parameters => b"spec/parameters/".as_slice(),
+    };
+    [field, &seq.to_be_bytes()].concat()
 }
 
 const DIGEST_AAD: &[u8] = b"meta/digest_secret";
@@ -91,9 +95,14 @@ impl Store {
         self.keyring.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Seals the options of a job that is about to be stored; `None` when there are none.
-    pub(super) fn seal_options(keyring: &Keyring, seq: Seq, options: &RunOptions) -> Result<Option<Sealed>, Error> {
-        seal_value(keyring, &options_aad(seq), options)
+    /// Seals options or parameters of a job that is about to be stored; `None` when there are none.
+    pub(super) fn seal_in_spec(
+        keyring: &Keyring,
+        field: SealedField,
+        seq: Seq,
+        options: &RunOptions,
+    ) -> Result<Option<Sealed>, Error> {
+        seal_value(keyring, &spec_aad(field, seq), options)
     }
 
     /// Opens the options of a job.
@@ -104,8 +113,16 @@ impl Store {
         Store::open_sealed(&self.keyring(), seq, sealed)
     }
 
+    /// Opens the parameters of the run of a pipeline.
+    ///
+    /// # Errors
+    /// [`Error::Key`] when the key is not there any more.
+    pub(crate) fn open_parameters(&self, first: Seq, sealed: Option<&Sealed>) -> Result<RunOptions, Error> {
+        open_value(&self.keyring(), &spec_aad(SealedField::Parameters, first), sealed)
+    }
+
     pub(super) fn open_sealed(keyring: &Keyring, seq: Seq, sealed: Option<&Sealed>) -> Result<RunOptions, Error> {
-        open_value(keyring, &options_aad(seq), sealed)
+        open_value(keyring, &spec_aad(SealedField::Options, seq), sealed)
     }
 
     /// Makes a new key where keys are in a file, and seals every record with the first key that is not
@@ -158,12 +175,12 @@ impl Store {
             if rows.len() >= RESEAL_BATCH || looked_at >= 64 * RESEAL_BATCH {
                 return Ok((rows, Some(seq)));
             }
-            let anew = records::reseal_spec(bytes.value(), |sealed| {
+            let anew = records::reseal_spec(bytes.value(), |field, sealed| {
                 if sealed.key() == active {
                     return Ok(None);
                 }
-                let options = self.open_options(seq, Some(sealed))?;
-                Store::seal_options(&self.keyring(), seq, &options)
+                let (keyring, aad) = (self.keyring(), spec_aad(field, seq));
+                seal_value(&keyring, &aad, &open_value(&keyring, &aad, Some(sealed))?)
             })?;
             rows.extend(anew.map(|anew| (seq, anew)));
         }

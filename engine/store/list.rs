@@ -7,11 +7,11 @@
 use redb::ReadableTable;
 
 use super::read::Snapshot;
-use super::tables::{BY_NAME, BY_STATE, DONE, KIND_CONFIG, KIND_PROJECT, LIVE, NAME, SPEC};
+use super::tables::{BY_NAME, BY_STATE, DONE, KIND_CONFIG, KIND_PIPELINE, KIND_PROJECT, LIVE, NAME, SPEC};
 use super::{Store, Stored, lock, records, storage};
 use crate::error::Error;
 use crate::job::spec::DEFAULT_NAME;
-use crate::job::{Cursor, Filter, Order, Seq, State, Timestamp};
+use crate::job::{Cursor, Filter, JobSpec, Order, Seq, State, Timestamp};
 
 /// Jobs that one page looks at, at most.
 const LOOKED_AT: usize = 20_000;
@@ -68,7 +68,6 @@ impl Store {
     ) -> Result<Option<Candidates<'a>>, Error> {
         let states = &filter.states;
         let all = |wanted: &[State]| !states.is_empty() && states.iter().all(|state| wanted.contains(state));
-        let project = filter.project.as_deref().filter(|name| *name != DEFAULT_NAME);
         let Bounds { from, to } = bounds;
         let found: Candidates<'a> = if filter.chain.is_some() {
             keys(read.open_table(SPEC).map_err(storage)?.range(from..=to).map_err(storage)?, filter.order)
@@ -76,9 +75,7 @@ impl Store {
             let active = lock(&self.index).active();
             let active = active.into_iter().filter(move |seq| (from..=to).contains(seq)).map(Ok);
             ordered(active, filter.order)
-        } else if let Some((kind, name)) =
-            filter.config.as_deref().map(|name| (KIND_CONFIG, name)).or(project.map(|name| (KIND_PROJECT, name)))
-        {
+        } else if let Some((kind, name)) = by_name(filter) {
             let number = read.open_table(NAME).map_err(storage)?.get((kind, name)).map_err(storage)?;
             let Some(number) = number.map(|number| number.value()) else { return Ok(None) };
             let rows = read.open_table(BY_NAME).map_err(storage)?.range((number, from)..=(number, to));
@@ -98,6 +95,14 @@ impl Store {
         };
         Ok(Some(found))
     }
+}
+
+/// The index that holds the fewest jobs of a list.
+fn by_name(filter: &Filter) -> Option<(u8, &str)> {
+    let project = filter.project.as_deref().filter(|name| *name != DEFAULT_NAME);
+    let names =
+        [(KIND_PIPELINE, filter.run_of.as_deref()), (KIND_CONFIG, filter.config.as_deref()), (KIND_PROJECT, project)];
+    names.into_iter().find_map(|(kind, name)| Some((kind, name?)))
 }
 
 fn keys<'a>(rows: redb::Range<'a, u64, &'static [u8]>, order: Order) -> Candidates<'a> {
@@ -170,6 +175,12 @@ fn first_created_at(snapshot: &Snapshot, at: Timestamp) -> Result<Seq, Error> {
     Ok(low)
 }
 
+/// The pipeline whose run a job begins.
+fn begins_run(spec: &JobSpec) -> Option<&str> {
+    let node = spec.node.as_ref().filter(|node| node.run.is_some())?;
+    Some(&node.pipeline)
+}
+
 fn matches(filter: &Filter, stored: &Stored) -> bool {
     let (job, spec) = (&stored.job, &*stored.job.spec);
     let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
@@ -177,6 +188,7 @@ fn matches(filter: &Filter, stored: &Stored) -> bool {
         && same(&filter.project, &spec.project)
         && same(&filter.queue, &spec.queue)
         && filter.config.as_deref().is_none_or(|wanted| spec.config.as_deref() == Some(wanted))
+        && filter.run_of.as_deref().is_none_or(|wanted| begins_run(spec) == Some(wanted))
         && filter.created_from.is_none_or(|from| job.created_at >= from)
         && filter.created_before.is_none_or(|before| job.created_at < before)
 }

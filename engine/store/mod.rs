@@ -29,13 +29,16 @@ mod writer;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use backend::{Disk, DiskUse};
-pub(crate) use documents::{Document, DocumentChange, DocumentContent, DocumentKind, DocumentName, Written};
+pub use documents::DocumentKind;
+pub(crate) use documents::{Document, DocumentChange, DocumentContent, DocumentName, Written};
 #[cfg(fuzzing)]
 pub(crate) use fuzz::{fuzz_options, fuzz_records};
 pub(crate) use group::{Committed, Listener};
 pub(crate) use open::StoreOptions;
 pub(crate) use prune::Finished;
-pub(crate) use records::{Stored, decode_config, decode_schedule_spec, encode_config, encode_schedule_spec};
+pub(crate) use records::{
+    Stored, decode_config, decode_pipeline, decode_schedule_spec, encode_config, encode_pipeline, encode_schedule_spec,
+};
 pub(crate) use schedules::{Fired, NewFire, ScheduleChange};
 pub(crate) use verbs::{Moved, NewJob, with_files};
 

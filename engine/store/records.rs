@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::documents::DocumentRecord;
 use crate::error::Error;
 use crate::job::{
-    After, CalendarSpec, Deadlines, Fired, InputFile, Job, JobConfig, JobFact, JobId, JobSpec, OnCrash, Policy,
-    RetryPolicy, RunOptions, ScheduleSpec, ScheduleStatus, Seq, State, Status, Target, Task, Timestamp,
-    spec::DEFAULT_NAME,
+    After, CalendarSpec, Deadlines, Fired, InputFile, Job, JobConfig, JobFact, JobId, JobSpec, NodeRun, OnCrash,
+    PipelineSpec, Policy, RetryPolicy, RunOptions, ScheduleSpec, ScheduleStatus, Seq, State, Status, Target, Task,
+    Timestamp, spec::DEFAULT_NAME,
 };
 use crate::secret::Sealed;
 
@@ -60,6 +60,11 @@ struct SpecRecord<'a> {
     config_revision: Option<u32>,
     #[serde(default)]
     fired: Option<Cow<'a, Fired>>,
+    #[serde(default)]
+    node: Option<Cow<'a, NodeRun>>,
+    /// The parameters of the run of a pipeline whose first job it is, sealed.
+    #[serde(default)]
+    parameters: Option<Cow<'a, Sealed>>,
     /// The paths of its input files; what they hold lies beside the store.
     #[serde(default)]
     inputs: Vec<Cow<'a, str>>,
@@ -83,6 +88,8 @@ pub(super) struct Placement<'a> {
 pub(crate) struct Stored {
     pub(crate) job: Job,
     pub(crate) options: Option<Sealed>,
+    /// The parameters of the run of a pipeline, on its first job; those in the spec are empty.
+    pub(crate) parameters: Option<Sealed>,
     /// The digest of the input, or of the input files, that lie in a file beside the store; those in the spec are empty.
     pub(crate) large_input: Option<[u8; 16]>,
 }
@@ -116,8 +123,15 @@ fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, Erro
     rmp_serde::from_slice(bytes).map_err(|error| broken(what, error))
 }
 
-/// Encodes what was asked for. `sealed` stands for the options.
-pub(super) fn encode_spec(job: &Job, sealed: Option<&Sealed>, large_input: Option<[u8; 16]>) -> Result<Vec<u8>, Error> {
+/// What is sealed of a spec, and stands for what it was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seals<'a> {
+    pub(super) options: Option<&'a Sealed>,
+    pub(super) parameters: Option<&'a Sealed>,
+}
+
+/// Encodes what was asked for.
+pub(super) fn encode_spec(job: &Job, seals: Seals<'_>, large_input: Option<[u8; 16]>) -> Result<Vec<u8>, Error> {
     let spec = &*job.spec;
     let head = Head {
         created_at: job.created_at,
@@ -131,7 +145,7 @@ pub(super) fn encode_spec(job: &Job, sealed: Option<&Sealed>, large_input: Optio
         config: spec.config.as_deref().map(Cow::Borrowed),
         priority: spec.priority,
         task: Cow::Borrowed(&spec.task),
-        options: sealed.map(Cow::Borrowed),
+        options: seals.options.map(Cow::Borrowed),
         retry: (spec.retry != RetryPolicy::default()).then_some(Cow::Borrowed(&spec.retry)),
         deadlines: (spec.deadlines != Deadlines::default()).then_some(spec.deadlines),
         on_crash: spec.on_crash,
@@ -144,6 +158,8 @@ pub(super) fn encode_spec(job: &Job, sealed: Option<&Sealed>, large_input: Optio
         large_input,
         config_revision: spec.config_revision,
         fired: spec.fired.as_ref().map(Cow::Borrowed),
+        node: spec.node.as_ref().map(Cow::Borrowed),
+        parameters: seals.parameters.map(Cow::Borrowed),
         inputs: spec.inputs.iter().map(|input| Cow::Borrowed(input.path.as_str())).collect(),
     };
     let mut out = Vec::with_capacity(256 + spec.task.payload_bytes());
@@ -174,7 +190,8 @@ pub(crate) fn encode_config(config: &JobConfig) -> Result<Vec<u8>, Error> {
     // Its spec is stored as that of a job that nobody has submitted.
     let nobody = JobId::new(0, Timestamp::default(), 0);
     let job = Job::accept(nobody, None, Arc::new(config.spec.clone()), Vec::new(), Timestamp::default());
-    let record = ConfigRecord { next: config.next.clone(), spec: Cow::Owned(encode_spec(&job, None, None)?) };
+    let record =
+        ConfigRecord { next: config.next.clone(), spec: Cow::Owned(encode_spec(&job, Seals::default(), None)?) };
     versioned(&record)
 }
 
@@ -183,6 +200,16 @@ pub(crate) fn decode_config(bytes: &[u8]) -> Result<JobConfig, Error> {
     let record: ConfigRecord<'_> = decode("a config record", check_version(bytes)?)?;
     let job = decode_job(0, &record.spec, Status::default())?.job;
     Ok(JobConfig { spec: Arc::unwrap_or_clone(job.spec), next: record.next })
+}
+
+/// Encodes a pipeline, the defaults of its parameters and the options of its nodes included: none of them is secret.
+pub(crate) fn encode_pipeline(spec: &PipelineSpec) -> Result<Vec<u8>, Error> {
+    versioned(spec)
+}
+
+/// Decodes a pipeline.
+pub(crate) fn decode_pipeline(bytes: &[u8]) -> Result<PipelineSpec, Error> {
+    decode("a record of a pipeline", check_version(bytes)?)
 }
 
 /// What a schedule says, but for its options.
@@ -242,14 +269,30 @@ fn versioned<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
-/// The same spec record with its options sealed anew; `None` when it has none.
+/// What is sealed in a spec record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SealedField {
+    /// The run options.
+    Options,
+    /// The parameters of a run of a pipeline.
+    Parameters,
+}
+
+/// The same spec record with what is sealed in it sealed anew; `None` when there is nothing to seal.
 pub(super) fn reseal_spec(
     bytes: &[u8],
-    reseal: impl FnOnce(&Sealed) -> Result<Option<Sealed>, Error>,
+    reseal: impl Fn(SealedField, &Sealed) -> Result<Option<Sealed>, Error>,
 ) -> Result<Option<Vec<u8>>, Error> {
     let (head, mut record) = split_spec(bytes)?;
-    let Some(sealed) = record.options.as_deref().map(reseal).transpose()?.flatten() else { return Ok(None) };
-    record.options = Some(Cow::Owned(sealed));
+    let anew =
+        |field, sealed: Option<&Sealed>| Ok::<_, Error>(sealed.map(|it| reseal(field, it)).transpose()?.flatten());
+    let options = anew(SealedField::Options, record.options.as_deref())?;
+    let parameters = anew(SealedField::Parameters, record.parameters.as_deref())?;
+    if options.is_none() && parameters.is_none() {
+        return Ok(None);
+    }
+    record.options = options.map(Cow::Owned).or(record.options);
+    record.parameters = parameters.map(Cow::Owned).or(record.parameters);
     let mut out = Vec::with_capacity(bytes.len() + 16);
     out.push(VERSION);
     encode(&mut out, &head)?;
@@ -281,10 +324,13 @@ pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored
         start_at: record.start_at,
         idempotency_key: record.idempotency_key.map(Cow::into_owned),
         fired: record.fired.map(Cow::into_owned),
+        node: record.node.map(Cow::into_owned),
         inputs: record.inputs.into_iter().map(placed_beside).collect(),
     };
     let job = Job { id, chain, created_at: head.created_at, spec: Arc::new(spec), status };
-    Ok(Stored { job, options: record.options.map(Cow::into_owned), large_input: record.large_input })
+    let sealed = |sealed: Option<Cow<'_, Sealed>>| sealed.map(Cow::into_owned);
+    let (options, parameters) = (sealed(record.options), sealed(record.parameters));
+    Ok(Stored { job, options, parameters, large_input: record.large_input })
 }
 
 /// An input file of a stored job.
@@ -393,7 +439,7 @@ mod tests {
             tick: None,
             after: Cow::Borrowed(&[4, 5]),
         };
-        let spec = encode_spec(&job, None, None).unwrap();
+        let spec = encode_spec(&job, Seals::default(), None).unwrap();
         let live = encode_live(&job, &placement).unwrap();
         assert_eq!(decode_placement(&live).unwrap(), placement);
         let stored = decode_job(77, &spec, decode_live(&live).unwrap()).unwrap();
@@ -408,7 +454,7 @@ mod tests {
 
     #[test]
     fn damaged_records_are_errors() {
-        let spec = encode_spec(&job(), None, None).unwrap();
+        let spec = encode_spec(&job(), Seals::default(), None).unwrap();
         for cut in 0..spec.len() {
             assert!(decode_job(77, &spec[..cut], Status::default()).is_err());
         }

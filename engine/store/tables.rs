@@ -24,10 +24,11 @@ pub(super) const EVENT: TableDefinition<'static, (u64, u32), &[u8]> = TableDefin
 /// Idempotency keys: project, NUL, key -> (seq, digest of the spec). Only where a key was given.
 pub(super) const IDEMPOTENCY: TableDefinition<'static, &[u8], (u64, [u8; 16])> = TableDefinition::new("idempotency");
 
-/// Names of projects and configs as small numbers: (kind, name) -> number.
+/// Names of projects, configs and pipelines as small numbers: (kind, name) -> number.
 pub(super) const NAME: TableDefinition<'static, (u8, &str), u32> = TableDefinition::new("name");
 
-/// Jobs by project or config: (number of the name, seq). Only jobs outside the default project.
+/// Jobs by project, config or pipeline: (number of the name, seq). By project only those outside the default one, by
+/// pipeline only the first of each run.
 pub(super) const BY_NAME: TableDefinition<'static, (u32, u64), ()> = TableDefinition::new("by_name");
 
 /// Jobs that ended other than well: (state, seq). The others are found fast without it.
@@ -51,6 +52,8 @@ pub(super) const FIRE: TableDefinition<'static, (u64, u64), u64> = TableDefiniti
 pub(super) const KIND_PROJECT: u8 = 1;
 /// Kind of a name in [`NAME`].
 pub(super) const KIND_CONFIG: u8 = 2;
+/// Kind of a name in [`NAME`]: of a pipeline, for the first jobs of its runs.
+pub(super) const KIND_PIPELINE: u8 = 3;
 
 /// Rows of [`META`].
 pub(super) mod meta {

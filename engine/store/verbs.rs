@@ -5,13 +5,13 @@ use tokio::sync::oneshot;
 
 use super::group::{Change, NewRow, Op, Refusal, Reply, Submission};
 use super::index::placement;
-use super::records::{encode_done, encode_event, encode_live, encode_spec};
+use super::records::{SealedField, Seals, encode_done, encode_event, encode_live, encode_spec};
 use super::writer::Urgency;
 use super::{Store, Stored, idempotency_key, lock};
 use crate::error::Error;
 use crate::job::event::{fact_of, is_stored};
 use crate::job::id::MAX_SEQ;
-use crate::job::{Event, Illegal, Job, JobFact, JobId, Seq, Task, Timestamp, Verdict, apply};
+use crate::job::{Event, Illegal, Job, JobFact, JobId, JobSpec, RunOptions, Seq, Task, Timestamp, Verdict, apply};
 use crate::secret::{Keyring, keyed_digest};
 
 /// The next job's place: sequence numbers and creation times never go back, so lists can be searched by time.
@@ -98,18 +98,26 @@ impl Store {
 
     pub(super) fn encode_new(&self, keyring: &Keyring, new: NewJob) -> Result<NewRow, Error> {
         let NewJob { mut job, large_input } = new;
-        let sealed = Store::seal_options(keyring, job.seq(), &job.spec.options)?;
+        let seal = |field, values: &RunOptions| Store::seal_in_spec(keyring, field, job.seq(), values);
+        let sealed = seal(SealedField::Options, &job.spec.options)?;
+        let told = parameters_of(&job.spec).map(|told| seal(SealedField::Parameters, told));
+        let parameters = told.transpose()?.flatten();
         let idempotency = idempotency_key(&job.spec).map(|key| {
             let digest = self.digest(&job, large_input.as_deref())?;
             Ok::<_, Error>((key, digest))
         });
         let idempotency = idempotency.transpose()?;
         let large_input = large_input.map(|large| keyed_digest(&self.digest_secret, &[b"input", &large]));
-        let spec = encode_spec(&job, sealed.as_ref(), large_input)?;
+        let seals = Seals { options: sealed.as_ref(), parameters: parameters.as_ref() };
+        let spec = encode_spec(&job, seals, large_input)?;
         let live = encode_live(&job, &placement(&job))?;
-        // From here on the options are only on disk.
-        std::sync::Arc::make_mut(&mut job.spec).options = crate::job::RunOptions::new();
-        let stored = Stored { job, options: sealed, large_input };
+        // From here on what is sealed is only on disk.
+        let open = std::sync::Arc::make_mut(&mut job.spec);
+        open.options = RunOptions::new();
+        if let Some(run) = open.node.as_mut().and_then(|node| node.run.as_mut()) {
+            run.parameters = RunOptions::new();
+        }
+        let stored = Stored { job, options: sealed, parameters, large_input };
         Ok(NewRow { stored, spec, live, idempotency })
     }
 
@@ -125,7 +133,10 @@ impl Store {
         }
         let inputs = large_input.filter(|_| !job.spec.inputs.is_empty()).unwrap_or_default();
         let options = rmp_serde::to_vec(&job.spec.options).map_err(|error| Error::Storage(error.to_string()))?;
-        Ok(keyed_digest(&self.digest_secret, &[&encode_spec(&asked, None, None)?, &options, inputs]))
+        let encode = |told| rmp_serde::to_vec(told).map_err(|error| Error::Storage(error.to_string()));
+        let parameters = parameters_of(&job.spec).map(encode).transpose()?.unwrap_or_default();
+        let spec = encode_spec(&asked, Seals::default(), None)?;
+        Ok(keyed_digest(&self.digest_secret, &[&spec, &options, inputs, &parameters]))
     }
 
     /// Applies events to a job, one after the other, and writes the result once. `job` saves a read when the
@@ -149,6 +160,27 @@ impl Store {
             Ok(Err(Refusal::Stale)) => Box::pin(self.change_anew(job.id, events, output, now)).await,
             Err(_) => Err(Error::Closed),
         }
+    }
+
+    /// Applies one event to each of many jobs, in order; they travel together and not as one. How many it has changed.
+    pub(crate) async fn change_each(&self, jobs: &[Job], event: &Event, now: Timestamp) -> Result<usize, Error> {
+        let events = std::slice::from_ref(event);
+        let sent = jobs.iter().map(|job| self.send_change(job, events, None, now));
+        let sent = sent.collect::<Result<Vec<Sent>, Error>>()?;
+        let mut changed = 0;
+        for (job, sent) in jobs.iter().zip(sent) {
+            let moved = match sent {
+                Sent::Settled(moved) => *moved,
+                Sent::Sent(answer, after) => match answer.await {
+                    Ok(Ok(_)) => Moved::Changed(*after),
+                    Ok(Err(Refusal::Error(error))) => return Err(error),
+                    Ok(Err(Refusal::Stale)) => Box::pin(self.change_anew(job.id, events, None, now)).await?,
+                    Err(_) => return Err(Error::Closed),
+                },
+            };
+            changed += usize::from(matches!(moved, Moved::Changed(_)));
+        }
+        Ok(changed)
     }
 
     fn send_change(&self, job: &Job, events: &[Event], output: Option<&[u8]>, now: Timestamp) -> Result<Sent, Error> {
@@ -224,6 +256,11 @@ impl Store {
         }
         Ok(moved)
     }
+}
+
+/// The parameters of the run of a pipeline whose first job this is.
+fn parameters_of(spec: &JobSpec) -> Option<&RunOptions> {
+    Some(&spec.node.as_ref()?.run.as_ref()?.parameters)
 }
 
 pub(super) fn encode_change(before: &Job, after: Job, output: Option<&[u8]>, now: Timestamp) -> Result<Change, Error> {

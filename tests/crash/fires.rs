@@ -37,7 +37,7 @@ fn plan() -> Plan {
         schedule("single", "second", Overlap::BufferAll { most: 100 }),
         schedule("both", "first", Overlap::BufferAll { most: 100 }),
     ];
-    Plan { configs, schedules }
+    Plan { configs, schedules, ..Plan::default() }
 }
 
 /// The jobs of each fire of each schedule.

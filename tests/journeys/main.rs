@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod configs;
+mod documents;
 mod ends;
 mod functions;
 mod idle;
@@ -10,6 +11,7 @@ mod lives;
 mod lost;
 mod model;
 mod odd;
+mod pipelines;
 mod platform_faults;
 mod platforms;
 mod processes;

@@ -32,6 +32,7 @@ schedules:
     options: { DAY: any }
   weekly: { at: { day_of_week: Wednesday, hour: 21 }, chain: [report, load], catch_up: one, project: other }
   once: { times: 2026-11-21T10:00:00, config: load, on_time: 10s, catch_up: { most: 2 } }
+  whole: { cron: "@daily", pipeline: clean_all, options: { DAY: monday } }
 "#;
 
 #[test]
@@ -42,7 +43,7 @@ fn a_file_says_configs_and_schedules() {
     assert_eq!((config.spec.project.as_str(), config.spec.retry.max_attempts, &config.spec.name), ("lab", 3, &None));
     assert_eq!(config.spec.options.get("TOKEN").map(|it| (it.value.as_str(), it.secret)), Some(("hush", true)));
     assert_eq!(other.spec.deadlines.attempt_ms, Some(300_000));
-    let [nightly, weekly, once] = file.schedules.as_slice() else { panic!("{file:?}") };
+    let [nightly, weekly, once, whole] = file.schedules.as_slice() else { panic!("{file:?}") };
     assert_eq!((nightly.0.as_str(), nightly.1.as_str()), ("lab", "nightly"));
     assert_eq!(nightly.2.policy.overlap, Overlap::BufferAll { most: 5 });
     assert_eq!(nightly.2.policy.catch_up, CatchUp::Window { ms: 7_200_000 });
@@ -50,6 +51,7 @@ fn a_file_says_configs_and_schedules() {
     assert_eq!((weekly.0.as_str(), &weekly.2.target), ("other", &Target::Chain(vec!["report".into(), "load".into()])));
     assert!(matches!(&weekly.2.calendar.rule, Rule::Parts(parts) if parts.hour == Some(21)));
     assert_eq!((once.2.policy.on_time_ms, once.2.policy.catch_up), (10_000, CatchUp::Most { count: 2 }));
+    assert_eq!((&whole.2.target, whole.2.options.len()), (&Target::Pipeline("clean_all".into()), 1));
 }
 
 #[test]
@@ -67,6 +69,8 @@ schedules:
   two: { config: load, chain: [x], catch_up: later }
   three: { at: { hour: 24 }, cron: "@daily", jitter: 3x }
   five: { at: { hour: 24 }, config: load }
+  six: { cron: "@daily", config: load, pipeline: "no name" }
+  seven: { cron: "@daily", pipeline: "no name" }
   four: { times: [2026-01-01, tomorrow], config: load, catch_up: { window: 1s } }
 "#;
     let told = parse(text).unwrap_err();
@@ -82,9 +86,11 @@ schedules:
         "schedules.two.cron: there is none; allowed: one of cron, at, times",
         "schedules.two.catch_up: \"later\" is not known",
         "schedules.three.at: there is cron already",
-        "schedules.three.config: there is none; allowed: one of config, chain",
+        "schedules.three.config: there is none; allowed: one of config, chain, pipeline",
         "schedules.three.jitter: \"3x\"",
         "schedules.five.at.hour: \"24\" is out of range",
+        "schedules.six.pipeline: there is config already; allowed: one of config, chain, pipeline",
+        "schedules.seven.pipeline: \"no name\" is not a name",
         "schedules.four.times: \"tomorrow\"",
         "schedules.four.catch_up.window: 1000 ms",
     ];

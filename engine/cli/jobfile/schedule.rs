@@ -7,9 +7,9 @@ use super::options::{Source, read_options};
 use crate::job::{CalendarSpec, CatchUp, DateParts, Overlap, Policy, Rule, ScheduleLimits, ScheduleSpec, Target};
 
 /// All fields of a schedule.
-pub(super) const SCHEDULE_FIELDS: [&str; 15] = [
-    "project", "cron", "at", "times", "start", "end", "zone", "config", "chain", "options", "overlap", "buffer",
-    "catch_up", "on_time", "jitter",
+pub(super) const SCHEDULE_FIELDS: [&str; 16] = [
+    "project", "cron", "at", "times", "start", "end", "zone", "config", "chain", "pipeline", "options", "overlap",
+    "buffer", "catch_up", "on_time", "jitter",
 ];
 const PARTS: [&str; 5] = ["month", "day_of_month", "day_of_week", "hour", "minute"];
 
@@ -94,10 +94,11 @@ fn read_rule(fields: &Fields<'_>, places: &mut Places, mistakes: &mut Mistakes) 
 }
 
 fn read_target(fields: &Fields<'_>, places: &mut Places, mistakes: &mut Mistakes) -> Option<Target> {
-    let (name, field) = one_of(fields, &["config", "chain"], "config", mistakes)?;
+    let (name, field) = one_of(fields, &["config", "chain", "pipeline"], "config", mistakes)?;
     places.note(name, field.node.at, &field.path);
     match name {
         "config" => field.text(mistakes, "the name of a config").map(|name| Target::Config(name.to_owned())),
+        "pipeline" => field.text(mistakes, "the name of a pipeline").map(|name| Target::Pipeline(name.to_owned())),
         _ => {
             let names = field.texts(mistakes, "a list of names of configs")?;
             Some(Target::Chain(names.into_iter().map(str::to_owned).collect()))

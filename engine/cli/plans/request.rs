@@ -1,5 +1,7 @@
 //! What is asked about configs, chains and schedules, and how it is answered.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -7,11 +9,11 @@ use super::wire::{
     AppliedWire, BackfillWire, ConfigWire, RevisionWire, ScheduleWire, config_says, differences, schedule_says,
 };
 use crate::cli::failure::Failure;
-use crate::engine::{Change, ConfigView, Engine, Plan, ScheduleView};
+use crate::engine::{Applied, Change, ConfigView, Engine, Plan, ScheduleView};
 use crate::error::Error;
 use crate::job::config::ChainElement;
 use crate::job::{CalendarSpec, JobConfig, Policy, RunOptions, ScheduleSpec, Target, Timestamp};
-use crate::store::{decode_config, encode_config};
+use crate::store::{DocumentKind, decode_config, encode_config};
 
 /// What is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -119,7 +121,7 @@ pub(in crate::cli) async fn answer(engine: &Engine, request: PlanRequest) -> Res
         }
         PlanRequest::Rollback { project, name, revision } => {
             let applied = engine.rollback_config(&project, &name, revision).await?;
-            PlanReply::Applied { applied: vec![AppliedWire::new("config", applied)] }
+            PlanReply::Applied { applied: vec![AppliedWire::new(applied)] }
         }
         PlanRequest::DeleteConfig { project, name } => {
             engine.delete_config(&project, &name).await?;
@@ -200,23 +202,24 @@ async fn apply(
     };
     let schedules: Vec<_> = schedules.into_iter().map(schedule).collect();
     let names = |options: &RunOptions| -> Vec<String> { options.iter().map(|(name, _)| name.to_owned()).collect() };
-    let mut told: Vec<(&str, Option<(Value, Value)>)> = Vec::new();
+    let mut told: HashMap<(DocumentKind, String, String), (Value, Value)> = HashMap::new();
     for (name, config) in &configs {
-        let before = engine.config(&config.spec.project, name, None).ok();
-        let says = |before: ConfigView| config_says(&before.config, &before.option_names);
-        told.push(("config", before.map(|it| (says(it), config_says(config, &names(&config.spec.options))))));
+        let project = &config.spec.project;
+        let Ok(ConfigView { config: before, option_names, .. }) = engine.config(project, name, None) else { continue };
+        let says = (config_says(&before, &option_names), config_says(config, &names(&config.spec.options)));
+        told.insert((DocumentKind::Config, project.clone(), name.clone()), says);
     }
     for (project, name, spec) in &schedules {
-        let before = engine.schedule(project, name).ok();
-        let says = |before: ScheduleView| schedule_says(&before.spec, &before.option_names);
-        told.push(("schedule", before.map(|it| (says(it), schedule_says(spec, &names(&spec.options))))));
+        let Ok(ScheduleView { spec: before, option_names, .. }) = engine.schedule(project, name) else { continue };
+        let says = (schedule_says(&before, &option_names), schedule_says(spec, &names(&spec.options)));
+        told.insert((DocumentKind::Schedule, project.clone(), name.clone()), says);
     }
-    let applied = engine.apply_plan(Plan { configs, schedules }, dry_run).await?;
-    let mut wires = Vec::with_capacity(applied.len());
-    for (applied, (kind, says)) in applied.into_iter().zip(told) {
-        let is_changed = dry_run && applied.change == Change::Changed;
-        let differences = says.filter(|_| is_changed).map(|(before, after)| differences(&before, &after));
-        wires.push(AppliedWire { differences: differences.unwrap_or_default(), ..AppliedWire::new(kind, applied) });
-    }
-    Ok(wires)
+    let applied = engine.apply_plan(Plan { configs, schedules, ..Plan::default() }, dry_run).await?;
+    let wire = |applied: Applied| {
+        let says = told.get(&(applied.kind, applied.project.clone(), applied.name.clone()));
+        let says = says.filter(|_| dry_run && applied.change == Change::Changed);
+        let differences = says.map(|(before, after)| differences(before, after)).unwrap_or_default();
+        AppliedWire { differences, ..AppliedWire::new(applied) }
+    };
+    Ok(applied.into_iter().map(wire).collect())
 }

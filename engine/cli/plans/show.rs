@@ -107,7 +107,7 @@ fn print_schedules(schedules: &[ScheduleWire]) -> Result<(), Failure> {
             Some(note) => format!("paused: {}", printable(note)),
             None => it.next.as_deref().map(seconds).unwrap_or_default(),
         };
-        let runs = [says("config"), says("chain")].concat();
+        let runs = [says("config"), says("chain"), says("pipeline")].concat();
         vec![it.name.clone(), when, says("zone"), runs, next, it.fired.to_string(), it.skipped.to_string()]
     };
     let headings = ["name", "when", "zone", "runs", "next", "fired", "skipped"];

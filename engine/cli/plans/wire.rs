@@ -10,7 +10,7 @@ use crate::job::{CalendarSpec, CatchUp, JobConfig, Overlap, Rule, ScheduleSpec, 
 /// What became of something that was applied.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::cli) struct AppliedWire {
-    /// `config` or `schedule`.
+    /// `config`, `pipeline` or `schedule`.
     pub(super) kind: String,
     pub(super) project: String,
     pub(super) name: String,
@@ -23,10 +23,10 @@ pub(in crate::cli) struct AppliedWire {
 }
 
 impl AppliedWire {
-    pub(super) fn new(kind: &str, applied: Applied) -> Self {
-        let Applied { project, name, revision, change } = applied;
+    pub(super) fn new(applied: Applied) -> Self {
+        let Applied { kind, project, name, revision, change } = applied;
         AppliedWire {
-            kind: kind.to_owned(),
+            kind: kind.word().to_owned(),
             project,
             name,
             revision,
@@ -186,9 +186,10 @@ pub(super) fn schedule_says(spec: &ScheduleSpec, option_names: &[String]) -> Val
         Rule::Parts(parts) => (Value::Null, json!(parts), Value::Null),
         Rule::Times(times) => (Value::Null, Value::Null, json!(times)),
     };
-    let (config, chain) = match &spec.target {
-        Target::Config(name) => (json!(name), Value::Null),
-        Target::Chain(names) => (Value::Null, json!(names)),
+    let (config, chain, pipeline) = match &spec.target {
+        Target::Config(name) => (json!(name), Value::Null, Value::Null),
+        Target::Chain(names) => (Value::Null, json!(names), Value::Null),
+        Target::Pipeline(name) => (Value::Null, Value::Null, json!(name)),
     };
     let overlap = match spec.policy.overlap {
         Overlap::Allow => json!("allow"),
@@ -205,7 +206,7 @@ pub(super) fn schedule_says(spec: &ScheduleSpec, option_names: &[String]) -> Val
     };
     json!({
         "cron": cron, "at": at, "times": times, "start": start, "end": end, "zone": zone,
-        "config": config, "chain": chain, "options": option_names,
+        "config": config, "chain": chain, "pipeline": pipeline, "options": option_names,
         "overlap": overlap, "catch_up": catch_up,
         "on_time_ms": spec.policy.on_time_ms, "jitter_ms": spec.policy.jitter_ms,
     })

@@ -54,7 +54,7 @@ pub use mistake::Mistake;
 pub use position::Position;
 pub use progress::Progress;
 pub use rerun::{Rerun, RerunError, rerun_failed, rerun_from};
-pub use resolve::{Resolved, Values, resolve};
+pub use resolve::{Resolved, Values, named_outputs, resolve};
 pub use spec::{After, DataNode, On, Parameter, PipelineSpec, ProcessNode, Requirement};
 
 use super::calendar::CalendarSpec;

@@ -1,6 +1,6 @@
 //! Putting values into the options of a node before its job is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::late::{self, Part};
 use super::spec::PipelineSpec;
@@ -88,6 +88,19 @@ pub fn resolve(options: &RunOptions, values: Values<'_>, limits: &PipelineLimits
         problems.push(Problem { field: "options".to_owned(), problem, allowed });
     }
     if problems.is_empty() { Ok(resolved) } else { Err(problems) }
+}
+
+/// The names of the nodes whose output values options name.
+pub fn named_outputs(options: &RunOptions) -> BTreeSet<String> {
+    let mut named = BTreeSet::new();
+    for (_, option) in options.iter() {
+        let names = pieces(&option.value).into_iter().filter_map(|piece| match piece {
+            Ok(Piece::Output(name)) => Some(name.to_owned()),
+            _ => None,
+        });
+        named.extend(names);
+    }
+    named
 }
 
 /// One value in its parts.

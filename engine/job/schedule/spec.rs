@@ -18,7 +18,7 @@ pub struct ScheduleSpec {
     pub policy: Policy,
     /// What runs.
     pub target: Target,
-    /// Options laid over those of the first job of each fire; sealed at rest.
+    /// Options laid over those of the first job of each fire, or the parameters of each run of a pipeline; sealed at rest.
     pub options: RunOptions,
 }
 
@@ -30,6 +30,8 @@ pub enum Target {
     Config(String),
     /// These configs one after the other, whatever their own `next` is.
     Chain(Vec<String>),
+    /// A pipeline. The options of the schedule are the parameters of its runs.
+    Pipeline(String),
 }
 
 impl Target {
@@ -38,12 +40,47 @@ impl Target {
         match self {
             Target::Config(name) => std::slice::from_ref(name),
             Target::Chain(names) => names,
+            Target::Pipeline(_) => &[],
+        }
+    }
+
+    /// The pipeline that it names.
+    pub fn pipeline(&self) -> Option<&str> {
+        match self {
+            Target::Pipeline(name) => Some(name),
+            Target::Config(_) | Target::Chain(_) => None,
+        }
+    }
+
+    /// The field of a schedule that says it.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Target::Config(_) => "config",
+            Target::Chain(_) => "chain",
+            Target::Pipeline(_) => "pipeline",
+        }
+    }
+
+    fn check(&self, limits: &JobLimits, problems: &mut Vec<Problem>) {
+        match self {
+            Target::Config(name) | Target::Pipeline(name) => check_name(self.field(), name, limits, problems),
+            Target::Chain(names) => {
+                for (at, name) in names.iter().enumerate() {
+                    check_name(&format!("chain[{at}]"), name, limits, problems);
+                }
+                let count = names.len();
+                if count == 0 || count > limits.submission {
+                    let (problem, allowed) =
+                        (format!("there are {count}"), format!("1 to {} configs", limits.submission));
+                    problems.push(Problem { field: "chain".to_owned(), problem, allowed });
+                }
+            }
         }
     }
 }
 
 impl ScheduleSpec {
-    /// A schedule for a job config, with the default policy.
+    /// A schedule with the default policy.
     pub fn new(calendar: CalendarSpec, target: Target) -> Self {
         ScheduleSpec { calendar, policy: Policy::default(), target, options: RunOptions::new() }
     }
@@ -55,15 +92,7 @@ impl ScheduleSpec {
     pub fn check(&self, name: &str, jobs: &JobLimits, limits: &ScheduleLimits) -> Result<Calendar, Vec<Problem>> {
         let mut problems = Vec::new();
         check_name("name", name, jobs, &mut problems);
-        for (at, config) in self.target.configs().iter().enumerate() {
-            let field = if let Target::Chain(_) = self.target { format!("chain[{at}]") } else { "config".to_owned() };
-            check_name(&field, config, jobs, &mut problems);
-        }
-        let count = self.target.configs().len();
-        if count == 0 || count > jobs.submission {
-            let (problem, allowed) = (format!("there are {count}"), format!("1 to {} configs", jobs.submission));
-            problems.push(Problem { field: "chain".to_owned(), problem, allowed });
-        }
+        self.target.check(jobs, &mut problems);
         check_run_options(&self.options, jobs, &mut problems);
         let calendar = match Calendar::parse(&self.calendar, limits) {
             Ok(calendar) => {

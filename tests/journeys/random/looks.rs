@@ -33,6 +33,7 @@ impl World {
         Filter {
             states,
             config: word(25, &["daily", "hourly", "none"]),
+            run_of: None,
             chain: self.pick(&chains).filter(|_| self.percent(20)),
             project: word(25, &["default", "red", "blue", "none"]),
             queue: word(25, &["near", "far", "stopped", "calls"]),

@@ -1,0 +1,242 @@
+//! Plans: documents that are stored together, all or none.
+
+use std::collections::BTreeSet;
+
+use super::Engine;
+use super::outlook::Outlook;
+use crate::error::Error;
+use crate::job::{JobConfig, PipelineSpec, ScheduleSpec, ScheduleStatus};
+use crate::store::{
+    DocumentChange, DocumentContent, DocumentKind, DocumentName, ScheduleChange, Written, decode_schedule_spec,
+    encode_config, encode_pipeline, encode_schedule_spec,
+};
+
+/// How often a change is decided again because another one came first.
+pub(super) const TRIES: usize = 16;
+
+/// Configs, pipelines and schedules that are stored together.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Configs with their names; each belongs to the project of its spec.
+    pub configs: Vec<(String, JobConfig)>,
+    /// Pipelines with their projects and names.
+    pub pipelines: Vec<(String, String, PipelineSpec)>,
+    /// Schedules with their projects and names.
+    pub schedules: Vec<(String, String, ScheduleSpec)>,
+}
+
+/// What applying has done to something with a name, or would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// What it is.
+    pub kind: DocumentKind,
+    /// Where it belongs.
+    pub project: String,
+    /// What it is called.
+    pub name: String,
+    /// Its latest revision now.
+    pub revision: u32,
+    /// What has happened.
+    pub change: Change,
+}
+
+/// What has happened to something that was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is new.
+    Created,
+    /// It says something else now.
+    Changed,
+    /// It says what it said.
+    Unchanged,
+    /// It is gone.
+    Deleted,
+}
+
+impl Change {
+    /// The word used in the API and on screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Change::Created => "created",
+            Change::Changed => "changed",
+            Change::Unchanged => "unchanged",
+            Change::Deleted => "deleted",
+        }
+    }
+}
+
+/// What a document is to say.
+struct Wanted {
+    name: DocumentName,
+    content: DocumentContent,
+}
+
+/// What a change of documents comes down to.
+#[derive(Default)]
+struct Draft {
+    applied: Vec<Applied>,
+    changes: Vec<(Change, DocumentChange)>,
+}
+
+impl Engine {
+    /// Stores configs, pipelines and schedules, all or none: what was done with each config, then with each pipeline, then
+    /// with each schedule. With `dry_run` nothing is stored.
+    ///
+    /// # Errors
+    /// As [`Engine::apply_configs`], [`Engine::apply_pipelines`] and [`Engine::apply_schedules`].
+    pub async fn apply_plan(&self, plan: Plan, dry_run: bool) -> Result<Vec<Applied>, Error> {
+        let Plan { configs, pipelines, schedules } = plan;
+        let mut problems = self.config_problems(&configs).await?;
+        let pipelines = self.checked_pipelines(pipelines, &mut problems);
+        let schedules = self.checked_schedules(schedules, &mut problems);
+        if !problems.is_empty() {
+            return Err(Error::Invalid(problems));
+        }
+        self.change_documents(&Plan { configs, pipelines, schedules }, None, dry_run).await
+    }
+
+    /// Forgets a document and its revisions, unless something names it.
+    pub(super) async fn delete_document(&self, name: DocumentName) -> Result<(), Error> {
+        self.change_documents(&Plan::default(), Some(&name), false).await.map(drop)
+    }
+
+    /// Decides what becomes of the documents of a checked plan and of the one that is to go, and stores it.
+    async fn change_documents(
+        &self,
+        plan: &Plan,
+        gone: Option<&DocumentName>,
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, Error> {
+        for _ in 0..TRIES {
+            let seen = self.runtime().store.documents_seen();
+            let gone: BTreeSet<DocumentName> = gone.cloned().into_iter().collect();
+            let outlook = Outlook::new(self.runtime(), plan, &gone);
+            let problems = outlook.problems()?;
+            if !problems.is_empty() {
+                return Err(Error::Invalid(problems));
+            }
+            outlook.refuse_what_is_needed()?;
+            let draft = self.draft(plan, &gone)?;
+            if dry_run || draft.changes.is_empty() {
+                return Ok(draft.applied);
+            }
+            let states = self.states_of(&draft.changes).await?;
+            let changes = draft.changes.into_iter().map(|(_, change)| change).collect();
+            if self.write(seen, changes, states).await? == Written::Stored {
+                return Ok(draft.applied);
+            }
+        }
+        Err(keeps_changing())
+    }
+
+    fn draft(&self, plan: &Plan, gone: &BTreeSet<DocumentName>) -> Result<Draft, Error> {
+        let mut draft = Draft::default();
+        for (name, config) in &plan.configs {
+            let name = DocumentName::new(DocumentKind::Config, &config.spec.project, name);
+            let content = DocumentContent { body: encode_config(config)?, options: config.spec.options.clone() };
+            self.compare(Wanted { name, content }, &mut draft)?;
+        }
+        for (project, name, spec) in &plan.pipelines {
+            let name = DocumentName::new(DocumentKind::Pipeline, project, name);
+            let content = DocumentContent { body: encode_pipeline(spec)?, options: Default::default() };
+            self.compare(Wanted { name, content }, &mut draft)?;
+        }
+        let store = &self.runtime().store;
+        let mut new = store.next_schedule()?;
+        for (project, name, spec) in &plan.schedules {
+            let name = DocumentName::new(DocumentKind::Schedule, project, name);
+            let seq = match store.document(&name, None)? {
+                Some(document) => decode_schedule_spec(&document.body)?.0,
+                None => {
+                    new += 1;
+                    new - 1
+                }
+            };
+            let content = DocumentContent { body: encode_schedule_spec(seq, spec)?, options: spec.options.clone() };
+            self.compare(Wanted { name, content }, &mut draft)?;
+        }
+        for name in gone {
+            let unknown = || Error::Unknown { what: name.kind.word(), name: name.name.clone() };
+            let revision = store.document(name, None)?.ok_or_else(unknown)?.latest;
+            draft.add(name.clone(), None, revision, Change::Deleted);
+        }
+        Ok(draft)
+    }
+
+    /// What storing this would do, and the change that does it.
+    fn compare(&self, wanted: Wanted, draft: &mut Draft) -> Result<(), Error> {
+        let store = &self.runtime().store;
+        let Wanted { name, content } = wanted;
+        let known = store.document(&name, None)?;
+        let change = match &known {
+            None => Change::Created,
+            Some(document) if document.body != content.body => Change::Changed,
+            Some(document) if store.document_options(document)? != content.options => Change::Changed,
+            Some(_) => Change::Unchanged,
+        };
+        // The number of one that was deleted goes on, so this is a forecast for a new one.
+        let revision = known.map_or(0, |document| document.latest) + u32::from(change != Change::Unchanged);
+        draft.add(name, Some(content), revision, change);
+        Ok(())
+    }
+
+    /// The states of schedules that are new, say something else from now on, or go.
+    async fn states_of(&self, changes: &[(Change, DocumentChange)]) -> Result<Vec<ScheduleChange>, Error> {
+        let runtime = self.runtime();
+        let mut states = Vec::new();
+        for (change, DocumentChange { name, content }) in changes {
+            if name.kind != DocumentKind::Schedule {
+                continue;
+            }
+            let Some(content) = content else {
+                let status = self.known(&name.project, &name.name)?.status;
+                states.push(ScheduleChange { seq: status.state.seq, seen: Some(status.rev), status: None });
+                continue;
+            };
+            let (seq, _) = decode_schedule_spec(&content.body)?;
+            // What came due before is decided as it was then.
+            let known = if *change == Change::Created { None } else { runtime.look(seq).await? };
+            let now = runtime.clock.now();
+            let seen = known.as_ref().map(|status| status.rev);
+            let status = match known {
+                Some(status) => ScheduleStatus { rev: status.rev.wrapping_add(1), again: Some(now), ..status },
+                None => ScheduleStatus::new(seq, &name.project, &name.name, now),
+            };
+            states.push(ScheduleChange { seq, seen, status: Some(status) });
+        }
+        Ok(states)
+    }
+
+    async fn write(
+        &self,
+        seen: u64,
+        changes: Vec<DocumentChange>,
+        states: Vec<ScheduleChange>,
+    ) -> Result<Written, Error> {
+        let runtime = self.runtime();
+        let now = runtime.clock.now();
+        let schedules: Vec<_> = states.iter().map(|state| (state.seq, state.status.is_some())).collect();
+        let states = states.into_iter().map(ScheduleChange::encode).collect::<Result<Vec<_>, Error>>()?;
+        let written = runtime.store.change_documents(seen, changes, states, now).await?;
+        if written == Written::Stored {
+            for (seq, is_there) in schedules {
+                if is_there { runtime.schedules.look_at(seq, now) } else { runtime.schedules.forget(seq) }
+            }
+        }
+        Ok(written)
+    }
+}
+
+impl Draft {
+    fn add(&mut self, name: DocumentName, content: Option<DocumentContent>, revision: u32, change: Change) {
+        let DocumentName { kind, project, name: called } = name.clone();
+        self.applied.push(Applied { kind, project, name: called, revision, change });
+        if change != Change::Unchanged {
+            self.changes.push((change, DocumentChange { name, content }));
+        }
+    }
+}
+
+pub(super) fn keeps_changing() -> Error {
+    Error::Conflict("others keep changing configs, pipelines or schedules; try again".into())
+}
