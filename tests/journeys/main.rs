@@ -5,6 +5,7 @@ mod configs;
 mod documents;
 mod ends;
 mod functions;
+mod graphs;
 mod idle;
 mod keeping;
 mod lives;
