@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::chain::{self, GraphError, Node};
+use super::file_path::{file_path_allowed, is_file_path};
 use super::limits::JobLimits;
 use super::options::RunOptions;
 use super::outcome::OutcomeKind;
@@ -212,10 +213,9 @@ fn check_inputs(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
     check.require(bytes <= most, "inputs", || format!("{bytes} bytes in all"), || format!("at most {most} bytes"));
     let mut known = HashSet::new();
     for InputFile { path, .. } in &spec.inputs {
-        let is_part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() <= 255;
-        let is_path = path.len() <= limits.input_path_bytes && !path.contains('\0') && path.split('/').all(is_part);
-        let allowed = || format!("a relative path of at most {} bytes, without . and ..", limits.input_path_bytes);
         let field = format!("inputs.{}", path.escape_debug().take(40).collect::<String>());
+        let allowed = || file_path_allowed(limits.input_path_bytes);
+        let is_path = is_file_path(path, limits.input_path_bytes);
         check.require(is_path, &field, || format!("{} is no path of a file", shown(path)), allowed);
         check.require(known.insert(path), &field, || "it is there twice".into(), || "each file once".into());
     }
