@@ -3,6 +3,8 @@
 mod builder;
 mod child_process;
 mod configs;
+mod files;
+mod output;
 mod schedules;
 mod submission;
 mod view;
@@ -397,24 +399,6 @@ impl Engine {
         let dir = runtime.layout.log(id, attempt);
         let page = read_log(&dir, from, max_bytes.min(runtime.config.page_log_bytes));
         page.map_err(|error| Error::io(dir.display(), &error))
-    }
-
-    /// What the function of a job returned, as JSON text; `None` for nothing, and before it has succeeded.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Storage`].
-    pub fn output(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
-        let runtime = self.runtime();
-        self.find(id)?;
-        match runtime.store.output(id.seq())? {
-            Some(inline) if !inline.is_empty() => Ok(Some(inline)),
-            // An empty record stands for a file beside the store.
-            Some(_) => {
-                let path = runtime.layout.output(id.seq());
-                read_payload(&path).map(Some).map_err(|error| Error::io(path.display(), &error))
-            }
-            None => Ok(None),
-        }
     }
 
     /// Makes a new key and seals all run options with it, while jobs come and go. Where the keys come from the

@@ -12,6 +12,7 @@ mod payload;
 #[cfg(feature = "plugin")]
 mod private;
 mod projects;
+mod value;
 
 pub use attempt_log::AttemptLog;
 pub use beneath::{Opened, create_file_beneath, create_work_tree, open_beneath, remove_tree};
@@ -24,4 +25,5 @@ pub use mask::Masker;
 pub use payload::{read_payload, write_payload};
 #[cfg(feature = "plugin")]
 pub use private::{PrivateDir, read_file};
-pub use projects::{FileError, FileLimits, FilePage, FileView, ProjectFiles};
+pub use projects::{FileError, FileLimits, FilePage, FileView, ProjectFiles, Staged};
+pub use value::read_value;

@@ -26,13 +26,9 @@ pub fn file_path_allowed(most_bytes: usize) -> String {
     )
 }
 
-/// Whether one of two paths lies in the other, or they are the same.
-pub fn meets(one: &str, other: &str) -> bool {
-    is_beneath(one, other) || is_beneath(other, one)
-}
-
-fn is_beneath(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// The folders that a path is in, from the top.
+pub fn folders(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').filter_map(|(at, _)| path.get(..at))
 }
 
 #[cfg(test)]
@@ -53,8 +49,8 @@ mod tests {
     }
 
     #[test]
-    fn paths_meet_by_whole_names() {
-        assert!(meets("a/b", "a") && meets("a", "a/b") && meets("a/b", "a/b"));
-        assert!(!meets("a/b", "a/bc") && !meets("a", "ab/c"));
+    fn folders_are_told_from_the_top() {
+        assert_eq!(folders("a/bc/d").collect::<Vec<_>>(), ["a", "a/bc"]);
+        assert_eq!(folders("a").count(), 0);
     }
 }

@@ -9,6 +9,8 @@ mod call;
 mod configs;
 mod dispatcher;
 mod external;
+mod files;
+mod finalize;
 mod follow;
 mod hub;
 mod lost;
@@ -36,7 +38,7 @@ use crate::config::EngineConfig;
 use crate::error::Error;
 use crate::executors::function::{Functions, Reporter, StopSignal};
 use crate::executors::{AttemptName, BoxFuture, Executors, Platform};
-use crate::files::{Layout, LogLimits};
+use crate::files::{Layout, LogLimits, ProjectFiles};
 use crate::job::{Event, JobEvent, JobId, Seq};
 use crate::secret::Entropy;
 use crate::store::{Moved, Store};
@@ -51,6 +53,7 @@ pub(crate) struct Runtime {
     pub(crate) entropy: Entropy,
     pub(crate) config: EngineConfig,
     pub(crate) layout: Layout,
+    pub(crate) files: ProjectFiles,
     pub(crate) functions: Functions,
     pub(crate) executors: Executors,
     pub(crate) hub: Arc<Hub>,
@@ -76,6 +79,7 @@ pub(crate) struct Parts {
     pub(crate) entropy: Entropy,
     pub(crate) config: EngineConfig,
     pub(crate) layout: Layout,
+    pub(crate) files: ProjectFiles,
     pub(crate) functions: Functions,
     pub(crate) executors: Executors,
     pub(crate) hub: Arc<Hub>,
@@ -92,7 +96,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::Storage`].
     pub(crate) async fn start(parts: Parts) -> Result<Arc<Runtime>, Error> {
-        let Parts { store, clock, entropy, config, layout, functions, executors, hub } = parts;
+        let Parts { store, clock, entropy, config, layout, files, functions, executors, hub } = parts;
         let schedules = hub.schedules.clone();
         let runtime = Arc::new(Runtime {
             schedules,
@@ -101,6 +105,7 @@ impl Runtime {
             entropy,
             config,
             layout,
+            files,
             functions,
             executors,
             hub,
@@ -152,6 +157,7 @@ impl Runtime {
             }
         }
         self.executors.release();
+        self.files.close();
         self.store.close();
         self.hub.close();
     }
@@ -161,6 +167,7 @@ impl Runtime {
         drop(self.stop_loops());
         self.hub.attempts.abort_all();
         self.executors.release();
+        self.files.close();
         self.store.abandon();
         self.hub.close();
     }

@@ -3,6 +3,7 @@
 
 mod configs;
 mod ends;
+mod files;
 mod functions;
 mod idle;
 mod keeping;

@@ -19,6 +19,9 @@ pub enum FileError {
         /// What is allowed.
         allowed: String,
     },
+    /// The engine that they belong to has ended.
+    #[error("the engine is shut down")]
+    Closed,
     /// What the file system says.
     #[error("{path:?}: {source}")]
     Io {

@@ -43,8 +43,9 @@ pub struct ProjectFiles {
 #[derive(Debug, Default)]
 struct Shared {
     readers: Readers,
-    /// Held while names change, so that nothing is put into a folder that is on its way out.
-    changes: Mutex<()>,
+    /// Held while names change, so that nothing is put into a folder that is on its way out. True once nothing may change
+    /// any more.
+    closed: Mutex<bool>,
 }
 
 /// Bounds on the files of projects. All are inclusive.
@@ -101,8 +102,19 @@ impl ProjectFiles {
         self.dir.join(project)
     }
 
-    fn changes(&self) -> MutexGuard<'_, ()> {
-        self.shared.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The data is valid after every step, so a panic elsewhere does not poison it.
+    fn closed(&self) -> MutexGuard<'_, bool> {
+        self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changes(&self) -> Result<MutexGuard<'_, bool>, FileError> {
+        let closed = self.closed();
+        if *closed { Err(FileError::Closed) } else { Ok(closed) }
+    }
+
+    /// Has nothing change any more: the next engine may begin to use them.
+    pub fn close(&self) {
+        *self.closed() = true;
     }
 
     /// Puts a file there, in the place of one that is there; on disk when this returns.
@@ -173,7 +185,7 @@ impl ProjectFiles {
     pub fn delete(&self, project: &str, path: &str) -> Result<(), FileError> {
         check(path)?;
         let stage = Stage::make(&self.dir).map_err(FileError::io(path))?;
-        let changes = self.changes();
+        let changes = self.changes()?;
         let (parents, name) = split(path);
         let parent = self.folder(project, parents, path)?;
         kind_of(&parent, name, path)?.ok_or_else(|| FileError::Gone(path.to_owned()))?;
@@ -194,24 +206,22 @@ impl ProjectFiles {
         Copy { path, to, name: path, durable: false, most, left: most }.all(found)
     }
 
-    /// Has files and folders that a finished attempt has left beneath `from`, each under its path, become those of the
-    /// project, in the place of what is there. Nothing happens unless all of them are there and can be; then they come one
-    /// by one, each at once and whole. They are on disk when this returns.
+    /// Copies files and folders that a finished attempt has left beneath `from`, each under its path, to where they can
+    /// become those of the project.
     ///
     /// # Errors
     /// One is not there, holds a link or too much, or has something in its way; what the file system says.
-    pub fn publish(&self, project: &str, paths: &[String], from: &Path) -> Result<(), FileError> {
+    pub fn stage(&self, project: &str, paths: &[String], from: &Path) -> Result<Staged, FileError> {
         let mut staged = Vec::with_capacity(paths.len());
         for path in paths {
-            staged.push((path, self.stage(path, from)?));
+            let stage = self.stage_one(path, from)?;
+            self.check_way(project, path, &stage)?;
+            staged.push((path.clone(), stage));
         }
-        for (path, stage) in &staged {
-            self.check_way(project, path, stage)?;
-        }
-        staged.into_iter().try_for_each(|(path, stage)| self.promote(project, path, stage))
+        Ok(Staged { files: self.clone(), project: project.to_owned(), staged })
     }
 
-    fn stage(&self, path: &str, from: &Path) -> Result<Stage, FileError> {
+    fn stage_one(&self, path: &str, from: &Path) -> Result<Stage, FileError> {
         check(path)?;
         let missing = || {
             let allowed = "a file or folder that the job leaves there when it succeeds";
@@ -241,7 +251,7 @@ impl ProjectFiles {
 
     /// Gives what is staged its name.
     fn promote(&self, project: &str, path: &str, stage: Stage) -> Result<(), FileError> {
-        let changes = self.changes();
+        let changes = self.changes()?;
         let (parents, name) = split(path);
         let parent = stage::make_folder(&self.dir, project, parents, path)?;
         stage.give_name(&parent, name, path)?;
@@ -273,6 +283,26 @@ impl ProjectFiles {
             folder = openat(&folder, name, FOLDER, Mode::empty()).map_err(gone)?;
         }
         Ok(folder)
+    }
+}
+
+/// Files and folders that wait to become those of a project. They are removed when that is dropped.
+#[derive(Debug)]
+pub struct Staged {
+    files: ProjectFiles,
+    project: String,
+    staged: Vec<(String, Stage)>,
+}
+
+impl Staged {
+    /// Has them become those of the project, in the place of what is there: one by one, each at once and whole. They are on
+    /// disk when this returns.
+    ///
+    /// # Errors
+    /// Something has come in the way of one, or what the file system says; those before it are published.
+    pub fn publish(self) -> Result<(), FileError> {
+        let Staged { files, project, staged } = self;
+        staged.into_iter().try_for_each(|(path, stage)| files.promote(&project, &path, stage))
     }
 }
 

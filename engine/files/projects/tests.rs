@@ -44,7 +44,7 @@ impl Place {
 
     fn publish(&self, paths: &[&str]) -> Result<(), FileError> {
         let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
-        self.files.publish("p", &paths, &self.output())
+        self.files.stage("p", &paths, &self.output())?.publish()
     }
 
     fn all(&self, prefix: &str, limit: usize) -> Vec<String> {
@@ -200,7 +200,7 @@ fn what_a_crash_left_in_staging_is_removed_and_what_was_there_stays() {
     place.put("data/file", "old");
     place.leave("data/file", "new");
     // Killed between the staging and the rename.
-    let stage = place.files.stage("data", &place.output()).unwrap();
+    let stage = place.files.stage_one("data", &place.output()).unwrap();
     assert_eq!(fs::read_to_string(stage.path().join("it/file")).unwrap(), "new");
     std::mem::forget(stage);
     assert_eq!((place.staged(), place.text("data/file").as_str()), (1, "old"));

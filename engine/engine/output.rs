@@ -1,0 +1,28 @@
+//! What a job has made, as one value.
+
+use super::Engine;
+use crate::error::Error;
+use crate::files::read_payload;
+use crate::job::JobId;
+
+impl Engine {
+    /// What a job has as its output, as JSON text; `None` for nothing, and before it has succeeded. For a function it is what
+    /// that returned, for a job with a work tree a JSON string: the text in its file `output/value`, without one newline at
+    /// its end.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub fn output(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
+        let runtime = self.runtime();
+        self.find(id)?;
+        match runtime.store.output(id.seq())? {
+            Some(inline) if !inline.is_empty() => Ok(Some(inline)),
+            // An empty record stands for a file beside the store.
+            Some(_) => {
+                let path = runtime.layout.output(id.seq());
+                read_payload(&path).map(Some).map_err(|error| Error::io(path.display(), &error))
+            }
+            None => Ok(None),
+        }
+    }
+}
