@@ -5,7 +5,7 @@ pub(crate) mod quantity;
 
 use std::collections::BTreeMap;
 
-use crate::files::LogLimits;
+use crate::files::{FileLimits, LogLimits};
 use crate::job::{JobLimits, PipelineLimits, ScheduleLimits};
 
 /// How an engine is run. [`EngineConfig::default`] suits a machine that does other things too.
@@ -30,6 +30,8 @@ pub struct EngineConfig {
     pub pipeline_limits: PipelineLimits,
     /// How much of the log of an attempt is kept.
     pub log_limits: LogLimits,
+    /// Bounds on the files of projects and on what jobs leave in their work trees.
+    pub files: FileLimits,
     /// Inputs and outputs over this many bytes lie in files beside the store.
     pub inline_payload_bytes: usize,
     /// Bytes of the output of a function.
@@ -75,6 +77,7 @@ impl Default for EngineConfig {
             schedule_limits: ScheduleLimits::default(),
             pipeline_limits: PipelineLimits::default(),
             log_limits: LogLimits { head_bytes: 8 << 20, tail_bytes: 8 << 20 },
+            files: FileLimits::default(),
             inline_payload_bytes: 64 << 10,
             output_bytes: 16 << 20,
             page_jobs: 1_000,

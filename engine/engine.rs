@@ -4,7 +4,9 @@ mod builder;
 mod child_process;
 mod configs;
 mod executors;
+mod files;
 mod outlook;
+mod output;
 mod pipelines;
 mod plans;
 mod runs;
@@ -397,15 +399,6 @@ impl Engine {
         let dir = runtime.layout.log(id, attempt);
         let page = read_log(&dir, from, max_bytes.min(runtime.config.page_log_bytes));
         page.map_err(|error| Error::io(dir.display(), &error))
-    }
-
-    /// What the function of a job returned, as JSON text; `None` for nothing, and before it has succeeded.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Storage`].
-    pub fn output(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
-        self.find(id)?;
-        self.runtime().output(id.seq())
     }
 
     /// Makes a new key and seals all run options with it, while jobs come and go. Where the keys come from the

@@ -33,6 +33,7 @@ pub use engine::{
 pub use error::{Error, Problem};
 pub use executors::function::{Function, FunctionContext, FunctionError, Progress};
 pub use executors::process::Supervisor;
+pub use files::{FileLimits, FilePage, FileView};
 pub use job::config::ChainElement;
 pub use job::{JobId, JobSpec, RunOptions, State, Timestamp};
 pub use store::DocumentKind;

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::executors::function::{Function, FunctionContext, FunctionError, Functions};
 use crate::executors::process::{ProcessExecutor, Supervisor};
 use crate::executors::{Executor, Executors, Platform, Registered};
-use crate::files::Layout;
+use crate::files::{Layout, ProjectFiles};
 #[cfg(feature = "native")]
 use crate::plugin::native::NativePlugin;
 #[cfg(feature = "wasm")]
@@ -246,6 +246,9 @@ impl Builder {
             entropy: entropy.clone(),
         };
         let store = Store::open(options, hub.clone())?;
+        // It clears what earlier lives left, so nobody else may hold the store.
+        let files = ProjectFiles::open(layout.project_files(), config.files);
+        let files = files.map_err(|error| Error::io(layout.project_files().display(), &error))?;
         #[cfg(feature = "native")]
         for (name, plugin) in self.native {
             let setting = PlatformSetting { name: name.clone(), layout: layout.clone(), keep_work: config.keep_work };
@@ -255,7 +258,7 @@ impl Builder {
         }
         #[cfg(feature = "wasm")]
         let machine = Machine::new(&layout, config.wasm);
-        // It clears what earlier lives left, so nobody else may hold the store.
+        // So does this.
         #[cfg(feature = "wasm")]
         if self.wasm {
             let executor = wasm_executor(machine.clone(), &layout, &config, &clock);
@@ -270,7 +273,7 @@ impl Builder {
             }
             None => None,
         };
-        let parts = Parts { store, clock, entropy, config, layout, functions, executors, hub };
+        let parts = Parts { store, clock, entropy, config, layout, files, functions, executors, hub };
         let runtime = Runtime::start(parts).await?;
         Ok(Engine::new(
             runtime,

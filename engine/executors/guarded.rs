@@ -3,12 +3,13 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 
 use super::{
-    AttemptOrder, BoxFuture, ContactError, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform, Run, Sighting,
-    StartError, SubmitError,
+    AttemptName, AttemptOrder, BoxFuture, ContactError, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform,
+    Run, Sighting, StartError, SubmitError,
 };
 use crate::error::{MOST_MESSAGE_BYTES, Problem, bounded};
 use crate::files::AttemptLog;
@@ -95,6 +96,10 @@ impl Platform for Guarded {
 
     fn collect<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), SubmitError>> {
         Box::pin(async move { catch(|| self.0.collect(run)).await.map_err(refused)? })
+    }
+
+    fn work(&self, attempt: AttemptName) -> Option<PathBuf> {
+        catch_unwind(AssertUnwindSafe(|| self.0.work(attempt))).unwrap_or_default()
     }
 
     fn remove<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {

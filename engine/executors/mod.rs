@@ -4,21 +4,21 @@
 //! job's state is.
 
 use std::future::Future;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use crate::error::Problem;
-use crate::files::{place_inputs, read_payload, unpack_inputs};
 use crate::job::{ChainId, JobId, Outcome, RunHandle, RunOptions, Task, Timestamp};
 
 pub mod function;
 mod guarded;
+mod job_files;
 mod platform;
 pub mod process;
 mod registry;
 
 pub(crate) use guarded::catch;
+pub use job_files::JobFiles;
 pub use platform::{
     Definition, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform, Run, Seen, Sighting, SubmitError,
 };
@@ -61,6 +61,12 @@ pub trait Executor: Send + Sync + 'static {
         grace_ms: u64,
     ) -> BoxFuture<'a, Result<(), ContactError>>;
 
+    /// The work tree of an attempt that has succeeded, until it is removed. `None` where the executor has none: then a job
+    /// leaves no output and writes no files.
+    fn work(&self, _attempt: AttemptName) -> Option<PathBuf> {
+        None
+    }
+
     /// Removes what is left of an attempt that is over. `succeeded` is what the core made of it.
     fn remove(&self, attempt: AttemptName, succeeded: bool) -> BoxFuture<'_, Result<(), ContactError>>;
 
@@ -101,22 +107,22 @@ pub struct AttemptOrder {
     pub stop_grace_ms: u64,
     /// When the attempt is to be stopped at the latest; the engine sees to that.
     pub deadline: Option<Timestamp>,
-    /// The file with the input files of the job, where it has any; see [`AttemptOrder::place_inputs`].
-    pub inputs: Option<PathBuf>,
+    /// The files that it begins with, and those that it is to leave; see [`AttemptOrder::place_inputs`].
+    pub files: JobFiles,
 }
 
 impl AttemptOrder {
-    /// Puts the input files of the job into `input` of a work tree that is there. Doing it again changes nothing.
+    /// Puts the input files of the job, and those of its project that it reads, into `input` of a work tree that is there.
+    /// Doing it again brings in what is there then.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn place_inputs(&self, work: &Path) -> io::Result<()> {
-        let Some(inputs) = &self.inputs else { return Ok(()) };
-        place_inputs(&unpack_inputs(&read_payload(inputs)?)?, &work.join("input"))
+    /// One is not there, or what the file system says.
+    pub async fn place_inputs(&self, work: &Path) -> Result<(), StartError> {
+        self.files.place(work).await
     }
 
     /// The whole environment of what runs in a work tree: the documented minimum (`minimum` and what every tree has), its
-    /// options over that, the system's own on top. The directories are named as the work sees them.
+    /// options over that, the system's own on top. The directories are named as the work sees them; it begins in its tree.
     pub(crate) fn environment(
         &self,
         mut minimum: RunOptions,
@@ -124,7 +130,7 @@ impl AttemptOrder {
         chain: Option<&str>,
     ) -> Vec<(String, String)> {
         minimum.set("LANG", "C.UTF-8").set("HOME", work).set("TMPDIR", format!("{work}/tmp"));
-        let mut system = RunOptions::new();
+        let mut system = self.files.told("");
         system.set("WINDLASS_JOB_ID", self.name.job.to_string());
         system.set("WINDLASS_ATTEMPT", self.name.attempt.to_string());
         system.set("WINDLASS_WORK", work);

@@ -1,5 +1,6 @@
 //! Platforms: executors whose runs are somewhere else, found by name, and asked after many at once.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{AttemptName, AttemptOrder, BoxFuture, ContactError, StartError};
@@ -50,6 +51,11 @@ pub trait Platform: Send + Sync + 'static {
 
     /// Brings what a run has left as its output into the work tree of its attempt.
     fn collect<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), SubmitError>>;
+
+    /// That work tree. `None` where there is none: then a job leaves no output and writes no files.
+    fn work(&self, _attempt: AttemptName) -> Option<PathBuf> {
+        None
+    }
 
     /// Removes what is left of a run, here and there. Not there is fine. `succeeded` is what the core made of it.
     fn remove<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>>;

@@ -55,6 +55,15 @@ pub enum Opened {
     Directory(fs::File, Vec<OsString>),
 }
 
+impl Opened {
+    /// Either of them.
+    pub fn into_file(self) -> fs::File {
+        match self {
+            Opened::File(file) | Opened::Directory(file, _) => file,
+        }
+    }
+}
+
 /// Opens what is named by `path` beneath `root`; nothing names the root itself. `None` is for links and for what is neither
 /// file nor directory. A link on the way is refused, also one that somebody puts there meanwhile.
 pub fn open_beneath(root: &Path, path: &Path) -> io::Result<Option<Opened>> {

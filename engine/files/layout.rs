@@ -18,6 +18,8 @@ const JOBS_OF_A_SHARD: u64 = 4_096;
 /// work/SHARD/JOB/N/work   the work tree of attempt N, the job's /work
 /// work/SHARD/JOB/chain    the directory that the jobs of a chain share, under the first of them
 /// payloads/SHARD/JOB.in   an input that is too large for the store, JOB.out an output
+/// files/PROJECT/…         the files of a project, as people and jobs name them
+/// files/.staging/N        what is on its way into or out of them
 /// compiled/NAME           a WebAssembly program as it was compiled, made again when it is gone
 /// plugins/NAME            a plugin: plugin.wasm and plugin.toml
 /// plugins/registered.toml the digests of the plugins that are known
@@ -55,6 +57,11 @@ impl Layout {
     /// The socket of the process that holds the store.
     pub fn control_socket(&self) -> PathBuf {
         self.root.join("control.sock")
+    }
+
+    /// Where the files of projects are.
+    pub fn project_files(&self) -> PathBuf {
+        self.root.join("files")
     }
 
     /// Where compiled programs are kept.

@@ -1,4 +1,4 @@
-//! What the engine keeps on disk beside the store: the logs of attempts and their work trees.
+//! What the engine keeps on disk beside the store: the logs of attempts, their work trees, the files of projects.
 
 mod attempt_log;
 mod beneath;
@@ -11,6 +11,8 @@ mod mask;
 mod payload;
 #[cfg(feature = "plugin")]
 mod private;
+mod projects;
+mod value;
 
 pub use attempt_log::AttemptLog;
 pub use beneath::{Opened, create_file_beneath, create_work_tree, open_beneath, remove_tree};
@@ -23,3 +25,5 @@ pub use mask::Masker;
 pub use payload::{read_payload, write_payload};
 #[cfg(feature = "plugin")]
 pub use private::{PrivateDir, read_file};
+pub use projects::{FileError, FileLimits, FilePage, FileView, ProjectFiles, Staged};
+pub use value::read_value;

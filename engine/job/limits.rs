@@ -1,5 +1,7 @@
 //! The limits that a submitted job must keep.
 
+use super::file_path::MOST_PATH_BYTES;
+
 /// Bounds on what one job may ask for. All are inclusive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobLimits {
@@ -23,6 +25,10 @@ pub struct JobLimits {
     pub input_files: usize,
     /// Bytes of the path of one of them.
     pub input_path_bytes: usize,
+    /// Paths of its project that one job reads, and as many that it writes.
+    pub project_files: usize,
+    /// Bytes of all paths that it reads, and as many of those that it writes. The work is told of each list in one variable.
+    pub project_files_bytes: usize,
     /// Attempts of a job.
     pub max_attempts: u32,
     /// Jobs that one job may come after.
@@ -47,7 +53,9 @@ impl Default for JobLimits {
             command_bytes: 128 * 1024,
             input_bytes: 16 * 1024 * 1024,
             input_files: 1_000,
-            input_path_bytes: 1_024,
+            input_path_bytes: MOST_PATH_BYTES,
+            project_files: 1_000,
+            project_files_bytes: 64 * 1024,
             max_attempts: 10_000,
             predecessors: 1_000,
             submission: 10_000,
@@ -150,7 +158,7 @@ impl Default for PipelineLimits {
             data_nodes: 20_000,
             entries: job.predecessors,
             name_chars: job.name_chars,
-            source_bytes: 1_024,
+            source_bytes: MOST_PATH_BYTES,
             processor_bytes: 256,
             requirements: 1_000,
             parameters: 256,

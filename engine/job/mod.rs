@@ -9,6 +9,7 @@ pub mod chain;
 pub mod config;
 pub mod effect;
 pub mod event;
+pub mod file_path;
 pub mod id;
 pub mod items;
 pub mod limits;

@@ -55,6 +55,12 @@ pub struct JobSpec {
     /// Files that are in `input` of its work tree when an attempt begins. When the job is stored their contents are in a
     /// file beside the store, and here are only their paths.
     pub inputs: Vec<InputFile>,
+    /// Files and folders of its project, by their paths there, that are in `input` of its work tree under the same paths when
+    /// an attempt begins. What is not there then fails the job for good.
+    pub reads: Vec<String>,
+    /// Files and folders that a success leaves under these paths in `output` of its work tree, and that then become those of
+    /// its project, in the place of what is there. Where one is missing the attempt has failed and none becomes anything.
+    pub writes: Vec<String>,
 }
 
 /// A file that a job begins with.
@@ -108,6 +114,8 @@ impl JobSpec {
             fired: None,
             node: None,
             inputs: Vec::new(),
+            reads: Vec::new(),
+            writes: Vec::new(),
         }
     }
 
@@ -146,6 +154,20 @@ impl JobSpec {
     #[must_use]
     pub fn after(mut self, job: impl Into<After>) -> Self {
         self.after.push(job.into());
+        self
+    }
+
+    /// Adds a file or folder of its project that it reads, see [`JobSpec::reads`](field@JobSpec::reads).
+    #[must_use]
+    pub fn reads(mut self, path: impl Into<String>) -> Self {
+        self.reads.push(path.into());
+        self
+    }
+
+    /// Adds a file or folder of its project that it writes, see [`JobSpec::writes`](field@JobSpec::writes).
+    #[must_use]
+    pub fn writes(mut self, path: impl Into<String>) -> Self {
+        self.writes.push(path.into());
         self
     }
 

@@ -1,13 +1,13 @@
 //! Checks of what a caller submits: every mistake at once, each with the field, what is wrong, what is allowed.
 
-use std::collections::HashSet;
+mod files;
 
 use super::chain::{self, GraphError, Link, Node};
 use super::limits::JobLimits;
 use super::options::RunOptions;
 use super::outcome::OutcomeKind;
 use super::retry::RetryPolicy;
-use super::spec::{Deadlines, InputFile, JobSpec, ProcessLimits, Task};
+use super::spec::{Deadlines, JobSpec, ProcessLimits, Task};
 use crate::error::Problem;
 
 /// Collects problems under a path of fields.
@@ -143,7 +143,7 @@ fn check_spec(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
         );
     }
     check_task(&spec.task, limits, check);
-    check_inputs(spec, limits, check);
+    files::check_files(spec, limits, check);
     check_options(&spec.options, limits, check);
     check_retry(&spec.retry, limits, check);
     check_deadlines(&spec.deadlines, limits, check);
@@ -198,38 +198,6 @@ fn check_task(task: &Task, limits: &JobLimits, check: &mut Check<'_>) {
             let size = task.params.len();
             check.require(size <= limits.input_bytes, "params", || format!("{size} bytes"), input_allowed);
         }
-    }
-}
-
-fn check_inputs(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
-    if spec.inputs.is_empty() {
-        return;
-    }
-    let is_function = matches!(spec.task, Task::Function(_));
-    let in_process = || "input, which is the argument of the function".to_owned();
-    check.require(!is_function, "inputs", || "a function has no work tree".into(), in_process);
-    let (count, most) = (spec.inputs.len(), limits.input_files);
-    check.require(count <= most, "inputs", || format!("there are {count}"), || format!("at most {most} files"));
-    let bytes: usize = spec.inputs.iter().map(|input| input.content.len()).sum();
-    let most = limits.input_bytes;
-    check.require(bytes <= most, "inputs", || format!("{bytes} bytes in all"), || format!("at most {most} bytes"));
-    let mut known = HashSet::new();
-    for InputFile { path, .. } in &spec.inputs {
-        let is_part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() <= 255;
-        let is_path = path.len() <= limits.input_path_bytes && !path.contains('\0') && path.split('/').all(is_part);
-        let allowed = || format!("a relative path of at most {} bytes, without . and ..", limits.input_path_bytes);
-        let field = format!("inputs.{}", path.escape_debug().take(40).collect::<String>());
-        check.require(is_path, &field, || format!("{} is no path of a file", shown(path)), allowed);
-        check.require(known.insert(path), &field, || "it is there twice".into(), || "each file once".into());
-    }
-    let is_above = |path: &&InputFile| {
-        path.path
-            .match_indices('/')
-            .any(|(at, _)| path.path.get(..at).is_some_and(|above| known.contains(&above.to_owned())))
-    };
-    if let Some(InputFile { path, .. }) = spec.inputs.iter().find(is_above) {
-        let problem = format!("a directory of {} is a file of its own", shown(path));
-        check.fail("inputs", problem, "either a file or a directory of a name");
     }
 }
 

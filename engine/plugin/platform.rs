@@ -1,7 +1,7 @@
 //! A plugin that runs jobs, as a platform of the engine: between the words of the contract and those of the core.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::OnceCell;
@@ -77,7 +77,7 @@ impl PluginPlatform {
         self.plugin.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn work_dir(&self, name: AttemptName) -> Option<std::path::PathBuf> {
+    fn work_dir(&self, name: AttemptName) -> Option<PathBuf> {
         self.loaded().has_work.then(|| self.setting.layout.work(name.job, name.attempt))
     }
 
@@ -103,12 +103,14 @@ impl PluginPlatform {
             value: value.value.clone(),
             secret: value.secret,
         };
+        // Whatever runs it has the work tree there.
+        let options = order.options.clone().overlaid(order.files.told("/work/"));
         Ok(PluginTask {
             attempt: to_attempt(order.name),
             name: order.job_name.clone(),
             chain: order.chain.map(|chain| chain.to_string()),
             options: String::from_utf8_lossy(&task.params).into_owned(),
-            environment: order.options.iter().map(variable).collect(),
+            environment: options.iter().map(variable).collect(),
             grace_ms: order.stop_grace_ms,
             deadline_at_ms: order.deadline.map(crate::job::Timestamp::as_millis),
         })
@@ -154,8 +156,8 @@ fn no_work_tree(error: io::Error) -> SubmitError {
     SubmitError::Refused(StartError { message: format!("no work tree: {error}"), permanent: false })
 }
 
-fn no_inputs() -> StartError {
-    let message = "the job has input files and the plugin sees no work trees; allowed: a plugin that is granted `work`";
+fn no_files() -> StartError {
+    let message = "the job has files and the plugin sees no work trees; allowed: a plugin that is granted `work`";
     StartError { message: message.to_owned(), permanent: true }
 }
 
@@ -308,10 +310,10 @@ impl Platform for PluginPlatform {
             let work = self.work_dir(order.name);
             match &work {
                 Some(work) => {
-                    let made = create_work_tree(work, &FRESH).and_then(|()| order.place_inputs(work));
-                    made.map_err(no_work_tree)?;
+                    create_work_tree(work, &FRESH).map_err(no_work_tree)?;
+                    order.place_inputs(work).await.map_err(SubmitError::Refused)?;
                 }
-                None if order.inputs.is_some() => return Err(SubmitError::Refused(no_inputs())),
+                None if !order.files.is_empty() => return Err(SubmitError::Refused(no_files())),
                 None => {}
             }
             let submitted = self.loaded().plugin.submit(task, work, Arc::new(ToJournal(journal))).await;
@@ -365,6 +367,10 @@ impl Platform for PluginPlatform {
             }
             loaded.plugin.collect(to_run(run), self.work_dir(run.name)).await.map_err(submit_error)
         })
+    }
+
+    fn work(&self, attempt: AttemptName) -> Option<PathBuf> {
+        self.work_dir(attempt)
     }
 
     fn remove<'a>(&'a self, run: &'a Run, succeeded: bool) -> BoxFuture<'a, Result<(), ContactError>> {

@@ -1,4 +1,4 @@
-//! One attempt, read top to bottom: claim → open options → start → observe → finish → clean up.
+//! One attempt, read top to bottom: claim → open options → start → observe → finalize → finish → clean up.
 
 use std::sync::Arc;
 
@@ -6,11 +6,12 @@ use tokio::sync::watch;
 
 use super::attempts::Control;
 use super::call::call;
+use super::finalize::finalize;
 use super::slots::Slot;
 use super::{Runtime, external, lock, newcomers};
 use crate::error::Error;
 use crate::executors::function::Input;
-use crate::executors::{AttemptName, AttemptOrder, Executor, Registered};
+use crate::executors::{AttemptName, AttemptOrder, Executor, JobFiles, Registered};
 use crate::files::{read_payload, write_payload};
 use crate::job::options::{JOB_ID, NOMINAL_TIME};
 use crate::job::{
@@ -208,7 +209,8 @@ async fn supervised(
     let Some(outcome) = outcome else { return Ok(()) };
     let name = name_of(&stored.job);
     drop(slot);
-    let job = finish(runtime, &stored.job, outcome, None).await?;
+    let (outcome, output) = finalize(runtime, &stored.job, outcome, executor.work(name)).await?;
+    let job = finish(runtime, &stored.job, outcome, output).await?;
     let succeeded = job.status.state == State::Succeeded;
     if let Err(error) = executor.remove(name, succeeded).await {
         tracing::warn!(%error, job = %job.id, "what is left of an attempt could not be removed");
@@ -231,7 +233,7 @@ pub(super) fn order_of(runtime: &Runtime, job: &Job, options: RunOptions) -> Att
         options: with_system_options(job, options),
         stop_grace_ms: job.spec.stop_grace_ms,
         deadline: deadlines.into_iter().flatten().min(),
-        inputs: (!job.spec.inputs.is_empty()).then(|| runtime.layout.input(job.seq())),
+        files: JobFiles::new(&job.spec, runtime.layout.input(job.seq()), &runtime.files),
     }
 }
 

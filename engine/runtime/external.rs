@@ -1,4 +1,5 @@
-//! One attempt on a platform, read top to bottom: claim → open options → submit → watch → collect → finish → remove.
+//! One attempt on a platform, read top to bottom: claim → open options → submit → watch → collect → finalize → finish →
+//! remove.
 //!
 //! Whatever of it a crash cuts off is done again by the next life of the engine, under the same name.
 
@@ -6,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::attempt::{Begin, claimed, detached, finish, name_of, not_started, note_contact, open_options, order_of};
 use super::attempts::Control;
+use super::finalize::finalize;
 use super::follow::Follower;
 use super::observer::{End, Report, Watch};
 use super::slots::Slot;
@@ -94,7 +96,9 @@ pub(super) async fn run(
     let Some(outcome) = outcome else { return Ok(()) };
     drop(slot);
     let run = attempt.run();
-    let job = finish(runtime, &attempt.job, outcome, None).await?;
+    let work = attempt.platform.work(run.name);
+    let (outcome, output) = finalize(runtime, &attempt.job, outcome, work).await?;
+    let job = finish(runtime, &attempt.job, outcome, output).await?;
     let succeeded = job.status.state == State::Succeeded;
     if let Err(error) = attempt.in_time(attempt.platform.remove(&run, succeeded)).await {
         tracing::warn!(error = attempt.masked(&error.message), job = %job.id, "an attempt could not be removed");

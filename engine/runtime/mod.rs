@@ -10,6 +10,8 @@ mod configs;
 mod dispatcher;
 mod documents;
 mod external;
+mod files;
+mod finalize;
 mod follow;
 mod hub;
 mod lost;
@@ -38,7 +40,7 @@ use crate::config::EngineConfig;
 use crate::error::Error;
 use crate::executors::function::{Functions, Reporter, StopSignal};
 use crate::executors::{AttemptName, BoxFuture, Executors, Platform};
-use crate::files::{Layout, LogLimits};
+use crate::files::{Layout, LogLimits, ProjectFiles};
 use crate::job::{Event, JobEvent, JobId, Seq};
 use crate::secret::Entropy;
 use crate::store::{Moved, Store};
@@ -53,6 +55,7 @@ pub(crate) struct Runtime {
     pub(crate) entropy: Entropy,
     pub(crate) config: EngineConfig,
     pub(crate) layout: Layout,
+    pub(crate) files: ProjectFiles,
     pub(crate) functions: Functions,
     pub(crate) executors: Executors,
     pub(crate) hub: Arc<Hub>,
@@ -78,6 +81,7 @@ pub(crate) struct Parts {
     pub(crate) entropy: Entropy,
     pub(crate) config: EngineConfig,
     pub(crate) layout: Layout,
+    pub(crate) files: ProjectFiles,
     pub(crate) functions: Functions,
     pub(crate) executors: Executors,
     pub(crate) hub: Arc<Hub>,
@@ -94,7 +98,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::Storage`].
     pub(crate) async fn start(parts: Parts) -> Result<Arc<Runtime>, Error> {
-        let Parts { store, clock, entropy, config, layout, functions, executors, hub } = parts;
+        let Parts { store, clock, entropy, config, layout, files, functions, executors, hub } = parts;
         let schedules = hub.schedules.clone();
         let runtime = Arc::new(Runtime {
             schedules,
@@ -103,6 +107,7 @@ impl Runtime {
             entropy,
             config,
             layout,
+            files,
             functions,
             executors,
             hub,
@@ -154,6 +159,7 @@ impl Runtime {
             }
         }
         self.executors.release();
+        self.files.close();
         self.store.close();
         self.hub.close();
     }
@@ -163,6 +169,7 @@ impl Runtime {
         drop(self.stop_loops());
         self.hub.attempts.abort_all();
         self.executors.release();
+        self.files.close();
         self.store.abandon();
         self.hub.close();
     }

@@ -68,6 +68,11 @@ struct SpecRecord<'a> {
     /// The paths of its input files; what they hold lies beside the store.
     #[serde(default)]
     inputs: Vec<Cow<'a, str>>,
+    /// The paths of its project that it reads, and those that it writes.
+    #[serde(default)]
+    reads: Cow<'a, [String]>,
+    #[serde(default)]
+    writes: Cow<'a, [String]>,
 }
 
 /// Where the in-memory index puts a live job; what opening the store reads of it.
@@ -161,6 +166,8 @@ pub(super) fn encode_spec(job: &Job, seals: Seals<'_>, large_input: Option<[u8; 
         node: spec.node.as_ref().map(Cow::Borrowed),
         parameters: seals.parameters.map(Cow::Borrowed),
         inputs: spec.inputs.iter().map(|input| Cow::Borrowed(input.path.as_str())).collect(),
+        reads: Cow::Borrowed(&spec.reads),
+        writes: Cow::Borrowed(&spec.writes),
     };
     let mut out = Vec::with_capacity(256 + spec.task.payload_bytes());
     out.push(VERSION);
@@ -326,6 +333,8 @@ pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored
         fired: record.fired.map(Cow::into_owned),
         node: record.node.map(Cow::into_owned),
         inputs: record.inputs.into_iter().map(placed_beside).collect(),
+        reads: record.reads.into_owned(),
+        writes: record.writes.into_owned(),
     };
     let job = Job { id, chain, created_at: head.created_at, spec: Arc::new(spec), status };
     let sealed = |sealed: Option<Cow<'_, Sealed>>| sealed.map(Cow::into_owned);
@@ -424,6 +433,7 @@ mod tests {
     fn job() -> Job {
         let mut spec = JobSpec::process("wc", ["-l"]).named("count");
         spec.deadlines.attempt_ms = Some(5);
+        spec = spec.reads("data/in").writes("data/out");
         let id = JobId::new(77, Timestamp::from_millis(1_000), 42);
         Job::accept(id, Some(id), Arc::new(spec), vec![], Timestamp::from_millis(1_000))
     }

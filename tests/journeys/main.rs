@@ -4,6 +4,7 @@
 mod configs;
 mod documents;
 mod ends;
+mod files;
 mod functions;
 mod graphs;
 mod idle;

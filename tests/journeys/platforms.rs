@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use windlass::executors::{AttemptName, AttemptOrder, ContactError, StartError, SubmitError};
+use windlass::executors::{AttemptName, AttemptOrder, ContactError, JobFiles, StartError, SubmitError};
 use windlass::job::{JobFact, NamedTask, OnCrash, Outcome, Reason, RetryPolicy, Step, Task};
 use windlass::testing::{FakeExecutor, START, TestEngine};
 use windlass::{EngineConfig, JobId, JobSpec, RunOptions, State};
@@ -285,7 +285,7 @@ async fn orphans_are_found_and_removed_and_nobody_else() {
         options: RunOptions::new(),
         stop_grace_ms: 0,
         deadline: None,
-        inputs: None,
+        files: JobFiles::default(),
     };
     // Of a job that was forgotten, of an attempt that is over, of a future that a restored backup has never seen.
     let stranger = JobId::new(1_000_000, START, 7);

@@ -37,8 +37,16 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// Who may start tokio tasks; tests may everywhere.
-const STARTS_TASKS: &[&str] =
-    &["cli", "executors/function", "plugin/native/in_process", "plugin/platform", "plugin/wasm", "runtime", "testing"];
+const STARTS_TASKS: &[&str] = &[
+    "cli",
+    "executors/function",
+    "executors/job_files",
+    "plugin/native/in_process",
+    "plugin/platform",
+    "plugin/wasm",
+    "runtime",
+    "testing",
+];
 /// What starts a task, by its last word.
 const TASK_WORDS: [&str; 4] = ["JoinSet", "spawn_blocking", "spawn_local", "block_in_place"];
 

@@ -69,7 +69,7 @@ impl ProcessExecutor {
         self.layout.of_attempt(name.job, name.attempt)
     }
 
-    fn launch_order(&self, order: &AttemptOrder) -> Result<LaunchOrder, StartError> {
+    async fn launch_order(&self, order: &AttemptOrder) -> Result<LaunchOrder, StartError> {
         let Task::Process(task) = &order.task else {
             let message = "the task is not for the process executor".to_owned();
             return Err(StartError { message, permanent: true });
@@ -79,9 +79,9 @@ impl ProcessExecutor {
         let chain_dir = order.chain.map(|chain| self.layout.chain(chain));
         let made = make_job_dir(&self.layout.of_attempt(job, attempt))
             .and_then(|()| create_work_tree(&work_dir, &["input", "output", "tmp"]))
-            .and_then(|()| order.place_inputs(&work_dir))
             .and_then(|()| chain_dir.as_deref().map_or(Ok(()), fs::create_dir_all));
         made.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
+        order.place_inputs(&work_dir).await?;
         Ok(LaunchOrder {
             run_dir: self.run_dir(order.name),
             log_dir: self.layout.log(job, attempt),
@@ -149,7 +149,7 @@ impl Executor for ProcessExecutor {
 
     fn start<'a>(&'a self, order: &'a AttemptOrder) -> BoxFuture<'a, Result<RunHandle, StartError>> {
         Box::pin(async move {
-            let launch = self.launch_order(order)?;
+            let launch = self.launch_order(order).await?;
             match self.supervisor.launch(&launch).await {
                 // A program that could not be started has ended: its end tells why.
                 Ok(running) => drop(self.launched().insert(order.name, Arc::new(running))),
@@ -214,6 +214,10 @@ impl Executor for ProcessExecutor {
                 Found::Over(_) | Found::Nothing => Ok(()),
             }
         })
+    }
+
+    fn work(&self, attempt: AttemptName) -> Option<PathBuf> {
+        Some(self.layout.work(attempt.job, attempt.attempt))
     }
 
     fn remove(&self, attempt: AttemptName, succeeded: bool) -> BoxFuture<'_, Result<(), ContactError>> {

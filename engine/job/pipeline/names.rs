@@ -1,5 +1,6 @@
 //! What names and paths in a pipeline may look like.
 
+use crate::job::file_path::{file_path_allowed, is_file_path};
 use crate::job::limits::PipelineLimits;
 
 /// Whether it can name a node or a parameter: it is a name of a job too.
@@ -14,17 +15,12 @@ pub(super) fn name_allowed(limits: &PipelineLimits) -> String {
     format!("1 to {most} letters, digits, '_', '-', '.' and '@', the first a letter, a digit or '_'")
 }
 
-/// Whether it is a path among the files of a project that says nothing but where: one file, one spelling.
 pub(super) fn is_source(text: &str, limits: &PipelineLimits) -> bool {
-    let good_part = |part: &str| !matches!(part, "" | "." | "..");
-    text.len() <= limits.source_bytes
-        && !text.contains(|c: char| c.is_control() || c == '\\')
-        && text.split('/').all(good_part)
+    is_file_path(text, limits.source_bytes)
 }
 
 pub(super) fn source_allowed(limits: &PipelineLimits) -> String {
-    let most = limits.source_bytes;
-    format!("a path of 1 to {most} bytes such as dataset/my_input.csv, without '..', '\\' and a '/' at either end")
+    file_path_allowed(limits.source_bytes)
 }
 
 pub(super) fn is_processor(text: &str, limits: &PipelineLimits) -> bool {

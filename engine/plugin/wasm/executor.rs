@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
@@ -156,7 +157,7 @@ impl WasmExecutor {
         let threads = sandbox.threads().map_err(|error| StartError { message: error.to_string(), permanent: false })?;
         let threads = threads.handle().clone();
         let tree = self.scratch.take().map_err(no_work_tree)?;
-        let placed = order.place_inputs(&tree.path).map_err(no_work_tree);
+        let placed = order.place_inputs(&tree.path).await;
         let command = match placed.and_then(|()| self.command(order, task, &tree)) {
             Ok(command) => command,
             Err(error) => {
@@ -223,6 +224,10 @@ impl Executor for WasmExecutor {
             run.stop.notify_one();
         }
         Box::pin(async { Ok(()) })
+    }
+
+    fn work(&self, attempt: AttemptName) -> Option<PathBuf> {
+        self.runs().get(&attempt).map(|run| run.tree.path.clone())
     }
 
     fn remove(&self, attempt: AttemptName, succeeded: bool) -> BoxFuture<'_, Result<(), ContactError>> {

@@ -1,0 +1,86 @@
+//! The files of an attempt: what it finds in `input` of its work tree, and what it is to leave in `output`.
+
+use std::path::{Path, PathBuf};
+
+use super::StartError;
+use crate::files::{FileError, ProjectFiles, place_inputs, read_payload, unpack_inputs};
+use crate::job::{JobSpec, RunOptions};
+
+/// Where the work is told of the files of its project that it reads, one path a line.
+const INPUTS: &str = "WINDLASS_INPUTS";
+/// Where it is told of those that it writes.
+const OUTPUTS: &str = "WINDLASS_OUTPUTS";
+
+/// The files of an attempt. The default is none.
+#[derive(Clone, Debug, Default)]
+pub struct JobFiles {
+    /// The file with the input files of the job, where it has any.
+    inputs: Option<PathBuf>,
+    /// The files of its project, where it reads any.
+    project: Option<(ProjectFiles, String)>,
+    reads: Vec<String>,
+    writes: Vec<String>,
+}
+
+impl JobFiles {
+    pub(crate) fn new(spec: &JobSpec, inputs: PathBuf, files: &ProjectFiles) -> JobFiles {
+        JobFiles {
+            inputs: (!spec.inputs.is_empty()).then_some(inputs),
+            project: (!spec.reads.is_empty()).then(|| (files.clone(), spec.project.clone())),
+            reads: spec.reads.clone(),
+            writes: spec.writes.clone(),
+        }
+    }
+
+    /// Whether there are none, so that the attempt needs no work tree for them.
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_none() && self.reads.is_empty() && self.writes.is_empty()
+    }
+
+    /// What the work is told of them. The paths begin with `at`, which is empty for paths that are relative to the work tree.
+    pub fn told(&self, at: &str) -> RunOptions {
+        let mut told = RunOptions::new();
+        for (variable, folder, paths) in [(INPUTS, "input", &self.reads), (OUTPUTS, "output", &self.writes)] {
+            if !paths.is_empty() {
+                let lines: Vec<String> = paths.iter().map(|path| format!("{at}{folder}/{path}")).collect();
+                told.set(variable, lines.join("\n"));
+            }
+        }
+        told
+    }
+
+    /// Puts them into `input` of a work tree.
+    pub(super) async fn place(&self, work: &Path) -> Result<(), StartError> {
+        if let Some(inputs) = &self.inputs {
+            let placed = read_payload(inputs).and_then(|packed| unpack_inputs(&packed));
+            let placed = placed.and_then(|inputs| place_inputs(&inputs, &work.join("input")));
+            placed.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
+        }
+        let Some((files, project)) = self.project.clone() else { return Ok(()) };
+        let (paths, to) = (self.reads.clone(), work.join("input"));
+        let place = move || paths.iter().try_for_each(|path| files.place(&project, path, &to));
+        match tokio::task::spawn_blocking(place).await {
+            Ok(placed) => placed.map_err(|error| no_input(&error)),
+            Err(error) => Err(StartError { message: error.to_string(), permanent: false }),
+        }
+    }
+}
+
+fn no_input(error: &FileError) -> StartError {
+    let permanent = !matches!(error, FileError::Io { .. });
+    StartError { message: format!("an input is not there: {error}"), permanent }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_work_is_told_of_its_files_in_their_order() {
+        let files = JobFiles { reads: vec!["b".into(), "a/c".into()], ..JobFiles::default() };
+        let told = files.told("/work/");
+        let told: Vec<_> = told.iter().map(|(name, value)| (name, value.value.as_str())).collect();
+        assert_eq!(told, [("WINDLASS_INPUTS", "/work/input/b\n/work/input/a/c")]);
+        assert!(!files.is_empty() && JobFiles::default().is_empty());
+    }
+}

@@ -1,0 +1,101 @@
+//! What a success leaves behind, before it is written down: its output value, and the files that become its project's.
+//!
+//! A crash between the two has the next life do it again, which changes nothing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Runtime;
+use crate::error::{Error, MOST_MESSAGE_BYTES, bounded};
+use crate::files::{FileError, read_value};
+use crate::job::{Event, Job, Outcome, State, Step, StopCause};
+use crate::store::Moved;
+
+/// How the attempt ended with that, and its output.
+pub(super) type Finalized = (Outcome, Option<Vec<u8>>);
+
+/// Takes what an attempt leaves in its work tree. One that did not succeed leaves nothing, and neither does one that counts
+/// no more or is cancelled.
+pub(super) async fn finalize(
+    runtime: &Arc<Runtime>,
+    job: &Job,
+    outcome: Outcome,
+    work: Option<PathBuf>,
+) -> Result<Finalized, Error> {
+    if outcome != Outcome::Succeeded {
+        return Ok((outcome, None));
+    }
+    let Some(work) = work else {
+        let message = "it is to write files, and its executor has no work tree; allowed: an executor that has one";
+        let writes = !job.spec.writes.is_empty();
+        return Ok(if writes { failed(message.to_owned(), true) } else { (outcome, None) });
+    };
+    let output = match value_of(runtime, &work) {
+        Ok(output) => output,
+        Err(message) => return Ok(failed(message, false)),
+    };
+    if job.spec.writes.is_empty() || !begins(runtime, job).await? {
+        return Ok((outcome, output));
+    }
+    Ok(match publish(runtime, job, work).await? {
+        Ok(()) => (outcome, output),
+        // It is done by the next life.
+        Err(FileError::Closed) => return Err(Error::Closed),
+        Err(error) => failed(format!("its files could not be published: {error}"), false),
+    })
+}
+
+fn failed(message: String, permanent: bool) -> Finalized {
+    (Outcome::Error { message: bounded(message, MOST_MESSAGE_BYTES), permanent }, None)
+}
+
+/// The output value as JSON.
+fn value_of(runtime: &Runtime, work: &std::path::Path) -> Result<Option<Vec<u8>>, String> {
+    let value = read_value(work, runtime.config.files.value_bytes).map_err(|error| error.to_string())?;
+    value.map(|value| serde_json::to_vec(&value).map_err(|error| error.to_string())).transpose()
+}
+
+/// Says that the attempt finalizes; whether it still counts then. Decided on the job as it is now: what the attempt has in
+/// hand may not know of a cancel.
+async fn begins(runtime: &Runtime, job: &Job) -> Result<bool, Error> {
+    let attempt = job.status.attempt;
+    let Some(stored) = runtime.store.find(job.id)? else { return Ok(false) };
+    let step = Event::Step { attempt, step: Step::Finalizing };
+    let moved = runtime.store.change(&stored.job, &[step], None, runtime.clock.now()).await?;
+    Ok(match moved {
+        Moved::Changed(now) | Moved::Unchanged(now) => counts(&now, attempt),
+        Moved::Late(_) | Moved::Illegal(..) => false,
+    })
+}
+
+/// Whether a success of this attempt makes the job one.
+fn counts(job: &Job, attempt: u32) -> bool {
+    let late = || matches!(&job.status.stopping, Some(stopping) if matches!(stopping.cause, StopCause::Deadline(_)));
+    let under_way = match job.status.state {
+        State::Running => true,
+        // What succeeds after its deadline has succeeded.
+        State::Cancelling => late(),
+        _ => false,
+    };
+    under_way && job.status.attempt == attempt
+}
+
+async fn publish(runtime: &Arc<Runtime>, job: &Job, work: PathBuf) -> Result<Result<(), FileError>, Error> {
+    let (files, spec) = (runtime.files.clone(), job.spec.clone());
+    let staging = move || files.stage(&spec.project, &spec.writes, &work.join("output"));
+    let staged = match tokio::task::spawn_blocking(staging).await.map_err(broken)? {
+        Ok(staged) => staged,
+        Err(error) => return Ok(Err(error)),
+    };
+    // Copying may have taken a while.
+    let still_counts = runtime.store.find(job.id)?.is_some_and(|stored| counts(&stored.job, job.status.attempt));
+    if !still_counts {
+        tokio::task::spawn_blocking(move || drop(staged)).await.map_err(broken)?;
+        return Ok(Ok(()));
+    }
+    tokio::task::spawn_blocking(move || staged.publish()).await.map_err(broken)
+}
+
+fn broken(error: tokio::task::JoinError) -> Error {
+    Error::Storage(error.to_string())
+}
