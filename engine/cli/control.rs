@@ -17,15 +17,15 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::failure::{Failure, STORE};
+use super::failure::{Failure, STORE, USAGE};
 use super::request::{Reply, Request, answer};
 use super::store_dir::Place;
 use crate::engine::Engine;
 use crate::files::Layout;
 
 const NAME: &str = "control.sock";
-/// The longest request.
-const MAX_REQUEST_BYTES: u64 = 64 * 1024;
+/// The longest request: files that are applied together, each pipeline of up to 8 MiB.
+const MAX_REQUEST_BYTES: u64 = 64 * 1024 * 1024;
 /// The longest reply: a page of a list whose every text is as long as it may be.
 const MAX_REPLY_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_CONNECTIONS: usize = 32;
@@ -156,7 +156,14 @@ impl Remote {
 
     /// Asks and waits for the answer; `None` when the holder of the store has ended.
     pub(super) async fn ask(&mut self, request: &Request) -> Result<Option<Reply>, Failure> {
-        let exchange = timeout(ANSWER, self.exchange(request)).await;
+        let mut line = serde_json::to_vec(request).map_err(io::Error::from)?;
+        line.push(b'\n');
+        if line.len() as u64 > MAX_REQUEST_BYTES {
+            let problem =
+                format!("what is asked for has {} bytes; allowed: {MAX_REQUEST_BYTES} bytes at a time", line.len());
+            return Err(Failure::new(USAGE, problem));
+        }
+        let exchange = timeout(ANSWER, self.exchange(&line)).await;
         let problem = match exchange {
             Ok(Ok(reply)) => return Ok(reply),
             Ok(Err(error)) if is_gone(&error) => return Ok(None),
@@ -166,10 +173,8 @@ impl Remote {
         Err(Failure::new(STORE, problem))
     }
 
-    async fn exchange(&mut self, request: &Request) -> io::Result<Option<Reply>> {
-        let mut line = serde_json::to_vec(request)?;
-        line.push(b'\n');
-        self.stream.write_all(&line).await?;
+    async fn exchange(&mut self, line: &[u8]) -> io::Result<Option<Reply>> {
+        self.stream.write_all(line).await?;
         self.stream.flush().await?;
         let line = read_line(&mut self.stream, MAX_REPLY_BYTES).await?;
         Ok(line.map(|line| serde_json::from_slice(&line)).transpose()?)

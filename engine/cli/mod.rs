@@ -55,8 +55,8 @@ enum Command {
     Run(run::RunArgs),
     /// Run the jobs of the store and fire its schedules, until interrupted
     Serve,
-    /// Store the configs and schedules of files
-    Apply(plans::ApplyArgs),
+    /// Store the configs, pipelines and schedules of files
+    Apply(plans::ApplyAllArgs),
     /// Look after job configs
     #[command(subcommand)]
     Config(plans::ConfigCommand),
@@ -129,7 +129,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Apply(args) => plans::apply(&place, args, cli.json).await,
         Command::Config(command) => plans::config(&place, command, cli.json).await,
         Command::Chain(command) => plans::chain(&place, command, cli.json).await,
-        Command::Pipeline(command) => plans::pipeline(command, cli.json),
+        Command::Pipeline(command) => plans::pipeline(&place, command, cli.json).await,
         Command::Schedule(command) => plans::schedule(&place, command, cli.json).await,
         Command::Jobs(args) => jobs::jobs(&place, args, cli.json).await,
         Command::Logs(args) => logs::logs(&place, args, cli.json).await,

@@ -10,6 +10,7 @@ mod inputs;
 mod manage;
 #[cfg(all(feature = "native", feature = "wasm"))]
 mod native;
+mod pipelines;
 mod plans;
 #[cfg(feature = "wasm")]
 mod plugins;

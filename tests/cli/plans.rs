@@ -21,7 +21,7 @@ fn place() -> Place {
     place
 }
 
-fn changes(answer: &Value) -> Vec<String> {
+pub(crate) fn changes(answer: &Value) -> Vec<String> {
     let line =
         |it: &Value| format!("{} {} {}", it["name"].as_str().unwrap(), it["change"].as_str().unwrap(), it["revision"]);
     answer["applied"].as_array().unwrap().iter().map(line).collect()
@@ -140,36 +140,4 @@ fn a_server_fires_schedules_and_answers_until_it_is_told_to_end() {
     server.signal("TERM");
     server.end().expect(0);
     assert_eq!(place.json(&["schedule", "show", "often"])["schedules"][0]["paused"], "");
-}
-
-#[test]
-fn a_pipeline_is_checked_and_drawn() {
-    let place = Place::new();
-    let text = r#"
-dataNodes:
-  raw: { source: in/raw.csv }
-  clean: { source: work/clean.csv }
-  report: { source: out/report.html }
-processNodes:
-  wash: { input: [raw], output: [clean], processor: washer }
-  print: { input: [clean], output: [report], processor: printer }
-  alarm: { processor: mailer, after: [{ node: wash, on: failure }] }
-"#;
-    place.file("good.yaml", text);
-    let drawn = place.run(&["pipeline", "check", "good.yaml"]).expect(0).stdout;
-    for part in ["wash", "print", "alarm", "needs source in/raw.csv", "needs config washer"] {
-        assert!(drawn.contains(part), "{part}: {drawn}");
-    }
-    let checked = place.json(&["pipeline", "check", "good.yaml"]);
-    let alarm = &checked["pipelines"][0]["nodes"][2];
-    assert_eq!(
-        (&alarm["name"], &alarm["after"][0]),
-        (&"alarm".into(), &serde_json::json!({ "node": "wash", "on": "failure" }))
-    );
-    place.file(
-        "bad.yaml",
-        &text.replace("input: [raw]", "input: [clean]").replace("processor: mailer", "procesor: mailer"),
-    );
-    let told = place.run(&["pipeline", "check", "good.yaml", "bad.yaml"]).expect(2).stderr;
-    assert!(told.contains("bad.yaml:7:") && told.contains("did you mean \"processor\""), "{told}");
 }

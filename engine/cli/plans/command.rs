@@ -1,18 +1,19 @@
 //! The commands.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::request::{ConfigPiece, ElementPiece, PlanReply, PlanRequest, SchedulePiece};
+use super::files::{Files, Part, named_file};
+use super::request::{ElementPiece, PlanReply, PlanRequest};
 use super::show;
 use crate::cli::failure::{FAILED, Failure, USAGE};
-use crate::cli::jobfile::{MOMENT_ALLOWED, PlanFile, parse_plan_file, parse_rfc3339};
+use crate::cli::jobfile::{MOMENT_ALLOWED, parse_rfc3339};
 use crate::cli::manage::run_on;
-use crate::cli::output::{note, print};
+use crate::cli::output::print;
 use crate::cli::run::request_options;
 use crate::cli::store_dir::{Place, open_to_change, open_to_manage};
 use crate::cli::table::printable;
 use crate::cli::target::Target;
-use crate::job::{JobConfig, ScheduleSpec, Timestamp};
+use crate::job::Timestamp;
 
 /// The files with configs and schedules.
 #[derive(clap::Args)]
@@ -25,12 +26,36 @@ pub(in crate::cli) struct ApplyArgs {
     dry_run: bool,
 }
 
+/// The files with configs, schedules and pipelines.
+#[derive(clap::Args)]
+pub(in crate::cli) struct ApplyAllArgs {
+    /// A file with configs and schedules, YAML or JSON; may be repeated
+    #[arg(short, long = "file", value_name = "FILE", required_unless_present = "pipeline")]
+    file: Vec<PathBuf>,
+    /// A pipeline and the file that it is in; may be repeated
+    #[arg(long, value_name = "NAME=FILE")]
+    pipeline: Vec<String>,
+    #[command(flatten)]
+    project: PipelineProjectArg,
+    /// Only tell what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The project of what has none in its file.
+#[derive(clap::Args)]
+struct PipelineProjectArg {
+    /// The project of the pipelines
+    #[arg(long, default_value = crate::job::spec::DEFAULT_NAME)]
+    project: String,
+}
+
 /// The project of what is named.
 #[derive(clap::Args)]
 pub(in crate::cli) struct ProjectArg {
     /// The project
     #[arg(long, default_value = crate::job::spec::DEFAULT_NAME)]
-    project: String,
+    pub(super) project: String,
 }
 
 /// Something with a name.
@@ -149,24 +174,19 @@ pub(in crate::cli) enum ScheduleCommand {
     Delete(NameArgs),
 }
 
-/// Which part of a file a command is about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Configs,
-    Schedules,
-    All,
-}
-
-/// Stores the configs and schedules of files.
-pub(in crate::cli) async fn apply(place: &Place, args: ApplyArgs, json: bool) -> Result<u8, Failure> {
-    apply_part(place, &args.file, args.dry_run, Part::All, json).await
+/// Stores the configs, pipelines and schedules of files.
+pub(in crate::cli) async fn apply(place: &Place, args: ApplyAllArgs, json: bool) -> Result<u8, Failure> {
+    let ApplyAllArgs { file, pipeline, project, dry_run } = args;
+    let pipelines = pipeline.iter().map(|text| named_file(text)).collect::<Result<Vec<_>, _>>()?;
+    let files = Files { plans: file, pipelines, project: project.project };
+    apply_files(place, files, Part::All, dry_run, json).await
 }
 
 /// `windlass config`.
 pub(in crate::cli) async fn config(place: &Place, command: ConfigCommand, json: bool) -> Result<u8, Failure> {
     match command {
-        ConfigCommand::Apply(args) => apply_part(place, &args.file, args.dry_run, Part::Configs, json).await,
-        ConfigCommand::Diff(args) => apply_part(place, &args.file, true, Part::Configs, json).await,
+        ConfigCommand::Apply(args) => apply_part(place, args.file, args.dry_run, Part::Configs, json).await,
+        ConfigCommand::Diff(args) => apply_part(place, args.file, true, Part::Configs, json).await,
         ConfigCommand::List(ProjectArg { project }) => ask(place, PlanRequest::Configs { project }, json).await,
         ConfigCommand::Show { name, revision } => {
             let (project, name) = name.parts();
@@ -210,8 +230,8 @@ pub(in crate::cli) async fn chain(place: &Place, command: ChainCommand, json: bo
 /// `windlass schedule`.
 pub(in crate::cli) async fn schedule(place: &Place, command: ScheduleCommand, json: bool) -> Result<u8, Failure> {
     match command {
-        ScheduleCommand::Apply(args) => apply_part(place, &args.file, args.dry_run, Part::Schedules, json).await,
-        ScheduleCommand::Diff(args) => apply_part(place, &args.file, true, Part::Schedules, json).await,
+        ScheduleCommand::Apply(args) => apply_part(place, args.file, args.dry_run, Part::Schedules, json).await,
+        ScheduleCommand::Diff(args) => apply_part(place, args.file, true, Part::Schedules, json).await,
         ScheduleCommand::List(ProjectArg { project }) => ask(place, PlanRequest::Schedules { project }, json).await,
         ScheduleCommand::Show(name) => {
             let (project, name) = name.parts();
@@ -246,7 +266,7 @@ pub(in crate::cli) async fn schedule(place: &Place, command: ScheduleCommand, js
 }
 
 impl NameArgs {
-    fn parts(self) -> (String, String) {
+    pub(super) fn parts(self) -> (String, String) {
         (self.project.project, self.name)
     }
 }
@@ -258,55 +278,28 @@ fn moment(option: &str, text: &str) -> Result<Timestamp, Failure> {
     })
 }
 
-async fn apply_part(place: &Place, files: &[PathBuf], dry_run: bool, part: Part, json: bool) -> Result<u8, Failure> {
-    let (configs, schedules) = read_files(files, part)?;
+async fn apply_part(place: &Place, plans: Vec<PathBuf>, dry_run: bool, part: Part, json: bool) -> Result<u8, Failure> {
+    let files = Files { plans, pipelines: Vec::new(), project: String::new() };
+    apply_files(place, files, part, dry_run, json).await
+}
+
+/// Stores what files say, all or none.
+pub(super) async fn apply_files(
+    place: &Place,
+    files: Files,
+    part: Part,
+    dry_run: bool,
+    json: bool,
+) -> Result<u8, Failure> {
+    let pieces = files.read(part)?;
     let mut target = open_to_change(place).await?;
-    let reply = target.plan(PlanRequest::Apply { configs, schedules, dry_run }).await;
+    let reply = target.plan(PlanRequest::Apply { pieces, dry_run }).await;
     target.close().await;
     show::reply(&reply?, json)?;
     Ok(0)
 }
 
-/// Reads all files before anything is asked for; every mistake in them is told by then.
-fn read_files(paths: &[PathBuf], part: Part) -> Result<(Vec<ConfigPiece>, Vec<SchedulePiece>), Failure> {
-    let (mut configs, mut schedules, mut is_bad) = (Vec::new(), Vec::new(), false);
-    for path in paths {
-        match read_file(path) {
-            Ok(file) => {
-                configs.extend(file.configs);
-                schedules.extend(file.schedules);
-            }
-            Err(mistakes) => {
-                is_bad = true;
-                mistakes.iter().for_each(|mistake| note(mistake));
-            }
-        }
-    }
-    if is_bad {
-        return Err(Failure::new(USAGE, ""));
-    }
-    let configs = if part == Part::Schedules { Vec::new() } else { configs };
-    let schedules = if part == Part::Configs { Vec::new() } else { schedules };
-    if configs.is_empty() && schedules.is_empty() {
-        let what = if part == Part::Schedules { "schedules" } else { "configs" };
-        return Err(Failure::new(USAGE, format!("the files have no {what}; allowed: a map named {what}")));
-    }
-    let configs = configs.into_iter().map(|(name, config): (String, JobConfig)| ConfigPiece::new(name, &config));
-    let schedule = |(project, name, spec): (String, String, ScheduleSpec)| {
-        let ScheduleSpec { calendar, policy, target, options } = spec;
-        SchedulePiece { project, name, calendar, policy, target, options }
-    };
-    Ok((configs.collect::<Result<Vec<_>, _>>()?, schedules.into_iter().map(schedule).collect()))
-}
-
-fn read_file(path: &Path) -> Result<PlanFile, Vec<String>> {
-    let name = path.display().to_string();
-    let text = std::fs::read(path).map_err(|error| vec![format!("{name}: cannot be read: {error}")])?;
-    let env = |variable: &str| std::env::var(variable).ok();
-    parse_plan_file(&text, &name, &env).map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
-}
-
-async fn ask(place: &Place, request: PlanRequest, json: bool) -> Result<u8, Failure> {
+pub(super) async fn ask(place: &Place, request: PlanRequest, json: bool) -> Result<u8, Failure> {
     let mut target = open_to_manage(place).await?;
     let reply = target.plan(request).await;
     target.close().await;

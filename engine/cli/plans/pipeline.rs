@@ -1,112 +1,110 @@
-//! `windlass pipeline check`: reads pipelines and draws them.
+//! `windlass pipeline`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::Serialize;
-
+use super::command::{NameArgs, ProjectArg, apply_files, ask};
+use super::files::{Files, Part, name_of};
+use super::graph;
+use super::request::PlanRequest;
 use crate::cli::failure::{Failure, USAGE};
-use crate::cli::output::{note, print, print_json};
-use crate::job::pipeline::{Drawing, Pipeline};
-use crate::job::{PipelineLimits, ScheduleLimits};
+use crate::cli::store_dir::Place;
 
 #[derive(clap::Subcommand)]
 pub(in crate::cli) enum PipelineCommand {
-    /// Check pipelines, YAML or JSON, and draw their graphs
+    /// Store the pipelines of files, one in each; what changes gets a new revision
+    Apply {
+        #[command(flatten)]
+        files: PipelineFiles,
+        /// Only tell what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Show what applying the pipelines of files would change
+    Diff(PipelineFiles),
+    /// List pipelines
+    List(ProjectArg),
+    /// Show a pipeline and its revisions
+    Show {
+        #[command(flatten)]
+        name: NameArgs,
+        /// This revision instead of the latest
+        #[arg(long)]
+        revision: Option<u32>,
+    },
+    /// Make an earlier revision the latest again, under a new number
+    Rollback {
+        #[command(flatten)]
+        name: NameArgs,
+        /// The revision
+        #[arg(long)]
+        revision: u32,
+    },
+    /// Delete a pipeline that nothing names
+    Delete(NameArgs),
+    /// Check files with pipelines, YAML or JSON, and draw their graphs
     Check {
         /// The files
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
+        /// Also find configs that they name and that are not stored in this project
+        #[arg(long)]
+        project: Option<String>,
+    },
+    /// Draw the graph of a pipeline
+    Graph {
+        /// A file, or the name of a stored pipeline where there is no such file
+        #[arg(value_name = "NAME|FILE")]
+        pipeline: String,
+        #[command(flatten)]
+        project: ProjectArg,
     },
 }
 
-/// What a pipeline comes down to.
-#[derive(Serialize)]
-struct PipelineWire {
-    file: String,
-    nodes: Vec<NodeWire>,
-    /// Sources that no node makes.
-    needs_sources: Vec<String>,
-    /// Configs that nodes name.
-    needs_processors: Vec<String>,
-    notes: Vec<String>,
-    #[serde(skip)]
-    drawing: Vec<String>,
+/// Files with a pipeline each.
+#[derive(clap::Args)]
+pub(in crate::cli) struct PipelineFiles {
+    /// A file with a pipeline, YAML or JSON; may be repeated
+    #[arg(short, long = "file", value_name = "FILE", required = true)]
+    file: Vec<PathBuf>,
+    /// The name of the pipeline where there is one file [default: the name of the file without its ending]
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    project: ProjectArg,
 }
 
-/// A process node and what it comes after.
-#[derive(Serialize)]
-struct NodeWire {
-    name: String,
-    processor: String,
-    /// The longest way to it from a node that comes after nothing.
-    level: usize,
-    after: Vec<EdgeWire>,
-}
-
-#[derive(Serialize)]
-struct EdgeWire {
-    node: String,
-    /// `success`, `failure` or `always`.
-    on: String,
+impl PipelineFiles {
+    fn files(self) -> Result<Files, Failure> {
+        let PipelineFiles { file, name, project: ProjectArg { project } } = self;
+        if name.is_some() && file.len() > 1 {
+            return Err(Failure::new(USAGE, format!("--name: there are {} files; allowed: one file", file.len())));
+        }
+        let named = |path: PathBuf| (name.clone().unwrap_or_else(|| name_of(&path)), path);
+        Ok(Files { plans: Vec::new(), pipelines: file.into_iter().map(named).collect(), project })
+    }
 }
 
 /// Runs the command.
-pub(in crate::cli) fn pipeline(command: PipelineCommand, json: bool) -> Result<u8, Failure> {
-    let PipelineCommand::Check { files } = command;
-    let (mut pipelines, mut is_bad) = (Vec::new(), false);
-    for path in &files {
-        match check(path) {
-            Ok(pipeline) => pipelines.push(pipeline),
-            Err(mistakes) => {
-                is_bad = true;
-                mistakes.iter().for_each(|mistake| note(mistake));
-            }
+pub(in crate::cli) async fn pipeline(place: &Place, command: PipelineCommand, json: bool) -> Result<u8, Failure> {
+    match command {
+        PipelineCommand::Apply { files, dry_run } => {
+            apply_files(place, files.files()?, Part::Pipelines, dry_run, json).await
         }
+        PipelineCommand::Diff(files) => apply_files(place, files.files()?, Part::Pipelines, true, json).await,
+        PipelineCommand::List(ProjectArg { project }) => ask(place, PlanRequest::Pipelines { project }, json).await,
+        PipelineCommand::Show { name, revision } => {
+            let (project, name) = name.parts();
+            ask(place, PlanRequest::Pipeline { project, name, revision }, json).await
+        }
+        PipelineCommand::Rollback { name, revision } => {
+            let (project, name) = name.parts();
+            ask(place, PlanRequest::RollbackPipeline { project, name, revision }, json).await
+        }
+        PipelineCommand::Delete(name) => {
+            let (project, name) = name.parts();
+            ask(place, PlanRequest::DeletePipeline { project, name }, json).await
+        }
+        PipelineCommand::Check { files, project } => graph::check(place, &files, project, json).await,
+        PipelineCommand::Graph { pipeline, project } => graph::draw(place, project.project, pipeline, json).await,
     }
-    if is_bad {
-        return Err(Failure::new(USAGE, ""));
-    }
-    if json {
-        print_json(&serde_json::json!({ "pipelines": pipelines }))?;
-        return Ok(0);
-    }
-    for pipeline in &pipelines {
-        let lines =
-            |title: &str, texts: &[String]| texts.iter().map(|it| format!("{title} {it}\n")).collect::<String>();
-        let drawing: String = pipeline.drawing.iter().map(|line| format!("{line}\n")).collect();
-        let needs = [lines("needs source", &pipeline.needs_sources), lines("needs config", &pipeline.needs_processors)];
-        print(&format!("{}\n{drawing}{}{}", pipeline.file, needs.concat(), lines("note:", &pipeline.notes)))?;
-    }
-    Ok(0)
-}
-
-fn check(path: &Path) -> Result<PipelineWire, Vec<String>> {
-    let file = path.display().to_string();
-    let text = std::fs::read(path).map_err(|error| vec![format!("{file}: cannot be read: {error}")])?;
-    let pipeline = Pipeline::parse(&text, &PipelineLimits::default(), &ScheduleLimits::default());
-    let pipeline = pipeline.map_err(|found| found.iter().map(|it| format!("{file}:{it}")).collect::<Vec<_>>())?;
-    let graph = pipeline.graph();
-    let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
-    let edge = |edge: &crate::job::pipeline::Edge| EdgeWire {
-        node: pipeline.name_of(edge.from).to_owned(),
-        on: edge.on.word().to_owned(),
-    };
-    let nodes = graph.order().iter().filter_map(|node| {
-        let spec = pipeline.spec().process_nodes.get(*node)?;
-        Some(NodeWire {
-            name: pipeline.name_of(*node).to_owned(),
-            processor: spec.processor.clone(),
-            level: graph.level(*node),
-            after: graph.before(*node).iter().map(edge).collect(),
-        })
-    });
-    let remark = |note: &crate::job::pipeline::Note| format!("{}: {}", note.field, note.text);
-    Ok(PipelineWire {
-        nodes: nodes.collect(),
-        needs_sources: owned(pipeline.needed_sources()),
-        needs_processors: owned(pipeline.needed_processors()),
-        notes: pipeline.notes().iter().map(remark).collect(),
-        drawing: Drawing::default().lines(&pipeline, None),
-        file,
-    })
 }

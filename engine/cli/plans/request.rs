@@ -1,10 +1,12 @@
-//! What is asked about configs, chains and schedules, and how it is answered.
+//! What is asked about configs, chains, pipelines and schedules, and how it is answered.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::files::Pieces;
+use super::pipeline_wire::{PipelineWire, pipeline_says};
 use super::wire::{
     AppliedWire, BackfillWire, ConfigWire, RevisionWire, ScheduleWire, config_says, differences, schedule_says,
 };
@@ -12,20 +14,28 @@ use crate::cli::failure::Failure;
 use crate::engine::{Applied, Change, ConfigView, Engine, Plan, ScheduleView};
 use crate::error::Error;
 use crate::job::config::ChainElement;
-use crate::job::{CalendarSpec, JobConfig, Policy, RunOptions, ScheduleSpec, Target, Timestamp};
+use crate::job::{CalendarSpec, JobConfig, PipelineSpec, Policy, RunOptions, ScheduleSpec, Target, Timestamp};
 use crate::store::{DocumentKind, decode_config, encode_config};
+
+/// Pipelines that are looked at together: each may be large.
+const PIPELINES_AT_ONCE: usize = 16;
 
 /// What is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "plan")]
 pub(in crate::cli) enum PlanRequest {
-    Apply { configs: Vec<ConfigPiece>, schedules: Vec<SchedulePiece>, dry_run: bool },
+    Apply { pieces: Pieces, dry_run: bool },
     Configs { project: String },
     Config { project: String, name: String, revision: Option<u32> },
     Rollback { project: String, name: String, revision: u32 },
     DeleteConfig { project: String, name: String },
     RunConfig { project: String, name: String, options: RunOptions, key: Option<String> },
     RunChain { project: String, elements: Vec<ElementPiece> },
+    Pipelines { project: String },
+    Pipeline { project: String, name: String, revision: Option<u32> },
+    RollbackPipeline { project: String, name: String, revision: u32 },
+    DeletePipeline { project: String, name: String },
+    MissingConfigs { project: String, names: Vec<String> },
     Schedules { project: String },
     Schedule { project: String, name: String },
     Next { project: String, name: String, count: usize },
@@ -39,11 +49,16 @@ pub(in crate::cli) enum PlanRequest {
 impl PlanRequest {
     /// Whether it changes nothing.
     pub(in crate::cli) fn is_question(&self) -> bool {
-        use PlanRequest::{Apply, Backfill, Config, Configs, Next, Schedule, Schedules};
+        use PlanRequest::{
+            Apply, Backfill, Config, Configs, MissingConfigs, Next, Pipeline, Pipelines, Schedule, Schedules,
+        };
         matches!(
             self,
             Configs { .. }
                 | Config { .. }
+                | Pipelines { .. }
+                | Pipeline { .. }
+                | MissingConfigs { .. }
                 | Schedules { .. }
                 | Schedule { .. }
                 | Next { .. }
@@ -74,6 +89,14 @@ impl ConfigPiece {
     }
 }
 
+/// A pipeline on the same way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct PipelinePiece {
+    pub(super) project: String,
+    pub(super) name: String,
+    pub(super) spec: PipelineSpec,
+}
+
 /// A schedule on the same way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::cli) struct SchedulePiece {
@@ -98,6 +121,8 @@ pub(in crate::cli) struct ElementPiece {
 pub(in crate::cli) enum PlanReply {
     Applied { applied: Vec<AppliedWire> },
     Configs { configs: Vec<ConfigWire> },
+    Pipelines { pipelines: Vec<PipelineWire> },
+    Missing { names: Vec<String> },
     Schedules { schedules: Vec<ScheduleWire> },
     Times { times: Vec<String> },
     Jobs { ids: Vec<String> },
@@ -108,15 +133,12 @@ pub(in crate::cli) enum PlanReply {
 /// Answers a request.
 pub(in crate::cli) async fn answer(engine: &Engine, request: PlanRequest) -> Result<PlanReply, Failure> {
     Ok(match request {
-        PlanRequest::Apply { configs, schedules, dry_run } => {
-            PlanReply::Applied { applied: apply(engine, configs, schedules, dry_run).await? }
-        }
+        PlanRequest::Apply { pieces, dry_run } => PlanReply::Applied { applied: apply(engine, pieces, dry_run).await? },
         PlanRequest::Configs { project } => PlanReply::Configs { configs: all_configs(engine, &project)? },
         PlanRequest::Config { project, name, revision } => {
             let view = engine.config(&project, &name, revision)?;
-            let revisions = engine.config_revisions(&project, &name)?.into_iter();
-            let revision = |(revision, at): (u32, Timestamp)| RevisionWire { revision, stored_at: at.to_string() };
-            let wire = ConfigWire { revisions: revisions.map(revision).collect(), ..ConfigWire::from(&view) };
+            let revisions = RevisionWire::all(engine.config_revisions(&project, &name)?);
+            let wire = ConfigWire { revisions, ..ConfigWire::from(&view) };
             PlanReply::Configs { configs: vec![wire] }
         }
         PlanRequest::Rollback { project, name, revision } => {
@@ -134,6 +156,30 @@ pub(in crate::cli) async fn answer(engine: &Engine, request: PlanRequest) -> Res
             let element = |it: ElementPiece| ChainElement { config: it.config, options: it.options };
             let elements: Vec<ChainElement> = elements.into_iter().map(element).collect();
             jobs(engine.run_chain(&project, &elements).await?)
+        }
+        request => answer_of_pipeline(engine, request).await?,
+    })
+}
+
+async fn answer_of_pipeline(engine: &Engine, request: PlanRequest) -> Result<PlanReply, Failure> {
+    Ok(match request {
+        PlanRequest::Pipelines { project } => PlanReply::Pipelines { pipelines: all_pipelines(engine, &project)? },
+        PlanRequest::Pipeline { project, name, revision } => {
+            let view = engine.pipeline(&project, &name, revision)?;
+            let revisions = RevisionWire::all(engine.pipeline_revisions(&project, &name)?);
+            PlanReply::Pipelines { pipelines: vec![PipelineWire::whole(&view, revisions)] }
+        }
+        PlanRequest::RollbackPipeline { project, name, revision } => {
+            let applied = engine.rollback_pipeline(&project, &name, revision).await?;
+            PlanReply::Applied { applied: vec![AppliedWire::new(applied)] }
+        }
+        PlanRequest::DeletePipeline { project, name } => {
+            engine.delete_pipeline(&project, &name).await?;
+            PlanReply::Done
+        }
+        PlanRequest::MissingConfigs { project, mut names } => {
+            names.retain(|name| matches!(engine.config(&project, name, None), Err(Error::Unknown { .. })));
+            PlanReply::Missing { names }
         }
         request => answer_of_schedule(engine, request).await?,
     })
@@ -157,7 +203,7 @@ async fn answer_of_schedule(engine: &Engine, request: PlanRequest) -> Result<Pla
             engine.delete_schedule(&project, &name).await?;
             PlanReply::Done
         }
-        // Those of configs were answered before.
+        // Those of configs and pipelines were answered before.
         _ => PlanReply::Done,
     })
 }
@@ -177,6 +223,17 @@ fn all_configs(engine: &Engine, project: &str) -> Result<Vec<ConfigWire>, Error>
     }
 }
 
+fn all_pipelines(engine: &Engine, project: &str) -> Result<Vec<PipelineWire>, Error> {
+    let mut found: Vec<PipelineWire> = Vec::new();
+    loop {
+        let page = engine.pipelines(project, found.last().map(|it| it.name.as_str()), PIPELINES_AT_ONCE)?;
+        if page.is_empty() {
+            return Ok(found);
+        }
+        found.extend(page.iter().map(PipelineWire::short));
+    }
+}
+
 fn all_schedules(engine: &Engine, project: &str) -> Result<Vec<ScheduleWire>, Error> {
     let mut found: Vec<ScheduleWire> = Vec::new();
     loop {
@@ -189,37 +246,46 @@ fn all_schedules(engine: &Engine, project: &str) -> Result<Vec<ScheduleWire>, Er
 }
 
 /// Stores what the files say, all or none. In a dry run each change is told field by field.
-async fn apply(
-    engine: &Engine,
-    configs: Vec<ConfigPiece>,
-    schedules: Vec<SchedulePiece>,
-    dry_run: bool,
-) -> Result<Vec<AppliedWire>, Error> {
-    let configs = configs.into_iter().map(ConfigPiece::config).collect::<Result<Vec<_>, Error>>()?;
+async fn apply(engine: &Engine, pieces: Pieces, dry_run: bool) -> Result<Vec<AppliedWire>, Error> {
+    let Pieces { configs, pipelines, schedules } = pieces;
     let schedule = |piece: SchedulePiece| {
         let SchedulePiece { project, name, calendar, policy, target, options } = piece;
         (project, name, ScheduleSpec { calendar, policy, target, options })
     };
-    let schedules: Vec<_> = schedules.into_iter().map(schedule).collect();
+    let plan = Plan {
+        configs: configs.into_iter().map(ConfigPiece::config).collect::<Result<Vec<_>, Error>>()?,
+        pipelines: pipelines.into_iter().map(|piece| (piece.project, piece.name, piece.spec)).collect(),
+        schedules: schedules.into_iter().map(schedule).collect(),
+    };
+    let told = if dry_run { before_and_after(engine, &plan) } else { HashMap::new() };
+    let wire = |applied: Applied| {
+        let says = told.get(&(applied.kind, applied.project.clone(), applied.name.clone()));
+        let says = says.filter(|_| applied.change == Change::Changed);
+        let differences = says.map(|(before, after)| differences(before, after)).unwrap_or_default();
+        AppliedWire { differences, ..AppliedWire::new(applied) }
+    };
+    Ok(engine.apply_plan(plan, dry_run).await?.into_iter().map(wire).collect())
+}
+
+/// What each document of a plan says now and what it would say, where it is there.
+fn before_and_after(engine: &Engine, plan: &Plan) -> HashMap<(DocumentKind, String, String), (Value, Value)> {
     let names = |options: &RunOptions| -> Vec<String> { options.iter().map(|(name, _)| name.to_owned()).collect() };
-    let mut told: HashMap<(DocumentKind, String, String), (Value, Value)> = HashMap::new();
-    for (name, config) in &configs {
+    let mut told = HashMap::new();
+    for (name, config) in &plan.configs {
         let project = &config.spec.project;
         let Ok(ConfigView { config: before, option_names, .. }) = engine.config(project, name, None) else { continue };
         let says = (config_says(&before, &option_names), config_says(config, &names(&config.spec.options)));
         told.insert((DocumentKind::Config, project.clone(), name.clone()), says);
     }
-    for (project, name, spec) in &schedules {
+    for (project, name, spec) in &plan.pipelines {
+        let Ok(before) = engine.pipeline(project, name, None) else { continue };
+        let says = (pipeline_says(&before.spec), pipeline_says(spec));
+        told.insert((DocumentKind::Pipeline, project.clone(), name.clone()), says);
+    }
+    for (project, name, spec) in &plan.schedules {
         let Ok(ScheduleView { spec: before, option_names, .. }) = engine.schedule(project, name) else { continue };
         let says = (schedule_says(&before, &option_names), schedule_says(spec, &names(&spec.options)));
         told.insert((DocumentKind::Schedule, project.clone(), name.clone()), says);
     }
-    let applied = engine.apply_plan(Plan { configs, schedules, ..Plan::default() }, dry_run).await?;
-    let wire = |applied: Applied| {
-        let says = told.get(&(applied.kind, applied.project.clone(), applied.name.clone()));
-        let says = says.filter(|_| dry_run && applied.change == Change::Changed);
-        let differences = says.map(|(before, after)| differences(before, after)).unwrap_or_default();
-        AppliedWire { differences, ..AppliedWire::new(applied) }
-    };
-    Ok(applied.into_iter().map(wire).collect())
+    told
 }

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::pipeline_wire::PipelineWire;
 use super::request::PlanReply;
-use super::wire::{AppliedWire, ConfigWire, ScheduleWire};
+use super::wire::{AppliedWire, ConfigWire, RevisionWire, ScheduleWire};
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::output::{print, print_json};
 use crate::cli::table::{printable, seconds, table};
@@ -19,6 +20,11 @@ pub(super) fn reply(reply: &PlanReply, json: bool) -> Result<(), Failure> {
             [one] if !one.revisions.is_empty() => print(&config_lines(one)),
             configs => print_configs(configs),
         },
+        PlanReply::Pipelines { pipelines } => match pipelines.as_slice() {
+            [one] if one.text.is_some() => print(&pipeline_lines(one)),
+            pipelines => print_pipelines(pipelines),
+        },
+        PlanReply::Missing { names } => print(&lines(names)),
         PlanReply::Schedules { schedules } => match schedules.as_slice() {
             [one] => print(&schedule_lines(one)),
             schedules => print_schedules(schedules),
@@ -91,10 +97,29 @@ fn says_lines(says: &Value) -> String {
 fn config_lines(config: &ConfigWire) -> String {
     let mut text = format!("config {}, revision {} of {}\n", config.name, config.revision, config.latest);
     text.push_str(&says_lines(&config.says));
-    text.push_str("revisions:\n");
-    for revision in &config.revisions {
-        text.push_str(&format!("  {} {}\n", revision.revision, seconds(&revision.stored_at)));
-    }
+    text.push_str(&revision_lines(&config.revisions));
+    text
+}
+
+fn revision_lines(revisions: &[RevisionWire]) -> String {
+    let line = |it: &RevisionWire| format!("  {} {}\n", it.revision, seconds(&it.stored_at));
+    format!("revisions:\n{}", revisions.iter().map(line).collect::<String>())
+}
+
+fn print_pipelines(pipelines: &[PipelineWire]) -> Result<(), Failure> {
+    let row = |it: &PipelineWire| {
+        let cron = it.cron.as_deref().map(printable).unwrap_or_default();
+        vec![it.name.clone(), it.revision.to_string(), it.nodes.to_string(), cron, seconds(&it.stored_at)]
+    };
+    let headings = ["name", "revision", "nodes", "when", "stored"];
+    print(&table(&headings, &pipelines.iter().map(row).collect::<Vec<_>>()))
+}
+
+/// The pipeline is a text that can be applied again; what is known of it stands before it as remarks.
+fn pipeline_lines(it: &PipelineWire) -> String {
+    let mut text = format!("# pipeline {}, revision {} of {}\n", it.name, it.revision, it.latest);
+    revision_lines(&it.revisions).lines().for_each(|line| text.push_str(&format!("# {line}\n")));
+    text.push_str(it.text.as_deref().unwrap_or_default());
     text
 }
 

@@ -57,6 +57,13 @@ pub(in crate::cli) struct RevisionWire {
     pub(super) stored_at: String,
 }
 
+impl RevisionWire {
+    pub(super) fn all(revisions: Vec<(u32, Timestamp)>) -> Vec<Self> {
+        let wire = |(revision, at): (u32, Timestamp)| RevisionWire { revision, stored_at: at.to_string() };
+        revisions.into_iter().map(wire).collect()
+    }
+}
+
 impl From<&ConfigView> for ConfigWire {
     fn from(view: &ConfigView) -> Self {
         ConfigWire {
