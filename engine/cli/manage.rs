@@ -59,7 +59,7 @@ pub(super) async fn cancel(place: &Place, ids: Ids, json: bool) -> Result<u8, Fa
 }
 
 /// Who asks: the user, else the command.
-fn who(command: &str) -> String {
+pub(super) fn who(command: &str) -> String {
     std::env::var("USER").unwrap_or_else(|_| command.to_owned())
 }
 

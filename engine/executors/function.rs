@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -224,6 +224,7 @@ pub struct FunctionContext(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) name: AttemptName,
     pub(crate) options: RunOptions,
+    pub(crate) work: Option<PathBuf>,
     pub(crate) job_id: OnceLock<String>,
     pub(crate) stop: StopSignal,
     pub(crate) clock: Clock,
@@ -258,6 +259,13 @@ impl FunctionContext {
             return Some(self.0.job_id.get_or_init(|| self.0.name.job.to_string()));
         }
         self.0.options.get(name).map(|value| value.value.as_str())
+    }
+
+    /// Its work tree, where the job reads or writes files of its project: what it [reads](field@crate::JobSpec::reads) is in
+    /// `input`, what it [writes](field@crate::JobSpec::writes) is to be in `output`, and `tmp` is its own. `None` for all other
+    /// jobs.
+    pub fn work(&self) -> Option<&Path> {
+        self.0.work.as_deref()
     }
 
     /// Whether the job is being cancelled or has passed a deadline. What still runs after the grace time of

@@ -50,7 +50,7 @@ impl JobFiles {
     }
 
     /// Puts them into `input` of a work tree.
-    pub(super) async fn place(&self, work: &Path) -> Result<(), StartError> {
+    pub(crate) async fn place(&self, work: &Path) -> Result<(), StartError> {
         if let Some(inputs) = &self.inputs {
             let placed = read_payload(inputs).and_then(|packed| unpack_inputs(&packed));
             let placed = placed.and_then(|inputs| place_inputs(&inputs, &work.join("input")));

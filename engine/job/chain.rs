@@ -180,6 +180,20 @@ pub enum ChainState {
     Cancelled,
 }
 
+impl ChainState {
+    /// The word used in the API and on screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            ChainState::Pending => "pending",
+            ChainState::Running => "running",
+            ChainState::Succeeded => "succeeded",
+            ChainState::Failed => "failed",
+            ChainState::TimedOut => "timed_out",
+            ChainState::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// A chain's condition and how many of its jobs are in which state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainSummary {

@@ -6,12 +6,13 @@ use tokio::sync::watch;
 
 use super::attempts::Control;
 use super::call::call;
-use super::finalize::finalize;
+use super::finalize::{Finalized, finalize};
+use super::function_tree;
 use super::slots::Slot;
 use super::{Runtime, external, lock, newcomers};
 use crate::error::Error;
 use crate::executors::function::Input;
-use crate::executors::{AttemptName, AttemptOrder, Executor, JobFiles, Registered};
+use crate::executors::{AttemptName, AttemptOrder, Executor, JobFiles, Registered, StartError};
 use crate::files::{read_payload, write_payload};
 use crate::job::options::{JOB_ID, NOMINAL_TIME};
 use crate::job::{
@@ -90,12 +91,40 @@ async fn in_process(
     let opened = open_options(runtime, &stored);
     let input = input_of(runtime, &stored.job, stored.large_input.is_some());
     let (outcome, output) = match (opened, input) {
-        (Ok(options), Ok(input)) => call(runtime, control, &stored.job, function, options, input).await,
+        (Ok(options), Ok(input)) => match function_tree::files_of(runtime, &stored.job) {
+            None => call(runtime, control, &stored.job, function, options, input, None).await,
+            Some(files) => {
+                Box::pin(call_in_tree(runtime, control, &stored.job, function, options, input, &files)).await?
+            }
+        },
         (Err(error), _) | (_, Err(error)) => (not_started(&error), None),
     };
     // The work is done: the next job need not wait for the disk.
     drop(slot);
     finish(runtime, &stored.job, outcome, output).await.map(drop)
+}
+
+/// Calls a function that has a work tree, and takes what it leaves there.
+async fn call_in_tree(
+    runtime: &Arc<Runtime>,
+    control: &Control,
+    job: &Job,
+    function: &str,
+    options: RunOptions,
+    input: Input,
+    files: &JobFiles,
+) -> Result<Finalized, Error> {
+    let work = match function_tree::make(runtime, job, files).await {
+        Ok(work) => work,
+        Err(StartError { message, permanent }) => return Ok((Outcome::NotStarted { message, permanent }, None)),
+    };
+    let told = files.told(&format!("{}/", work.display()));
+    let (outcome, returned) =
+        call(runtime, control, job, function, options.overlaid(told), input, Some(work.clone())).await;
+    let (outcome, left) = finalize(runtime, job, outcome, Some(work)).await?;
+    function_tree::clear(runtime, job, outcome == Outcome::Succeeded).await;
+    let output = if outcome == Outcome::Succeeded { returned.or(left) } else { None };
+    Ok((outcome, output))
 }
 
 async fn elsewhere(
@@ -125,12 +154,14 @@ async fn elsewhere(
 }
 
 /// In-process work dies with the engine, so the claim of an at-least-once job need not be on disk before it
-/// begins: it rides in the next group. At-most-once jobs, and jobs that have met a crash, wait for the disk.
+/// begins: it rides in the next group. At-most-once jobs, jobs that have met a crash, and those that leave files behind wait
+/// for the disk.
 async fn claim_in_process(runtime: &Runtime, job: &Job) -> Result<Option<Job>, Error> {
     let attempt = job.status.attempt + 1;
     let events = [Event::Claim, Event::Step { attempt, step: Step::Executing }];
     let now = runtime.clock.now();
-    if job.spec.on_crash == OnCrash::Rerun && job.status.interruptions == 0 {
+    let leaves_files = !job.spec.writes.is_empty();
+    if job.spec.on_crash == OnCrash::Rerun && job.status.interruptions == 0 && !leaves_files {
         return runtime.store.change_lazily(job, &events, now);
     }
     Ok(claimed(runtime.store.change(job, &events, None, now).await?))

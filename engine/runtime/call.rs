@@ -1,5 +1,6 @@
 //! One call of a function: its panics are outcomes, its stop is asked for and then made.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::attempts::Control;
@@ -9,7 +10,7 @@ use crate::executors::function::{FunctionContext, FunctionError, FunctionLog, In
 use crate::executors::{AttemptName, catch};
 use crate::job::{Job, Outcome, RunOptions};
 
-/// Calls the function; how that ended and what it returned.
+/// Calls the function, in a work tree where it has one; how that ended and what it returned.
 pub(super) async fn call(
     runtime: &Arc<Runtime>,
     control: &Control,
@@ -17,6 +18,7 @@ pub(super) async fn call(
     name: &str,
     options: RunOptions,
     input: Input,
+    work: Option<PathBuf>,
 ) -> (Outcome, Option<Vec<u8>>) {
     let Some(function) = runtime.functions.get(name) else {
         let message = format!("no function is registered as \"{name}\"");
@@ -26,7 +28,7 @@ pub(super) async fn call(
     if control.stop.is_raised() {
         return (Outcome::Stopped, None);
     }
-    let context = context(runtime, control, job, options);
+    let context = context(runtime, control, job, options, work);
     *lock(&control.function) = Some(context.clone());
     let ended = tokio::select! {
         biased;
@@ -37,11 +39,18 @@ pub(super) async fn call(
     outcome_of(runtime, ended)
 }
 
-fn context(runtime: &Arc<Runtime>, control: &Control, job: &Job, options: RunOptions) -> FunctionContext {
+fn context(
+    runtime: &Arc<Runtime>,
+    control: &Control,
+    job: &Job,
+    options: RunOptions,
+    work: Option<PathBuf>,
+) -> FunctionContext {
     let attempt = job.status.attempt;
     FunctionContext::new(Inner {
         name: AttemptName { job: job.id, attempt },
         options,
+        work,
         job_id: OnceLock::new(),
         stop: control.stop.clone(),
         clock: runtime.clock.clone(),

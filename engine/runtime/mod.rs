@@ -13,6 +13,7 @@ mod external;
 mod files;
 mod finalize;
 mod follow;
+mod function_tree;
 mod hub;
 mod lost;
 mod newcomers;

@@ -192,6 +192,9 @@ impl<'a> Making<'a> {
         if let Some(attempts) = node.max_attempts {
             job.retry.max_attempts = attempts;
         }
+        let (reads, writes) = self.stored.pipeline.sources_of(position);
+        job.reads.extend(reads.into_iter().map(str::to_owned));
+        job.writes.extend(writes.into_iter().map(str::to_owned));
         let (after, unmet) = self.before(position);
         job.after = after;
         job.node = Some(NodeRun {

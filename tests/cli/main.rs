@@ -16,6 +16,7 @@ mod plans;
 mod plugins;
 mod resume;
 mod run;
+mod runs;
 mod store;
 #[cfg(feature = "wasm")]
 mod wasm;

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod configs;
+mod data_nodes;
 mod documents;
 mod ends;
 mod files;

@@ -6,6 +6,8 @@ mod graph;
 mod pipeline;
 mod pipeline_wire;
 mod request;
+mod run_wire;
+mod runs;
 mod show;
 mod wire;
 

@@ -6,7 +6,9 @@ use super::command::{NameArgs, ProjectArg, apply_files, ask};
 use super::files::{Files, Part, name_of};
 use super::graph;
 use super::request::PlanRequest;
+use super::runs::{self, ParameterArgs, RunRequest};
 use crate::cli::failure::{Failure, USAGE};
+use crate::cli::manage::who;
 use crate::cli::store_dir::Place;
 
 #[derive(clap::Subcommand)]
@@ -49,6 +51,42 @@ pub(in crate::cli) enum PipelineCommand {
         /// Also find configs that they name and that are not stored in this project
         #[arg(long)]
         project: Option<String>,
+    },
+    /// Run a pipeline
+    Run {
+        #[command(flatten)]
+        name: NameArgs,
+        #[command(flatten)]
+        parameters: ParameterArgs,
+        /// A second run with this key gets the run of the first
+        #[arg(long)]
+        idempotency_key: Option<String>,
+    },
+    /// List the runs of a pipeline, the latest first
+    Runs {
+        #[command(flatten)]
+        name: NameArgs,
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        count: u16,
+    },
+    /// Show a run: its graph, and how each node is
+    Status {
+        /// The run
+        run: String,
+    },
+    /// Run again what failed or was cancelled in a run, and what comes after it; the results of the rest are kept
+    Rerun {
+        /// The run
+        run: String,
+        /// Run this node again, however it ended, instead; may be repeated
+        #[arg(long, value_name = "NODE")]
+        from: Vec<String>,
+    },
+    /// Cancel all nodes of a run that are not over
+    Cancel {
+        /// The run
+        run: String,
     },
     /// Draw the graph of a pipeline
     Graph {
@@ -103,6 +141,22 @@ pub(in crate::cli) async fn pipeline(place: &Place, command: PipelineCommand, js
         PipelineCommand::Delete(name) => {
             let (project, name) = name.parts();
             ask(place, PlanRequest::DeletePipeline { project, name }, json).await
+        }
+        PipelineCommand::Run { name, parameters, idempotency_key: key } => {
+            let (project, name) = name.parts();
+            let parameters = parameters.read()?;
+            runs::begin(place, RunRequest::Begin { project, name, parameters, key }, json).await
+        }
+        PipelineCommand::Runs { name, count } => {
+            let (project, name) = name.parts();
+            let run = RunRequest::List { project, name, count: usize::from(count) };
+            ask(place, PlanRequest::Runs { run }, json).await
+        }
+        PipelineCommand::Status { run } => ask(place, PlanRequest::Runs { run: RunRequest::Show { run } }, json).await,
+        PipelineCommand::Rerun { run, from } => runs::begin(place, RunRequest::Again { run, from }, json).await,
+        PipelineCommand::Cancel { run } => {
+            let by = who("windlass pipeline cancel");
+            ask(place, PlanRequest::Runs { run: RunRequest::Cancel { run, by } }, json).await
         }
         PipelineCommand::Check { files, project } => graph::check(place, &files, project, json).await,
         PipelineCommand::Graph { pipeline, project } => graph::draw(place, project.project, pipeline, json).await,

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::files::Pieces;
 use super::pipeline_wire::{PipelineWire, pipeline_says};
+use super::run_wire::RunWire;
+use super::runs::{self, RunRequest};
 use super::wire::{
     AppliedWire, BackfillWire, ConfigWire, RevisionWire, ScheduleWire, config_says, differences, schedule_says,
 };
@@ -36,6 +38,7 @@ pub(in crate::cli) enum PlanRequest {
     RollbackPipeline { project: String, name: String, revision: u32 },
     DeletePipeline { project: String, name: String },
     MissingConfigs { project: String, names: Vec<String> },
+    Runs { run: RunRequest },
     Schedules { project: String },
     Schedule { project: String, name: String },
     Next { project: String, name: String, count: usize },
@@ -50,8 +53,11 @@ impl PlanRequest {
     /// Whether it changes nothing.
     pub(in crate::cli) fn is_question(&self) -> bool {
         use PlanRequest::{
-            Apply, Backfill, Config, Configs, MissingConfigs, Next, Pipeline, Pipelines, Schedule, Schedules,
+            Apply, Backfill, Config, Configs, MissingConfigs, Next, Pipeline, Pipelines, Runs, Schedule, Schedules,
         };
+        if let Runs { run } = self {
+            return run.is_question();
+        }
         matches!(
             self,
             Configs { .. }
@@ -126,6 +132,8 @@ pub(in crate::cli) enum PlanReply {
     Schedules { schedules: Vec<ScheduleWire> },
     Times { times: Vec<String> },
     Jobs { ids: Vec<String> },
+    Began { run: String, jobs: Vec<String> },
+    Runs { runs: Vec<RunWire> },
     Backfill { backfill: BackfillWire },
     Done,
 }
@@ -181,6 +189,7 @@ async fn answer_of_pipeline(engine: &Engine, request: PlanRequest) -> Result<Pla
             names.retain(|name| matches!(engine.config(&project, name, None), Err(Error::Unknown { .. })));
             PlanReply::Missing { names }
         }
+        PlanRequest::Runs { run } => runs::answer(engine, run).await?,
         request => answer_of_schedule(engine, request).await?,
     })
 }

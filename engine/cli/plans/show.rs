@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::pipeline_wire::PipelineWire;
 use super::request::PlanReply;
+use super::run_wire::RunWire;
 use super::wire::{AppliedWire, ConfigWire, RevisionWire, ScheduleWire};
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::output::{print, print_json};
@@ -31,6 +32,11 @@ pub(super) fn reply(reply: &PlanReply, json: bool) -> Result<(), Failure> {
         },
         PlanReply::Times { times } => print(&lines(times)),
         PlanReply::Jobs { ids } => print(&lines(ids)),
+        PlanReply::Began { run, .. } => print(&format!("{run}\n")),
+        PlanReply::Runs { runs } => match runs.as_slice() {
+            [one] if !one.nodes.is_empty() => print(&run_lines(one)),
+            runs => print_runs(runs),
+        },
         PlanReply::Backfill { backfill } => {
             let known = match backfill.known {
                 0 => String::new(),
@@ -120,6 +126,37 @@ fn pipeline_lines(it: &PipelineWire) -> String {
     let mut text = format!("# pipeline {}, revision {} of {}\n", it.name, it.revision, it.latest);
     revision_lines(&it.revisions).lines().for_each(|line| text.push_str(&format!("# {line}\n")));
     text.push_str(it.text.as_deref().unwrap_or_default());
+    text
+}
+
+fn print_runs(runs: &[RunWire]) -> Result<(), Failure> {
+    let row = |it: &RunWire| {
+        let again = it.again_of.clone().unwrap_or_default();
+        vec![
+            it.run.clone(),
+            it.revision.to_string(),
+            it.state.clone(),
+            it.counts.clone(),
+            seconds(&it.created_at),
+            again,
+        ]
+    };
+    let headings = ["run", "revision", "state", "nodes", "begun", "again of"];
+    print(&table(&headings, &runs.iter().map(row).collect::<Vec<_>>()))
+}
+
+/// The graph, then each node that has something to say.
+fn run_lines(it: &RunWire) -> String {
+    let mut text = format!("run {} of pipeline {}, revision {}: {}\n", it.run, it.pipeline, it.revision, it.state);
+    if let Some(again) = &it.again_of {
+        text.push_str(&format!("runs again a part of {again}\n"));
+    }
+    text.push_str(&format!("{}\n", it.counts));
+    text.push_str(&lines(&it.graph));
+    for node in it.nodes.iter().filter(|node| node.reason.is_some()) {
+        let reason = node.reason.as_deref().map(printable).unwrap_or_default();
+        text.push_str(&format!("{} as {}: {reason}\n", node.name, node.job));
+    }
     text
 }
 

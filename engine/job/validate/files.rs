@@ -9,8 +9,8 @@ use crate::job::spec::{JobSpec, Task};
 
 pub(super) fn check_files(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
     check_inputs(spec, limits, check);
-    check_paths("reads", spec, &spec.reads, limits, check);
-    check_paths("writes", spec, &spec.writes, limits, check);
+    check_paths("reads", &spec.reads, limits, check);
+    check_paths("writes", &spec.writes, limits, check);
     let inputs: HashSet<&str> = spec.inputs.iter().map(|input| input.path.as_str()).collect();
     let reads: HashSet<&str> = spec.reads.iter().map(String::as_str).collect();
     for (field, path) in spec.reads.iter().filter_map(|path| Some(("reads", meets(path, &inputs)?))) {
@@ -33,8 +33,9 @@ fn check_inputs(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
     if spec.inputs.is_empty() {
         return;
     }
-    let in_process = || "input, which is the argument of the function".to_owned();
-    check.require(!is_function(spec), "inputs", || "a function has no work tree".into(), in_process);
+    let is_function = matches!(spec.task, Task::Function(_));
+    let in_process = || "input, which is the argument of the function, and reads".to_owned();
+    check.require(!is_function, "inputs", || "a function takes no input files".into(), in_process);
     let (count, most) = (spec.inputs.len(), limits.input_files);
     check.require(count <= most, "inputs", || format!("there are {count}"), || format!("at most {most} files"));
     let bytes: usize = spec.inputs.iter().map(|input| input.content.len()).sum();
@@ -45,12 +46,10 @@ fn check_inputs(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
     check_apart("inputs", paths, check);
 }
 
-fn check_paths(field: &str, spec: &JobSpec, paths: &[String], limits: &JobLimits, check: &mut Check<'_>) {
+fn check_paths(field: &str, paths: &[String], limits: &JobLimits, check: &mut Check<'_>) {
     if paths.is_empty() {
         return;
     }
-    let in_process = || "none: a function reads and writes files by the engine that it is part of".to_owned();
-    check.require(!is_function(spec), field, || "a function has no work tree".into(), in_process);
     let (count, most) = (paths.len(), limits.project_files);
     check.require(count <= most, field, || format!("there are {count}"), || format!("at most {most} paths"));
     let bytes: usize = paths.iter().map(String::len).sum();
@@ -85,10 +84,6 @@ fn check_apart<'a>(field: &str, mut paths: impl Iterator<Item = &'a str> + Clone
     }
 }
 
-fn is_function(spec: &JobSpec) -> bool {
-    matches!(spec.task, Task::Function(_))
-}
-
 #[cfg(test)]
 mod tests {
     use crate::job::validate::check_submission;
@@ -111,10 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn a_function_has_no_files() {
-        let found = problems(JobSpec::function("f", "1").reads("a").writes("b"));
-        assert!(found.len() == 2 && found[0].starts_with("reads: a function has no work tree"), "{found:?}");
-        assert!(found[1].starts_with("writes: a function has no work tree"), "{found:?}");
+    fn a_function_has_files_of_its_project_only() {
+        let mut spec = JobSpec::function("f", "1").reads("a").writes("b");
+        assert_eq!(problems(spec.clone()), [] as [&str; 0]);
+        spec.inputs.push(InputFile { path: "x".into(), content: Vec::new() });
+        let found = problems(spec);
+        assert!(found.len() == 1 && found[0].starts_with("inputs: a function takes no input files"), "{found:?}");
     }
 
     #[test]

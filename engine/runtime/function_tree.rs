@@ -1,0 +1,37 @@
+//! The work tree of a function whose job reads or writes files of its project. Other functions have none.
+
+use std::path::PathBuf;
+
+use super::Runtime;
+use crate::executors::{JobFiles, StartError};
+use crate::files::{create_work_tree, remove_tree};
+use crate::job::Job;
+
+const FRESH: [&str; 3] = ["input", "output", "tmp"];
+
+/// The files of the job, where it is to have a work tree for them.
+pub(super) fn files_of(runtime: &Runtime, job: &Job) -> Option<JobFiles> {
+    let files = JobFiles::new(&job.spec, runtime.layout.input(job.seq()), &runtime.files);
+    (!files.is_empty()).then_some(files)
+}
+
+/// Makes the work tree of an attempt and puts the files into it that the job reads.
+pub(super) async fn make(runtime: &Runtime, job: &Job, files: &JobFiles) -> Result<PathBuf, StartError> {
+    let work = runtime.layout.work(job.id, job.status.attempt);
+    let made = create_work_tree(&work, &FRESH);
+    made.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
+    files.place(&work).await?;
+    Ok(work)
+}
+
+/// Removes it, where it is not to be kept.
+pub(super) async fn clear(runtime: &Runtime, job: &Job, succeeded: bool) {
+    if runtime.config.keep_work.keeps(succeeded) {
+        return;
+    }
+    let tree = runtime.layout.of_attempt(job.id, job.status.attempt);
+    let removed = tokio::task::spawn_blocking(move || remove_tree(&tree)).await;
+    if let Ok(Err(error)) = removed {
+        tracing::warn!(%error, job = %job.id, "the work tree of a function stays");
+    }
+}
