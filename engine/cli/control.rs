@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::failure::{Failure, STORE, USAGE};
+use super::files::Transfer;
 use super::request::{Reply, Request, answer};
 use super::store_dir::Place;
 use crate::engine::Engine;
@@ -30,8 +31,6 @@ const MAX_REQUEST_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_REPLY_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_CONNECTIONS: usize = 32;
 const IDLE: Duration = Duration::from_secs(60);
-/// How long the holder of the store may take for an answer.
-const ANSWER: Duration = Duration::from_secs(60);
 
 /// Answers on the socket until it is dropped; then the socket is gone.
 pub(super) struct ControlServer {
@@ -104,10 +103,12 @@ async fn serve(stream: UnixStream, engine: &Engine, place: &Place) -> io::Result
         return Ok(());
     }
     let mut stream = BufStream::new(stream);
+    let mut transfer = Transfer::default();
     loop {
         let line = timeout(IDLE, read_line(&mut stream, MAX_REQUEST_BYTES)).await??;
         let Some(line) = line else { return Ok(()) };
         let reply = match serde_json::from_slice::<Request>(&line) {
+            Ok(Request::File(request)) => transfer.answer(engine, request).await.map(Reply::File),
             Ok(request) => answer(engine, Some(place), request).await,
             Err(_) => Err(Failure::new(
                 STORE,
@@ -163,7 +164,7 @@ impl Remote {
                 format!("what is asked for has {} bytes; allowed: {MAX_REQUEST_BYTES} bytes at a time", line.len());
             return Err(Failure::new(USAGE, problem));
         }
-        let exchange = timeout(ANSWER, self.exchange(&line)).await;
+        let exchange = timeout(request.patience(), self.exchange(&line)).await;
         let problem = match exchange {
             Ok(Ok(reply)) => return Ok(reply),
             Ok(Err(error)) if is_gone(&error) => return Ok(None),

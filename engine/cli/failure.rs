@@ -12,7 +12,7 @@ Exit codes:
   1    a job failed or a check failed; `run` ends with the exit code of the first failed program (1 to 125)
   2    wrong usage, or a mistake in a job file, a manifest or the configuration
   3    the store is in use or cannot be used
-  4    there is no such job, config, pipeline, schedule or plugin
+  4    there is no such job, config, pipeline, schedule, file or plugin
   130  interrupted";
 
 /// A job or a check failed.
@@ -21,7 +21,7 @@ pub(super) const FAILED: u8 = 1;
 pub(super) const USAGE: u8 = 2;
 /// The store is in use or cannot be used.
 pub(super) const STORE: u8 = 3;
-/// There is no such job, config, pipeline, schedule or plugin.
+/// There is no such job, config, pipeline, schedule, file or plugin.
 pub(super) const NOT_FOUND: u8 = 4;
 /// Interrupted.
 pub(super) const INTERRUPTED: u8 = 130;

@@ -8,6 +8,7 @@ mod configuration;
 mod control;
 mod doctor;
 mod failure;
+mod files;
 pub mod jobfile;
 mod jobs;
 mod key;
@@ -81,6 +82,8 @@ enum Command {
     Release(manage::Ids),
     /// Give up attempts whose executor cannot be reached: the jobs run again, or fail when they must not
     GiveUp(manage::Ids),
+    /// Put, get, list and delete the files of projects
+    Files(files::FilesArgs),
     /// Manage the keys that seal run options
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -137,6 +140,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Retry(ids) => manage::retry(&place, ids, cli.json).await,
         Command::Release(ids) => manage::release(&place, ids, cli.json).await,
         Command::GiveUp(ids) => manage::give_up(&place, ids, cli.json).await,
+        Command::Files(args) => files::files(&place, args, cli.json).await,
         Command::Key(command) => key::key(&place, command, cli.json).await,
         #[cfg(feature = "wasm")]
         Command::Plugin(command) => plugin::plugin(&place, command, cli.json).await,

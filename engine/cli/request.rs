@@ -2,9 +2,12 @@
 //!
 //! The same function answers whether the command holds the store itself or asks over the control socket.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::failure::{Failure, USAGE};
+use super::files::{FileReply, FileRequest, Transfer};
 use super::plans::{self, PlanReply, PlanRequest};
 use super::store_dir::Place;
 use super::wire::{EventWire, JobDetailWire, JobListWire, JobWire, KeyRotationWire};
@@ -16,6 +19,10 @@ use crate::job::{ChainId, Cursor, Filter, JobId, State, Timestamp};
 pub(super) const MAX_PAGE: usize = 1_000;
 /// The longest piece of a log.
 pub(super) const MAX_LOG_BYTES: usize = 256 * 1024;
+
+/// How long the holder of the store may take for an answer.
+const ANSWER: Duration = Duration::from_secs(60);
+const LONG_ANSWER: Duration = Duration::from_secs(3_600);
 
 /// What is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,14 +50,25 @@ pub(super) enum Request {
     RotateKey,
     /// About configs, chains and schedules.
     Plan(PlanRequest),
+    /// About the files of projects.
+    File(FileRequest),
     /// Read again what plugins are granted, and look for them again: some were added, replaced or removed.
     RefreshPlugins,
 }
 
 impl Request {
+    /// How long its answer may take.
+    pub(super) fn patience(&self) -> Duration {
+        // A large file takes its time to the disk.
+        if matches!(self, Request::File(FileRequest::Finish)) { LONG_ANSWER } else { ANSWER }
+    }
+
     /// Whether it changes nothing.
     pub(super) fn is_question(&self) -> bool {
         if let Request::Plan(request) = self {
+            return request.is_question();
+        }
+        if let Request::File(request) = self {
             return request.is_question();
         }
         matches!(self, Request::List(_) | Request::Get { .. } | Request::Logs(_))
@@ -94,6 +112,7 @@ pub(super) enum Reply {
     },
     KeyRotated(KeyRotationWire),
     Plan(PlanReply),
+    File(FileReply),
     /// What is other than before, by name.
     PluginsRefreshed {
         changed: Vec<String>,
@@ -186,6 +205,7 @@ pub(super) async fn answer(engine: &Engine, place: Option<&Place>, request: Requ
             Reply::KeyRotated(KeyRotationWire { resealed: rotation.resealed, active_key: rotation.active })
         }
         Request::Plan(request) => Reply::Plan(plans::answer(engine, request).await?),
+        Request::File(request) => Reply::File(Transfer::default().answer(engine, request).await?),
         Request::RefreshPlugins => refresh_plugins(engine, place)?,
     })
 }

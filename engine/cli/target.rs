@@ -2,6 +2,7 @@
 
 use super::control::Remote;
 use super::failure::{FAILED, Failure, STORE};
+use super::files::{FileReply, FileRequest};
 use super::plans::{PlanReply, PlanRequest};
 use super::request::{ListRequest, LogPiece, LogsRequest, Reply, Request, answer};
 use super::store_dir::{Place, open_to_manage};
@@ -102,6 +103,13 @@ impl Target {
     pub(super) async fn plan(&mut self, request: PlanRequest) -> Result<PlanReply, Failure> {
         match self.ask(Request::Plan(request)).await? {
             Reply::Plan(reply) => Ok(reply),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(super) async fn file(&mut self, request: FileRequest) -> Result<FileReply, Failure> {
+        match self.ask(Request::File(request)).await? {
+            Reply::File(reply) => Ok(reply),
             _ => Err(unexpected()),
         }
     }

@@ -5,6 +5,7 @@
 mod authors;
 #[cfg(feature = "wasm")]
 mod file_server;
+mod files;
 mod guide;
 mod inputs;
 mod manage;

@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::task::read_task;
 
 /// All fields of a job.
-pub(super) const JOB_FIELDS: [&str; 24] = [
+pub(super) const JOB_FIELDS: [&str; 26] = [
     "name",
     "command",
     "shell",
@@ -21,6 +21,8 @@ pub(super) const JOB_FIELDS: [&str; 24] = [
     "function",
     "input",
     "inputs",
+    "reads",
+    "writes",
     "executor",
     "with",
     "options",
@@ -86,6 +88,8 @@ pub(super) fn read_job(
     if let Some(field) = fields.get_as("inputs", "inputs", places) {
         (spec.inputs, files) = read_inputs(&field, places, mistakes);
     }
+    spec.reads = read_paths("reads", fields, places, mistakes);
+    spec.writes = read_paths("writes", fields, places, mistakes);
     let mut start_in_ms = None;
     if let Some(field) = fields.get_as("start_at", "start_at", places) {
         match read_start(&field, mistakes) {
@@ -120,6 +124,13 @@ fn read_name(
         }
         (None, field) => field?.text(mistakes, "a name").map(str::to_owned),
     }
+}
+
+/// Paths among the files of the project.
+fn read_paths(name: &str, fields: &Fields<'_>, places: &mut Places, mistakes: &mut Mistakes) -> Vec<String> {
+    let Some(field) = fields.get_as(name, name, places) else { return Vec::new() };
+    let paths = field.texts(mistakes, "a path among the files of the project, or a list of paths");
+    paths.unwrap_or_default().into_iter().map(str::to_owned).collect()
 }
 
 fn read_start(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Start> {

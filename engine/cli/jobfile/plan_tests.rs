@@ -18,7 +18,7 @@ configs:
     command: [load, --all]
     options: { TOKEN: { secret_env: KEY }, DAY: monday }
     next: report
-  report: { shell: "make report", timeout: 5m }
+  report: { shell: "make report", timeout: 5m, reads: data, writes: [report.html] }
 schedules:
   nightly:
     cron: "30 2 * * *"
@@ -43,6 +43,7 @@ fn a_file_says_configs_and_schedules() {
     assert_eq!((config.spec.project.as_str(), config.spec.retry.max_attempts, &config.spec.name), ("lab", 3, &None));
     assert_eq!(config.spec.options.get("TOKEN").map(|it| (it.value.as_str(), it.secret)), Some(("hush", true)));
     assert_eq!(other.spec.deadlines.attempt_ms, Some(300_000));
+    assert_eq!((other.spec.reads.join(" "), other.spec.writes.join(" ")), ("data".into(), "report.html".into()));
     let [nightly, weekly, once, whole] = file.schedules.as_slice() else { panic!("{file:?}") };
     assert_eq!((nightly.0.as_str(), nightly.1.as_str()), ("lab", "nightly"));
     assert_eq!(nightly.2.policy.overlap, Overlap::BufferAll { most: 5 });

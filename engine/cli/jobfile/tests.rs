@@ -171,6 +171,24 @@ fn forms_of_a_file() {
 }
 
 #[test]
+fn a_job_says_what_it_reads_and_writes() {
+    let file = good("{shell: make, reads: data/raw.csv, writes: [data/out, report.html]}");
+    let spec = &file.jobs[0];
+    assert_eq!(
+        (spec.reads.as_slice(), spec.writes.as_slice()),
+        (["data/raw.csv".to_owned()].as_slice(), ["data/out".to_owned(), "report.html".to_owned()].as_slice(),)
+    );
+    let told = bad("jobs:\n- shell: x\n  reads: [../x.csv]\n- shell: x\n  writes: {a: b}\n");
+    assert!(told.contains("f.yaml:5:11: jobs[1].writes: is a map; allowed: a path among the files"), "{told}");
+    let told = bad("shell: x\nreads: ../x.csv\nwrites: [a/b, a]\n");
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("f.yaml:2:8: reads: \"../x.csv\" is no path of a file; allowed: a path of"), "{told}");
+    assert!(lines[1].starts_with("f.yaml:3:9: writes: a directory of \"a/b\" is a file of its own"), "{told}");
+    let told = bad("{function: f, reads: a}");
+    assert!(told.contains("reads: a function has no work tree; allowed: none"), "{told}");
+}
+
+#[test]
 fn an_executor_is_told_what_only_it_knows() {
     let file = good(
         "jobs:\n  - {executor: docker, with: {image: alpine, cpus: 1.5, ports: [80, 0x50], on: true}}\n  - {executor: noop}",

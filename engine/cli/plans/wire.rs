@@ -110,6 +110,8 @@ pub(super) fn config_says(config: &JobConfig, option_names: &[String]) -> Value 
         },
         "stop_grace_ms": spec.stop_grace_ms,
         "hold": spec.hold,
+        "reads": spec.reads,
+        "writes": spec.writes,
         "options": option_names,
     })
 }
