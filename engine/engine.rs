@@ -5,6 +5,7 @@ mod child_process;
 mod configs;
 mod executors;
 mod outlook;
+mod owned;
 mod pipelines;
 mod plans;
 mod schedules;

@@ -11,6 +11,7 @@ mod lives;
 mod lost;
 mod model;
 mod odd;
+mod owned;
 mod platform_faults;
 mod platforms;
 mod processes;
