@@ -7,6 +7,7 @@ mod executors;
 mod files;
 mod outlook;
 mod output;
+mod owned;
 mod pipelines;
 mod plans;
 mod runs;

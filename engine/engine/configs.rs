@@ -27,7 +27,7 @@ pub struct ConfigView {
 
 impl Engine {
     /// Stores configs under names, all or none; each belongs to the project of its spec. What says something else than
-    /// before gets a new revision. With `dry_run` nothing is stored.
+    /// before gets a new revision. Schedules of their own are stored with them. With `dry_run` nothing is stored.
     ///
     /// ```
     /// use windlass::job::JobConfig;
@@ -60,27 +60,38 @@ impl Engine {
         self.apply_plan(Plan { configs, ..Plan::default() }, dry_run).await
     }
 
-    pub(super) async fn config_problems(&self, configs: &[(String, JobConfig)]) -> Result<Vec<Problem>, Error> {
+    /// Each with its schedule in its one spelling.
+    pub(super) async fn checked_configs(
+        &self,
+        mut configs: Vec<(String, JobConfig)>,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Vec<(String, JobConfig)>, Error> {
         let runtime = self.runtime();
-        let mut problems = Vec::new();
         let mut names = std::collections::HashSet::new();
-        for (name, config) in configs {
-            let mut of_config = config.problems(name, &runtime.config.job_limits);
-            if !names.insert((&config.spec.project, name)) {
+        for (name, config) in &mut configs {
+            let mut found = config.problems(name, &runtime.config.job_limits);
+            if !names.insert((config.spec.project.clone(), name.clone())) {
                 let allowed = "one config of each name".to_owned();
-                of_config.push(Problem { field: "name".into(), problem: "it is given twice".into(), allowed });
+                found.push(Problem { field: "name".into(), problem: "it is given twice".into(), allowed });
             }
             // Functions are those of the process that will run the job, which may be another one.
-            if of_config.is_empty() && !matches!(config.spec.task, Task::Function(_)) {
+            if found.is_empty() && !matches!(config.spec.task, Task::Function(_)) {
                 match runtime.check_runnable(std::slice::from_ref(&config.spec)).await {
-                    Err(Error::Invalid(of_task)) => of_config.extend(of_task),
+                    Err(Error::Invalid(of_task)) => found.extend(of_task),
                     other => other?,
                 }
             }
+            if let Some(schedule) = &mut config.schedule {
+                match schedule.check(&runtime.config.schedule_limits) {
+                    Ok(calendar) => schedule.calendar = calendar.spec().clone(),
+                    Err(wrong) => found
+                        .extend(wrong.into_iter().map(|it| Problem { field: format!("schedule.{}", it.field), ..it })),
+                }
+            }
             let field = |field: &str| format!("{}.{field}", shown(name));
-            problems.extend(of_config.into_iter().map(|it| Problem { field: field(&it.field), ..it }));
+            problems.extend(found.into_iter().map(|it| Problem { field: field(&it.field), ..it }));
         }
-        Ok(problems)
+        Ok(configs)
     }
 
     /// A stored config: this revision of it, or the latest.
@@ -134,7 +145,7 @@ impl Engine {
         })
     }
 
-    /// Makes an earlier revision of a config the latest again, under a new number.
+    /// Makes an earlier revision of a config the latest again, under a new number, with the schedule that it had.
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Invalid`] when its successor is not there any more, [`Error::Storage`].
@@ -146,7 +157,7 @@ impl Engine {
         applied.into_iter().next().ok_or(Error::Closed)
     }
 
-    /// Forgets a config and its revisions. Jobs that were made from it stay as they are.
+    /// Forgets a config, its revisions and its schedule. Jobs that were made from it stay as they are.
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Conflict`] while another config, a pipeline or a schedule names it, [`Error::Storage`].

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::plans::Plan;
+use super::owned::{Checked, GivenSchedule};
 use crate::error::{Error, Problem};
 use crate::job::config::follow;
 use crate::job::validate::shown;
@@ -18,7 +18,7 @@ const TOLD: usize = 10;
 /// What there will be: what is given, and what is stored and neither replaced nor to go.
 pub(super) struct Outlook<'a> {
     runtime: &'a Runtime,
-    plan: &'a Plan,
+    plan: &'a Checked,
     gone: &'a BTreeSet<DocumentName>,
     /// Given configs, by project and name.
     configs: HashMap<(&'a str, &'a str), &'a JobConfig>,
@@ -29,10 +29,10 @@ pub(super) struct Outlook<'a> {
 }
 
 impl<'a> Outlook<'a> {
-    pub(super) fn new(runtime: &'a Runtime, plan: &'a Plan, gone: &'a BTreeSet<DocumentName>) -> Self {
+    pub(super) fn new(runtime: &'a Runtime, plan: &'a Checked, gone: &'a BTreeSet<DocumentName>) -> Self {
         let configs = plan.configs.iter().map(|(name, config)| ((config.spec.project.as_str(), name.as_str()), config));
         let pipelines = plan.pipelines.iter().map(|(project, name, spec)| ((project.as_str(), name.as_str()), spec));
-        let schedules = plan.schedules.iter().map(|(project, name, _)| (project.as_str(), name.as_str()));
+        let schedules = plan.schedules.iter().map(|it| (it.project.as_str(), it.name.as_str()));
         Outlook {
             runtime,
             plan,
@@ -105,7 +105,7 @@ impl<'a> Outlook<'a> {
     /// What given schedules name and that will not be there, and parameters that do not fit the pipeline.
     fn target_problems(&self) -> Result<Vec<Problem>, Error> {
         let mut problems = Vec::new();
-        for (project, name, spec) in &self.plan.schedules {
+        for GivenSchedule { project, name, spec, .. } in &self.plan.schedules {
             let field = format!("{}.{}", shown(name), spec.target.field());
             for config in spec.target.configs() {
                 if !self.has_config(project, config)? {
@@ -142,7 +142,7 @@ impl<'a> Outlook<'a> {
         let projects: BTreeSet<&str> = self.plan.pipelines.iter().map(|(project, ..)| project.as_str()).collect();
         for project in projects {
             self.each_kept(DocumentKind::Schedule, project, |document| {
-                let (_, spec) = decode_schedule_spec(&document.body)?;
+                let spec = decode_schedule_spec(&document.body)?.spec;
                 let Some(name) = spec.target.pipeline() else { return Ok(()) };
                 let Some(pipeline) = self.pipelines.get(&(project, name)) else { return Ok(()) };
                 let options = self.runtime.store.document_options(document)?;
@@ -223,7 +223,7 @@ fn named_by(document: &Document) -> Result<Vec<DocumentName>, Error> {
             let names: BTreeSet<&String> = spec.process_nodes.iter().map(|node| &node.processor).collect();
             names.into_iter().map(config).collect()
         }
-        DocumentKind::Schedule => match decode_schedule_spec(&document.body)?.1.target {
+        DocumentKind::Schedule => match decode_schedule_spec(&document.body)?.spec.target {
             Target::Pipeline(name) => vec![DocumentName::new(DocumentKind::Pipeline, project, &name)],
             target => target.configs().iter().map(config).collect(),
         },

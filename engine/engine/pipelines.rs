@@ -26,7 +26,7 @@ pub struct PipelineView {
 
 impl Engine {
     /// Stores pipelines under their projects and names, all or none. What says something else than before gets a new
-    /// revision. With `dry_run` nothing is stored.
+    /// revision. Schedules of their own are stored with them. With `dry_run` nothing is stored.
     ///
     /// ```
     /// use windlass::job::{JobConfig, Pipeline, PipelineLimits, ScheduleLimits};
@@ -126,7 +126,7 @@ impl Engine {
         found.ok_or(Error::Unknown { what, name })
     }
 
-    /// Makes an earlier revision of a pipeline the latest again, under a new number.
+    /// Makes an earlier revision of a pipeline the latest again, under a new number, with the schedule that it had.
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Invalid`] when a config that it names is not there any more or a schedule would not fit,
@@ -137,10 +137,10 @@ impl Engine {
         applied.into_iter().next().ok_or(Error::Closed)
     }
 
-    /// Forgets a pipeline and its revisions. Jobs of its runs stay as they are.
+    /// Forgets a pipeline, its revisions and its schedule. Jobs of its runs stay as they are.
     ///
     /// # Errors
-    /// [`Error::Unknown`], [`Error::Conflict`] while a schedule names it, [`Error::Storage`].
+    /// [`Error::Unknown`], [`Error::Conflict`] while another schedule names it, [`Error::Storage`].
     pub async fn delete_pipeline(&self, project: &str, name: &str) -> Result<(), Error> {
         self.delete_document(DocumentName::new(DocumentKind::Pipeline, project, name)).await
     }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use super::Engine;
 use super::outlook::Outlook;
+use super::owned::{Checked, GivenSchedule, refuse_owned};
 use crate::error::Error;
 use crate::job::{JobConfig, PipelineSpec, ScheduleSpec, ScheduleStatus};
 use crate::store::{
     DocumentChange, DocumentContent, DocumentKind, DocumentName, ScheduleChange, Written, decode_schedule_spec,
-    encode_config, encode_pipeline, encode_schedule_spec,
+    encode_config, encode_pipeline, encode_schedule_spec, restated,
 };
 
 /// How often a change is decided again because another one came first.
@@ -80,38 +81,45 @@ struct Draft {
 
 impl Engine {
     /// Stores configs, pipelines and schedules, all or none: what was done with each config, then with each pipeline, then
-    /// with each schedule. With `dry_run` nothing is stored.
+    /// with each schedule, those of configs and pipelines last, then what has gone. With `dry_run` nothing is stored.
+    ///
+    /// A config or a pipeline with a schedule owns the schedule of its name: applied without one it loses that schedule.
     ///
     /// # Errors
     /// As [`Engine::apply_configs`], [`Engine::apply_pipelines`] and [`Engine::apply_schedules`].
     pub async fn apply_plan(&self, plan: Plan, dry_run: bool) -> Result<Vec<Applied>, Error> {
         let Plan { configs, pipelines, schedules } = plan;
-        let mut problems = self.config_problems(&configs).await?;
+        let mut problems = Vec::new();
+        let configs = self.checked_configs(configs, &mut problems).await?;
         let pipelines = self.checked_pipelines(pipelines, &mut problems);
         let schedules = self.checked_schedules(schedules, &mut problems);
+        let checked = Checked::new(configs, pipelines, schedules, &mut problems);
         if !problems.is_empty() {
             return Err(Error::Invalid(problems));
         }
-        self.change_documents(&Plan { configs, pipelines, schedules }, None, dry_run).await
+        self.change_documents(&checked, None, dry_run).await
     }
 
     /// Forgets a document and its revisions, unless something names it.
     pub(super) async fn delete_document(&self, name: DocumentName) -> Result<(), Error> {
-        self.change_documents(&Plan::default(), Some(&name), false).await.map(drop)
+        self.change_documents(&Checked::default(), Some(&name), false).await.map(drop)
     }
 
     /// Decides what becomes of the documents of a checked plan and of the one that is to go, and stores it.
     async fn change_documents(
         &self,
-        plan: &Plan,
+        plan: &Checked,
         gone: Option<&DocumentName>,
         dry_run: bool,
     ) -> Result<Vec<Applied>, Error> {
+        let store = &self.runtime().store;
         for _ in 0..TRIES {
-            let seen = self.runtime().store.documents_seen();
-            let gone: BTreeSet<DocumentName> = gone.cloned().into_iter().collect();
+            let seen = store.documents_seen();
+            gone.map(|name| refuse_owned(store, name)).transpose()?;
+            let mut gone: BTreeSet<DocumentName> = gone.cloned().into_iter().collect();
+            let mut problems = plan.settle_owners(store, &mut gone)?;
             let outlook = Outlook::new(self.runtime(), plan, &gone);
-            let problems = outlook.problems()?;
+            problems.extend(outlook.problems()?);
             if !problems.is_empty() {
                 return Err(Error::Invalid(problems));
             }
@@ -129,7 +137,7 @@ impl Engine {
         Err(keeps_changing())
     }
 
-    fn draft(&self, plan: &Plan, gone: &BTreeSet<DocumentName>) -> Result<Draft, Error> {
+    fn draft(&self, plan: &Checked, gone: &BTreeSet<DocumentName>) -> Result<Draft, Error> {
         let mut draft = Draft::default();
         for (name, config) in &plan.configs {
             let name = DocumentName::new(DocumentKind::Config, &config.spec.project, name);
@@ -143,16 +151,17 @@ impl Engine {
         }
         let store = &self.runtime().store;
         let mut new = store.next_schedule()?;
-        for (project, name, spec) in &plan.schedules {
+        for GivenSchedule { project, name, spec, owner } in &plan.schedules {
             let name = DocumentName::new(DocumentKind::Schedule, project, name);
             let seq = match store.document(&name, None)? {
-                Some(document) => decode_schedule_spec(&document.body)?.0,
+                Some(document) => decode_schedule_spec(&document.body)?.seq,
                 None => {
                     new += 1;
                     new - 1
                 }
             };
-            let content = DocumentContent { body: encode_schedule_spec(seq, spec)?, options: spec.options.clone() };
+            let content =
+                DocumentContent { body: encode_schedule_spec(seq, spec, *owner)?, options: spec.options.clone() };
             self.compare(Wanted { name, content }, &mut draft)?;
         }
         for name in gone {
@@ -170,7 +179,7 @@ impl Engine {
         let known = store.document(&name, None)?;
         let change = match &known {
             None => Change::Created,
-            Some(document) if document.body != content.body => Change::Changed,
+            Some(document) if restated(name.kind, &document.body)? != content.body => Change::Changed,
             Some(document) if store.document_options(document)? != content.options => Change::Changed,
             Some(_) => Change::Unchanged,
         };
@@ -193,7 +202,7 @@ impl Engine {
                 states.push(ScheduleChange { seq: status.state.seq, seen: Some(status.rev), status: None });
                 continue;
             };
-            let (seq, _) = decode_schedule_spec(&content.body)?;
+            let seq = decode_schedule_spec(&content.body)?.seq;
             // What came due before is decided as it was then.
             let known = if *change == Change::Created { None } else { runtime.look(seq).await? };
             let now = runtime.clock.now();

@@ -6,9 +6,11 @@ use crate::error::{Error, Problem};
 use crate::job::calendar::Calendar;
 use crate::job::schedule::{Pause, ScheduleSpec, ScheduleState, ScheduleStatus, backfill};
 use crate::job::validate::shown;
-use crate::job::{JobId, Overlap, Seq, Timestamp};
+use crate::job::{JobId, Overlap, Owner, Seq, Timestamp};
 use crate::runtime::schedules::{Known, under_way_of};
-use crate::store::{Document, DocumentKind, DocumentName, Fired, NewFire, ScheduleChange, decode_schedule_spec};
+use crate::store::{
+    Document, DocumentKind, DocumentName, Fired, NewFire, ScheduleChange, StoredSchedule, decode_schedule_spec,
+};
 
 /// Fires of a backfill that are stored together.
 const FIRES_AT_ONCE: usize = 100;
@@ -24,6 +26,8 @@ pub struct ScheduleView {
     pub stored_at: Timestamp,
     /// What it says. Its options are left out: they are sealed and never shown.
     pub spec: ScheduleSpec,
+    /// What it belongs to, and changes with.
+    pub owner: Option<Owner>,
     /// The names of its options.
     pub option_names: Vec<String>,
     /// How it stands.
@@ -320,7 +324,7 @@ impl Engine {
     /// Forgets a schedule. Jobs of its fires stay as they are.
     ///
     /// # Errors
-    /// [`Error::Unknown`], [`Error::Storage`].
+    /// [`Error::Unknown`], [`Error::Conflict`] for one that belongs to a config or a pipeline, [`Error::Storage`].
     pub async fn delete_schedule(&self, project: &str, name: &str) -> Result<(), Error> {
         self.delete_document(DocumentName::new(DocumentKind::Schedule, project, name)).await
     }
@@ -332,14 +336,14 @@ impl Engine {
     }
 
     pub(super) fn known(&self, project: &str, name: &str) -> Result<Known, Error> {
-        let (seq, _) = decode_schedule_spec(&self.schedule_document(project, name)?.body)?;
+        let seq = decode_schedule_spec(&self.schedule_document(project, name)?.body)?.seq;
         let known = self.runtime().known_schedule(seq)?;
         known.ok_or_else(|| Error::Unknown { what: "schedule", name: name.to_owned() })
     }
 
     fn schedule_view(&self, document: &Document) -> Result<ScheduleView, Error> {
         let runtime = self.runtime();
-        let (seq, spec) = decode_schedule_spec(&document.body)?;
+        let StoredSchedule { seq, spec, owner } = decode_schedule_spec(&document.body)?;
         let unknown = || Error::Unknown { what: "schedule", name: document.name.name.clone() };
         let known = runtime.known_schedule(seq)?.ok_or_else(unknown)?;
         let after = known.status.state.decided.max(runtime.clock.now());
@@ -354,6 +358,7 @@ impl Engine {
             stored_at: document.stored_at,
             option_names: options.iter().map(|(name, _)| name.to_owned()).collect(),
             spec,
+            owner,
             status: known.status,
             next,
             fires,

@@ -6,6 +6,7 @@ use std::fmt;
 use super::after::After;
 use super::limits::JobLimits;
 use super::options::RunOptions;
+use super::schedule::OwnSchedule;
 use super::spec::JobSpec;
 use super::validate::{check_name, check_submission, shown};
 use crate::error::{Error, Problem};
@@ -19,12 +20,22 @@ pub struct JobConfig {
     pub spec: JobSpec,
     /// The config of the same project whose job runs when one of this has succeeded.
     pub next: Option<String>,
+    /// When it runs by itself. Where the config is stored that is a schedule with the name of the config, which changes and
+    /// goes with it; runs that come from somewhere else, from the `next` of another config too, do not look at it.
+    pub schedule: Option<OwnSchedule>,
 }
 
 impl JobConfig {
-    /// A config without a successor.
+    /// A config without a successor and without a schedule.
     pub fn new(spec: JobSpec) -> Self {
-        JobConfig { spec, next: None }
+        JobConfig { spec, next: None, schedule: None }
+    }
+
+    /// Sets when it runs by itself.
+    #[must_use]
+    pub fn on(mut self, schedule: OwnSchedule) -> Self {
+        self.schedule = Some(schedule);
+        self
     }
 
     /// Sets the config that comes next.
@@ -34,7 +45,7 @@ impl JobConfig {
         self
     }
 
-    /// Everything that is wrong with it under this name.
+    /// Everything that is wrong with it under this name, but for its schedule.
     pub fn problems(&self, name: &str, limits: &JobLimits) -> Vec<Problem> {
         let mut problems = Vec::new();
         check_name("name", name, limits, &mut problems);

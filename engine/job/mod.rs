@@ -53,7 +53,7 @@ pub use outcome::{Deadline, Outcome, OutcomeKind, Reason};
 pub use pipeline::{Graph, NodeState, Pipeline, PipelineSpec, ProcessNode, Requirement};
 pub use query::{Cursor, Filter, Order};
 pub use retry::{Backoff, RetryOn, RetryPolicy};
-pub use schedule::{CatchUp, Overlap, Policy, ScheduleSpec, ScheduleState, ScheduleStatus, Target};
+pub use schedule::{CatchUp, Overlap, OwnSchedule, Owner, Policy, ScheduleSpec, ScheduleState, ScheduleStatus, Target};
 pub use spec::{
     Deadlines, Fired, FunctionTask, InputFile, JobSpec, NamedTask, OnCrash, ProcessLimits, ProcessTask, Task,
 };

@@ -18,7 +18,7 @@ mod stories;
 use serde::{Deserialize, Serialize};
 
 pub use due::due;
-pub use spec::{ScheduleSpec, Target};
+pub use spec::{OwnSchedule, Owner, ScheduleSpec, Target};
 pub use state::{Decision, Fire, Look, Pause, ScheduleState, SkipReason, Skipped};
 pub use status::{ScheduleStatus, Trouble, UnderWay};
 

@@ -12,7 +12,7 @@ impl Runtime {
     pub(crate) fn config(&self, project: &str, name: &str) -> Result<Option<(JobSpec, Option<String>)>, Error> {
         let name = DocumentName::new(DocumentKind::Config, project, name);
         let Some(document) = self.store.document(&name, None)? else { return Ok(None) };
-        let JobConfig { mut spec, next } = decode_config(&document.body)?;
+        let JobConfig { mut spec, next, .. } = decode_config(&document.body)?;
         spec.options = self.store.document_options(&document)?;
         spec.config = Some(name.name);
         spec.config_revision = Some(document.revision);

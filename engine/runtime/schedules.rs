@@ -210,7 +210,7 @@ impl Runtime {
         if let Some((_, checked)) = cached.filter(|(of, _)| *of == revision) {
             return Ok(Some(Known { status, checked }));
         }
-        let (_, mut spec) = decode_schedule_spec(&document.body)?;
+        let mut spec = decode_schedule_spec(&document.body)?.spec;
         spec.options = self.store.document_options(&document)?;
         let calendar = Calendar::parse(&spec.calendar, &self.config.schedule_limits).map_err(Error::Invalid)?;
         let checked = Arc::new(Checked { spec, calendar });

@@ -36,9 +36,9 @@ pub(crate) fn fuzz_records(bytes: &[u8]) {
     if let Ok(pipeline) = decode_pipeline(bytes) {
         assert_eq!(encode_pipeline(&pipeline).and_then(|bytes| decode_pipeline(&bytes)).ok(), Some(pipeline));
     }
-    if let Ok((seq, spec)) = decode_schedule_spec(bytes) {
-        let again = encode_schedule_spec(seq, &spec).and_then(|bytes| decode_schedule_spec(&bytes));
-        assert_eq!(again.ok(), Some((seq, spec)));
+    if let Ok(schedule) = decode_schedule_spec(bytes) {
+        let again = encode_schedule_spec(schedule.seq, &schedule.spec, schedule.owner);
+        assert_eq!(again.and_then(|bytes| decode_schedule_spec(&bytes)).ok(), Some(schedule));
     }
     if let Ok(status) = decode_schedule(bytes) {
         assert_eq!(encode_schedule(&status).and_then(|bytes| decode_schedule(&bytes)).ok(), Some(status));

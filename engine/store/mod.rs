@@ -37,7 +37,8 @@ pub(crate) use group::{Committed, Listener};
 pub(crate) use open::StoreOptions;
 pub(crate) use prune::Finished;
 pub(crate) use records::{
-    Stored, decode_config, decode_pipeline, decode_schedule_spec, encode_config, encode_pipeline, encode_schedule_spec,
+    Stored, StoredSchedule, decode_config, decode_pipeline, decode_schedule_spec, encode_config, encode_pipeline,
+    encode_schedule_spec, restated,
 };
 pub(crate) use schedules::{Fired, NewFire, ScheduleChange};
 pub(crate) use verbs::{Moved, NewJob, with_files};

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::documents::DocumentRecord;
+use super::documents::{DocumentKind, DocumentRecord};
 use crate::error::Error;
 use crate::job::{
     After, CalendarSpec, Deadlines, Fired, InputFile, Job, JobConfig, JobFact, JobId, JobSpec, NodeRun, OnCrash,
-    PipelineSpec, Policy, RetryPolicy, RunOptions, ScheduleSpec, ScheduleStatus, Seq, State, Status, Target, Task,
-    Timestamp, spec::DEFAULT_NAME,
+    OwnSchedule, Owner, PipelineSpec, Policy, RetryPolicy, RunOptions, ScheduleSpec, ScheduleStatus, Seq, State,
+    Status, Target, Task, Timestamp, spec::DEFAULT_NAME,
 };
 use crate::secret::Sealed;
 
@@ -190,6 +190,8 @@ struct ConfigRecord<'a> {
     next: Option<String>,
     #[serde(with = "serde_bytes", borrow)]
     spec: Cow<'a, [u8]>,
+    #[serde(default)]
+    schedule: Option<OwnSchedule>,
 }
 
 /// Encodes a config without its options.
@@ -197,8 +199,8 @@ pub(crate) fn encode_config(config: &JobConfig) -> Result<Vec<u8>, Error> {
     // Its spec is stored as that of a job that nobody has submitted.
     let nobody = JobId::new(0, Timestamp::default(), 0);
     let job = Job::accept(nobody, None, Arc::new(config.spec.clone()), Vec::new(), Timestamp::default());
-    let record =
-        ConfigRecord { next: config.next.clone(), spec: Cow::Owned(encode_spec(&job, Seals::default(), None)?) };
+    let (next, schedule) = (config.next.clone(), config.schedule.clone());
+    let record = ConfigRecord { next, spec: Cow::Owned(encode_spec(&job, Seals::default(), None)?), schedule };
     versioned(&record)
 }
 
@@ -206,7 +208,7 @@ pub(crate) fn encode_config(config: &JobConfig) -> Result<Vec<u8>, Error> {
 pub(crate) fn decode_config(bytes: &[u8]) -> Result<JobConfig, Error> {
     let record: ConfigRecord<'_> = decode("a config record", check_version(bytes)?)?;
     let job = decode_job(0, &record.spec, Status::default())?.job;
-    Ok(JobConfig { spec: Arc::unwrap_or_clone(job.spec), next: record.next })
+    Ok(JobConfig { spec: Arc::unwrap_or_clone(job.spec), next: record.next, schedule: record.schedule })
 }
 
 /// Encodes a pipeline, the defaults of its parameters and the options of its nodes included: none of them is secret.
@@ -219,6 +221,17 @@ pub(crate) fn decode_pipeline(bytes: &[u8]) -> Result<PipelineSpec, Error> {
     decode("a record of a pipeline", check_version(bytes)?)
 }
 
+/// A schedule as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredSchedule {
+    /// Its number.
+    pub(crate) seq: Seq,
+    /// What it says; no options are among it.
+    pub(crate) spec: ScheduleSpec,
+    /// What it belongs to.
+    pub(crate) owner: Option<Owner>,
+}
+
 /// What a schedule says, but for its options.
 #[derive(Debug, Serialize, Deserialize)]
 struct ScheduleSpecRecord {
@@ -227,19 +240,34 @@ struct ScheduleSpecRecord {
     target: Target,
     /// The number of the schedule.
     seq: Seq,
+    #[serde(default)]
+    owner: Option<Owner>,
 }
 
-/// Encodes what a schedule says without its options, with its number.
-pub(crate) fn encode_schedule_spec(seq: Seq, spec: &ScheduleSpec) -> Result<Vec<u8>, Error> {
+/// Encodes what a schedule says without its options, with its number and its owner.
+pub(crate) fn encode_schedule_spec(seq: Seq, spec: &ScheduleSpec, owner: Option<Owner>) -> Result<Vec<u8>, Error> {
     let ScheduleSpec { calendar, policy, target, options: _ } = spec.clone();
-    versioned(&ScheduleSpecRecord { calendar, policy, target, seq })
+    versioned(&ScheduleSpecRecord { calendar, policy, target, seq, owner })
 }
 
-/// Decodes the number of a schedule and what it says; it has no options yet.
-pub(crate) fn decode_schedule_spec(bytes: &[u8]) -> Result<(Seq, ScheduleSpec), Error> {
+/// Decodes a schedule; it has no options yet.
+pub(crate) fn decode_schedule_spec(bytes: &[u8]) -> Result<StoredSchedule, Error> {
     let record: ScheduleSpecRecord = decode("a record of a schedule", check_version(bytes)?)?;
-    let ScheduleSpecRecord { calendar, policy, target, seq } = record;
-    Ok((seq, ScheduleSpec { calendar, policy, target, options: RunOptions::new() }))
+    let ScheduleSpecRecord { calendar, policy, target, seq, owner } = record;
+    let spec = ScheduleSpec { calendar, policy, target, options: RunOptions::new() };
+    Ok(StoredSchedule { seq, spec, owner })
+}
+
+/// What a document says, as it is written today: one that an earlier version has written compares equal.
+pub(crate) fn restated(kind: DocumentKind, body: &[u8]) -> Result<Vec<u8>, Error> {
+    match kind {
+        DocumentKind::Config => encode_config(&decode_config(body)?),
+        DocumentKind::Pipeline => encode_pipeline(&decode_pipeline(body)?),
+        DocumentKind::Schedule => {
+            let StoredSchedule { seq, spec, owner } = decode_schedule_spec(body)?;
+            encode_schedule_spec(seq, &spec, owner)
+        }
+    }
 }
 
 /// Encodes the state of a schedule; its revision stands first.
@@ -460,6 +488,23 @@ mod tests {
         let Verdict::Changed(done) = apply(&job, &Event::Cancel { by: "me".into() }, now).unwrap() else { panic!() };
         let status = decode_done(&encode_done(&done.status).unwrap()).unwrap();
         assert_eq!(status, done.status);
+    }
+
+    #[test]
+    fn what_was_stored_before_schedules_had_owners_says_the_same_today() {
+        let spec = encode_spec(&job(), Seals::default(), None).unwrap();
+        let config = versioned(&(Some("next"), serde_bytes::Bytes::new(&spec))).unwrap();
+        let read = decode_config(&config).unwrap();
+        assert_eq!((read.next.as_deref(), &read.schedule), (Some("next"), &None));
+        let (calendar, target) = (CalendarSpec::cron("@daily"), Target::Config("a".into()));
+        let schedule = versioned(&(&calendar, Policy::default(), &target, 7)).unwrap();
+        let read = decode_schedule_spec(&schedule).unwrap();
+        assert_eq!(read, StoredSchedule { seq: 7, spec: ScheduleSpec::new(calendar, target), owner: None });
+        for (kind, old) in [(DocumentKind::Config, config), (DocumentKind::Schedule, schedule)] {
+            let today = restated(kind, &old).unwrap();
+            assert_ne!(today, old);
+            assert_eq!(restated(kind, &today).unwrap(), today);
+        }
     }
 
     #[test]

@@ -141,3 +141,36 @@ fn a_server_fires_schedules_and_answers_until_it_is_told_to_end() {
     server.end().expect(0);
     assert_eq!(place.json(&["schedule", "show", "often"])["schedules"][0]["paused"], "");
 }
+
+#[test]
+fn a_config_has_a_schedule_of_its_own() {
+    let place = Place::new();
+    let plan =
+        |cron: &str| format!("configs: {{ load: {{ shell: 'echo load', schedule: {{ {cron} overlap: skip }} }} }}");
+    place.file("plan.yaml", &plan("at: { day_of_week: wednesday, hour: 21 },"));
+    let applied = place.json(&["config", "apply", "-f", "plan.yaml"]);
+    assert_eq!(changes(&applied), ["load created 1", "load created 1"]);
+    assert_eq!(
+        (&applied["applied"][0]["kind"], &applied["applied"][1]["kind"]),
+        (&"config".into(), &"schedule".into())
+    );
+    let shown = place.run(&["schedule", "show", "load"]).expect(0).stdout;
+    assert!(shown.contains("belongs to config load\n") && shown.contains("config: load\n"), "{shown}");
+    let says = &place.json(&["config", "show", "load"])["configs"][0]["says"]["schedule"];
+    assert_eq!((&says["at"]["hour"], &says["overlap"]), (&21.into(), &"skip".into()));
+    let refused = place.run(&["schedule", "delete", "load"]).expect(1).stderr;
+    assert!(refused.contains("belongs to config \"load\""), "{refused}");
+    place.file("alone.yaml", "schedules: { load: { cron: '@daily', config: load } }");
+    let refused = place.run(&["apply", "-f", "alone.yaml"]).expect(2).stderr;
+    assert!(refused.contains("is stored, which belongs to config \"load\""), "{refused}");
+    place.run(&["schedule", "pause", "load"]).expect(0);
+    place.file("plan.yaml", &plan("cron: '@daily',"));
+    let diff = place.run(&["config", "diff", "-f", "plan.yaml"]).expect(0).stdout;
+    assert!(diff.contains("+ schedule.cron: \"@daily\"") && diff.contains("schedule load: changed"), "{diff}");
+    place.run(&["apply", "-f", "plan.yaml"]).expect(0);
+    assert_eq!(place.json(&["schedule", "show", "load"])["schedules"][0]["paused"], "");
+    place.file("plan.yaml", "configs: { load: { shell: 'echo load' } }");
+    let applied = place.json(&["apply", "-f", "plan.yaml"]);
+    assert_eq!(changes(&applied), ["load changed 3", "load deleted 2"]);
+    place.run(&["schedule", "show", "load"]).expect(4);
+}

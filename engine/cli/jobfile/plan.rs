@@ -1,15 +1,15 @@
 //! Plan files: job configs and schedules by their names.
 
-use super::fields::{Fields, Places, join, shown};
+use super::fields::{Field, Fields, Places, join, shown};
 use super::job::{JOB_FIELDS, read_job};
 use super::mistake::{Mistake, Mistakes};
 use super::node::{Node, Position, Value};
 use super::options::Source;
-use super::schedule::{SCHEDULE_FIELDS, read_schedule};
+use super::schedule::{OWN_FIELDS, SCHEDULE_FIELDS, read_schedule, read_times};
 use super::settings::Settings;
 use super::{load, options, read_defaults};
 use crate::error::Problem;
-use crate::job::{JobConfig, JobLimits, ScheduleLimits, ScheduleSpec};
+use crate::job::{JobConfig, JobLimits, OwnSchedule, ScheduleLimits, ScheduleSpec};
 
 /// The configs and schedules of a file.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +90,7 @@ fn read_config(
 ) -> Option<(String, JobConfig)> {
     let path = join("configs", &load::shown_key(name));
     let mut known: Vec<&str> = JOB_FIELDS.into_iter().filter(|field| !OF_ONE_JOB.contains(field)).collect();
-    known.push("next");
+    known.extend(["next", "schedule"]);
     let fields = Fields::of(node, &path, &known, mistakes)?;
     let mut job = read_job(node, &fields, &path, None, defaults, source, mistakes);
     // What the field is was told; what it would mean is not told too.
@@ -98,9 +98,20 @@ fn read_config(
     (job.spec.name, job.spec.config, job.spec.start_at, job.spec.idempotency_key) = (None, None, None, None);
     let next = fields.get_as("next", "next", &mut job.places);
     let next = next.and_then(|field| field.text(mistakes, "the name of a config")).map(str::to_owned);
-    let config = JobConfig { spec: job.spec, next };
+    let schedule = fields.get("schedule").and_then(|field| read_own(&field, mistakes));
+    let config = JobConfig { spec: job.spec, next, schedule };
     tell(config.problems(name, &JobLimits::default()), node.at, &path, &job.places, mistakes);
     Some((name.to_owned(), config))
+}
+
+/// The schedule of a config.
+fn read_own(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<OwnSchedule> {
+    let fields = Fields::of(field.node, &field.path, &OWN_FIELDS, mistakes)?;
+    let mut places = Places::default();
+    let own = read_times(&fields, &mut places, mistakes)?;
+    let problems = own.check(&ScheduleLimits::default()).err().unwrap_or_default();
+    tell(problems, field.node.at, &field.path, &places, mistakes);
+    Some(own)
 }
 
 /// Says where in the file each problem is.

@@ -19,6 +19,9 @@ configs:
     options: { TOKEN: { secret_env: KEY }, DAY: monday }
     next: report
   report: { shell: "make report", timeout: 5m, reads: data, writes: [report.html] }
+  weekly_load:
+    command: [load]
+    schedule: { at: { day_of_week: Wednesday, hour: 21 }, zone: Europe/Paris, end: 2030-01-01, overlap: skip }
 schedules:
   nightly:
     cron: "30 2 * * *"
@@ -38,12 +41,16 @@ schedules:
 #[test]
 fn a_file_says_configs_and_schedules() {
     let file = parse(GOOD).unwrap();
-    let [(load, config), (report, other)] = file.configs.as_slice() else { panic!("{file:?}") };
+    let [(load, config), (report, other), (_, weekly)] = file.configs.as_slice() else { panic!("{file:?}") };
     assert_eq!((load.as_str(), report.as_str(), config.next.as_deref()), ("load", "report", Some("report")));
     assert_eq!((config.spec.project.as_str(), config.spec.retry.max_attempts, &config.spec.name), ("lab", 3, &None));
     assert_eq!(config.spec.options.get("TOKEN").map(|it| (it.value.as_str(), it.secret)), Some(("hush", true)));
     assert_eq!(other.spec.deadlines.attempt_ms, Some(300_000));
     assert_eq!((other.spec.reads.join(" "), other.spec.writes.join(" ")), ("data".into(), "report.html".into()));
+    let own = weekly.schedule.as_ref().unwrap();
+    assert!(matches!(&own.calendar.rule, Rule::Parts(parts) if parts.hour == Some(21)));
+    assert_eq!((own.calendar.end.as_deref(), own.policy.overlap), (Some("2030-01-01"), Overlap::Skip));
+    assert_eq!((&config.schedule, &other.schedule), (&None, &None));
     let [nightly, weekly, once, whole] = file.schedules.as_slice() else { panic!("{file:?}") };
     assert_eq!((nightly.0.as_str(), nightly.1.as_str()), ("lab", "nightly"));
     assert_eq!(nightly.2.policy.overlap, Overlap::BufferAll { most: 5 });
@@ -65,6 +72,9 @@ configs:
     next: "no name"
     queue: "a b"
   "b d": { comand: x }
+  twice: { command: [x], schedule: { cron: "61 * * * *", config: load, jitter: 3x } }
+  never: { command: [x], schedule: { overlap: skip } }
+  daily: { command: [x], schedule: "@daily" }
 schedules:
   one: { cron: "61 * * * *", config: load, overlap: buffer_one, buffer: 3, zone: Europe/Pariss }
   two: { config: load, chain: [x], catch_up: later }
@@ -80,7 +90,12 @@ schedules:
         "p.yaml:6:11: configs.load.next: \"no name\" is not a name",
         "p.yaml:7:12: configs.load.queue: \"a b\" is not a name",
         "configs.b d.comand: unknown field, did you mean \"command\"?",
-        "p.yaml:10:16: schedules.one.cron: \"61\" is out of range",
+        "p.yaml:9:58: configs.twice.schedule.config: unknown field",
+        "p.yaml:9:44: configs.twice.schedule.cron: \"61\" is out of range",
+        "configs.twice.schedule.jitter: \"3x\"",
+        "configs.never.schedule.cron: there is none; allowed: one of cron, at, times",
+        "configs.daily.schedule: is a text; allowed: a map with the fields cron, at, times",
+        "p.yaml:13:16: schedules.one.cron: \"61\" is out of range",
         "schedules.one.buffer: it is for buffer_all only",
         "schedules.one.zone: \"Europe/Pariss\" is not a time zone",
         "schedules.two.chain: there is config already",

@@ -4,7 +4,9 @@ use super::fields::{Field, Fields, Places};
 use super::mistake::Mistakes;
 use super::node::Value;
 use super::options::{Source, read_options};
-use crate::job::{CalendarSpec, CatchUp, DateParts, Overlap, Policy, Rule, ScheduleLimits, ScheduleSpec, Target};
+use crate::job::{
+    CalendarSpec, CatchUp, DateParts, Overlap, OwnSchedule, Policy, Rule, ScheduleLimits, ScheduleSpec, Target,
+};
 
 /// All fields of a schedule.
 pub(super) const SCHEDULE_FIELDS: [&str; 16] = [
@@ -13,6 +15,10 @@ pub(super) const SCHEDULE_FIELDS: [&str; 16] = [
 ];
 const PARTS: [&str; 5] = ["month", "day_of_month", "day_of_week", "hour", "minute"];
 
+/// Fields of the schedule of a config: those that say what runs are not among them.
+pub(super) const OWN_FIELDS: [&str; 11] =
+    ["cron", "at", "times", "start", "end", "zone", "overlap", "buffer", "catch_up", "on_time", "jitter"];
+
 /// Reads a schedule: its project, and the rest as far as it could be read.
 pub(super) fn read_schedule(
     fields: &Fields<'_>,
@@ -20,26 +26,35 @@ pub(super) fn read_schedule(
     places: &mut Places,
     mistakes: &mut Mistakes,
 ) -> (Option<String>, Option<ScheduleSpec>) {
-    let text = |name: &str, places: &mut Places, mistakes: &mut Mistakes| {
-        let field = fields.get_as(name, name, places)?;
-        field.text(mistakes, "a text").map(str::to_owned)
-    };
-    let project = text("project", places, mistakes);
-    let rule = read_rule(fields, places, mistakes);
+    let project = text(fields, "project", places, mistakes);
+    let times = read_times(fields, places, mistakes);
     let target = read_target(fields, places, mistakes);
-    let start = text("start", places, mistakes);
-    let end = text("end", places, mistakes);
-    let zone = text("zone", places, mistakes);
-    let policy = read_policy(fields, places, mistakes);
     let options = match fields.get_as("options", "options", places) {
         Some(field) => read_options(&field, source, places, mistakes),
         None => Default::default(),
     };
-    let spec = rule.zip(target).map(|(rule, target)| {
-        let calendar = CalendarSpec { start, end, zone: zone.unwrap_or_else(|| "UTC".to_owned()), rule };
-        ScheduleSpec { calendar, policy, target, options }
+    let spec = times.zip(target).map(|(OwnSchedule { calendar, policy }, target)| ScheduleSpec {
+        calendar,
+        policy,
+        target,
+        options,
     });
     (project, spec)
+}
+
+/// Reads when a schedule fires and what happens when fires meet.
+pub(super) fn read_times(fields: &Fields<'_>, places: &mut Places, mistakes: &mut Mistakes) -> Option<OwnSchedule> {
+    let rule = read_rule(fields, places, mistakes);
+    let start = text(fields, "start", places, mistakes);
+    let end = text(fields, "end", places, mistakes);
+    let zone = text(fields, "zone", places, mistakes);
+    let policy = read_policy(fields, places, mistakes);
+    let zone = zone.unwrap_or_else(|| "UTC".to_owned());
+    rule.map(|rule| OwnSchedule { calendar: CalendarSpec { start, end, zone, rule }, policy })
+}
+
+fn text(fields: &Fields<'_>, name: &str, places: &mut Places, mistakes: &mut Mistakes) -> Option<String> {
+    fields.get_as(name, name, places)?.text(mistakes, "a text").map(str::to_owned)
 }
 
 /// Exactly one of several fields.

@@ -178,6 +178,9 @@ fn print_schedules(schedules: &[ScheduleWire]) -> Result<(), Failure> {
 
 fn schedule_lines(it: &ScheduleWire) -> String {
     let mut text = format!("schedule {}, revision {}\n", it.name, it.revision);
+    if let Some(owner) = &it.owner {
+        text.push_str(&format!("belongs to {owner} {}\n", it.name));
+    }
     text.push_str(&says_lines(&it.says));
     match &it.paused {
         Some(note) => text.push_str(&format!("paused: {}\n", printable(note))),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::engine::{Applied, Backfill, ConfigView, ScheduleView};
 use crate::job::schedule::{Skipped, Target};
-use crate::job::{CalendarSpec, CatchUp, JobConfig, Overlap, Rule, ScheduleSpec, Task, Timestamp};
+use crate::job::{CalendarSpec, CatchUp, JobConfig, Overlap, OwnSchedule, Rule, ScheduleSpec, Task, Timestamp};
 
 /// What became of something that was applied.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -113,6 +113,7 @@ pub(super) fn config_says(config: &JobConfig, option_names: &[String]) -> Value 
         "reads": spec.reads,
         "writes": spec.writes,
         "options": option_names,
+        "schedule": config.schedule.as_ref().map(times_say),
     })
 }
 
@@ -124,6 +125,8 @@ pub(in crate::cli) struct ScheduleWire {
     pub(super) revision: u32,
     pub(super) stored_at: String,
     pub(super) says: Value,
+    /// `config` or `pipeline` where it belongs to the one of its name.
+    pub(super) owner: Option<String>,
     /// The note of the pause; `null` while it is not paused.
     pub(super) paused: Option<String>,
     pub(super) next: Option<String>,
@@ -174,6 +177,7 @@ impl ScheduleWire {
             revision: view.revision,
             stored_at: view.stored_at.to_string(),
             says: schedule_says(&view.spec, &view.option_names),
+            owner: view.owner.map(|owner| owner.word().to_owned()),
             paused: status.state.pause.as_ref().map(|pause| pause.note.clone()),
             next: view.next.map(|next| next.to_string()),
             waiting: status.state.waiting.len(),
@@ -189,25 +193,36 @@ impl ScheduleWire {
 
 /// What a schedule says, but for the values of its options.
 pub(super) fn schedule_says(spec: &ScheduleSpec, option_names: &[String]) -> Value {
-    let CalendarSpec { rule, start, end, zone } = &spec.calendar;
+    let ScheduleSpec { calendar, policy, target, options: _ } = spec.clone();
+    let mut says = times_say(&OwnSchedule { calendar, policy });
+    let (config, chain, pipeline) = match target {
+        Target::Config(name) => (json!(name), Value::Null, Value::Null),
+        Target::Chain(names) => (Value::Null, json!(names), Value::Null),
+        Target::Pipeline(name) => (Value::Null, Value::Null, json!(name)),
+    };
+    if let Some(fields) = says.as_object_mut() {
+        let target = [("config", config), ("chain", chain), ("pipeline", pipeline), ("options", json!(option_names))];
+        fields.extend(target.map(|(field, value)| (field.to_owned(), value)));
+    }
+    says
+}
+
+/// When a schedule fires and what happens when fires meet.
+fn times_say(own: &OwnSchedule) -> Value {
+    let OwnSchedule { calendar: CalendarSpec { rule, start, end, zone }, policy } = own;
     let (cron, at, times) = match rule {
         Rule::Cron(text) => (json!(text), Value::Null, Value::Null),
         Rule::Parts(parts) => (Value::Null, json!(parts), Value::Null),
         Rule::Times(times) => (Value::Null, Value::Null, json!(times)),
     };
-    let (config, chain, pipeline) = match &spec.target {
-        Target::Config(name) => (json!(name), Value::Null, Value::Null),
-        Target::Chain(names) => (Value::Null, json!(names), Value::Null),
-        Target::Pipeline(name) => (Value::Null, Value::Null, json!(name)),
-    };
-    let overlap = match spec.policy.overlap {
+    let overlap = match policy.overlap {
         Overlap::Allow => json!("allow"),
         Overlap::Skip => json!("skip"),
         Overlap::BufferOne => json!("buffer_one"),
         Overlap::BufferAll { most } => json!({ "buffer_all": most }),
         Overlap::CancelOther => json!("cancel_other"),
     };
-    let catch_up = match spec.policy.catch_up {
+    let catch_up = match policy.catch_up {
         CatchUp::None => json!("none"),
         CatchUp::One => json!("one"),
         CatchUp::Window { ms } => json!({ "window_ms": ms }),
@@ -215,9 +230,8 @@ pub(super) fn schedule_says(spec: &ScheduleSpec, option_names: &[String]) -> Val
     };
     json!({
         "cron": cron, "at": at, "times": times, "start": start, "end": end, "zone": zone,
-        "config": config, "chain": chain, "pipeline": pipeline, "options": option_names,
         "overlap": overlap, "catch_up": catch_up,
-        "on_time_ms": spec.policy.on_time_ms, "jitter_ms": spec.policy.jitter_ms,
+        "on_time_ms": policy.on_time_ms, "jitter_ms": policy.jitter_ms,
     })
 }
 

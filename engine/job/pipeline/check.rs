@@ -119,8 +119,14 @@ impl Check<'_> {
             let spot = Spot::Parameter(at);
             self.name(spot, &parameter.name);
             self.once(spot, &parameter.name, &mut seen, "parameter");
-            if let Some(default) = &parameter.default {
-                self.value(spot, default);
+            match &parameter.default {
+                Some(default) => self.value(spot, default),
+                None if self.spec.schedule.is_some() => {
+                    let problem = "there is no default, and no value when the pipeline runs by itself";
+                    let allowed = "a default for each parameter of a pipeline with a schedule";
+                    self.fail_given(Spot::Schedule, spot, problem, allowed);
+                }
+                None => {}
             }
         }
     }

@@ -226,13 +226,13 @@ processNodes:
   a: {processor: m, output: d, requirement: []}
   b: {config: 'm n', input: [d], retry: {max_attempts: 2}, after: {node: a, on: always}, options: {V: 1.10}}
 dataNodes: {d: {source: x.csv}}
-parameters: {p: ~, q: \"\"}
+parameters: {p: x, q: \"\"}
 requirement: [{name: pandas, version: 1.5.3}]
 schedule: {schedule_interval: '@hourly', timezone: Europe/Paris}
 ";
     let expected = "\
 parameters:
-  p:
+  p: x
   q: \"\"
 dataNodes:
   d:
@@ -262,4 +262,6 @@ schedule:
     let printed = good(text).spec().to_yaml();
     assert_eq!(printed, expected);
     assert_eq!(good(&printed).spec(), good(text).spec());
+    let must_be_given = "parameters:\n  p:\nprocessNodes:\n  a:\n    processor: m\n";
+    assert_eq!(good("{parameters: {p: ~}, processNodes: {a: {processor: m}}}").spec().to_yaml(), must_be_given);
 }

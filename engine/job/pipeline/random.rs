@@ -115,10 +115,11 @@ pub(super) fn specs() -> impl Strategy<Value = PipelineSpec> {
     );
     parts
         .prop_map(|(names, options, parameters, own, requirement, (attempts, processor, source), schedule)| {
-            let parameters = parameters
+            let parameters: Vec<Parameter> = parameters
                 .into_iter()
                 .map(|(name, default)| Parameter { name, default: default.map(OptionValue::from) })
                 .collect();
+            let schedule = schedule.filter(|_| parameters.iter().all(|it| it.default.is_some()));
             let mut nodes: Vec<ProcessNode> = names.iter().map(|name| ProcessNode::new(name, &processor)).collect();
             nodes[0].options = options.into_iter().collect();
             nodes[0].requirement = own;

@@ -22,6 +22,35 @@ pub struct ScheduleSpec {
     pub options: RunOptions,
 }
 
+/// When a job config runs by itself: a schedule without its target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnSchedule {
+    /// When it fires.
+    pub calendar: CalendarSpec,
+    /// What happens with fires that overlap or were missed.
+    pub policy: Policy,
+}
+
+/// What a schedule belongs to. Both have the same name; the schedule changes and goes with its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// A job config.
+    Config,
+    /// A pipeline.
+    Pipeline,
+}
+
+impl Owner {
+    /// The word used in the API and on screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Owner::Config => "config",
+            Owner::Pipeline => "pipeline",
+        }
+    }
+}
+
 /// What a schedule runs, in its own project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,20 +123,50 @@ impl ScheduleSpec {
         check_name("name", name, jobs, &mut problems);
         self.target.check(jobs, &mut problems);
         check_run_options(&self.options, jobs, &mut problems);
-        let calendar = match Calendar::parse(&self.calendar, limits) {
-            Ok(calendar) => {
-                problems.extend(self.policy.check(&calendar, limits).err().unwrap_or_default());
-                Some(calendar)
-            }
-            Err(of_calendar) => {
-                problems.extend(of_calendar);
-                problems.extend(self.policy.problems(limits));
-                None
-            }
-        };
+        let calendar = check_times(&self.calendar, &self.policy, limits, &mut problems);
         match calendar {
             Some(calendar) if problems.is_empty() => Ok(calendar),
             _ => Err(problems),
+        }
+    }
+}
+
+impl OwnSchedule {
+    /// One with the default policy.
+    pub fn new(calendar: CalendarSpec) -> Self {
+        OwnSchedule { calendar, policy: Policy::default() }
+    }
+
+    /// Checks it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn check(&self, limits: &ScheduleLimits) -> Result<Calendar, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let calendar = check_times(&self.calendar, &self.policy, limits, &mut problems);
+        calendar.ok_or(problems)
+    }
+}
+
+/// The calendar, unless something is wrong with it or with the policy.
+fn check_times(
+    calendar: &CalendarSpec,
+    policy: &Policy,
+    limits: &ScheduleLimits,
+    problems: &mut Vec<Problem>,
+) -> Option<Calendar> {
+    match Calendar::parse(calendar, limits) {
+        Ok(calendar) => match policy.check(&calendar, limits) {
+            Ok(()) => Some(calendar),
+            Err(of_policy) => {
+                problems.extend(of_policy);
+                None
+            }
+        },
+        Err(of_calendar) => {
+            problems.extend(of_calendar);
+            problems.extend(policy.problems(limits));
+            None
         }
     }
 }
