@@ -105,7 +105,7 @@ fn row(job: &JobWire) -> Vec<String> {
     vec![
         job.id.clone(),
         job.name.clone().unwrap_or_default(),
-        job.state.clone(),
+        job.condition(),
         attempts(job),
         seconds(&job.created_at),
         job.duration_ms.map(duration).unwrap_or_default(),
@@ -146,7 +146,7 @@ fn detail_text(detail: &JobDetailWire) -> String {
     let fields = [
         ("id", Some(job.id.clone())),
         ("name", job.name.clone()),
-        ("state", Some(job.state.clone())),
+        ("state", Some(job.condition())),
         ("reason", Some(why(job)).filter(|why| !why.is_empty())),
         ("command", job.command.as_ref().map(words)),
         ("function", job.function.clone()),

@@ -145,7 +145,7 @@ fn show(jobs: Vec<JobWire>, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let row = |job: &JobWire| {
-        vec![job.id.clone(), job.name.clone().unwrap_or_default(), job.state.clone(), attempts(job), why(job)]
+        vec![job.id.clone(), job.name.clone().unwrap_or_default(), job.condition(), attempts(job), why(job)]
     };
     let rows: Vec<Vec<String>> = jobs.iter().map(row).collect();
     print(&table(&["id", "name", "state", "attempts", "reason"], &rows))

@@ -128,7 +128,16 @@ impl JobWire {
     pub(super) fn title(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.id)
     }
+
+    /// The state in a word for people, who tell a job that was skipped from one that somebody cancelled.
+    pub(super) fn condition(&self) -> String {
+        let is_skipped = self.reason.as_ref().is_some_and(|reason| reason.kind == SKIPPED);
+        if is_skipped { SKIPPED.to_owned() } else { self.state.clone() }
+    }
 }
+
+/// The kind of the reason of a job that was skipped.
+const SKIPPED: &str = "skipped";
 
 impl From<&JobView> for JobWire {
     fn from(view: &JobView) -> Self {
@@ -209,7 +218,7 @@ impl From<&Reason> for ReasonWire {
             Reason::Deadline(_) => ("deadline", None, None),
             Reason::CancelledBy(_) => ("cancelled", None, None),
             Reason::PreviousJob(..) => ("previous_job", None, None),
-            Reason::Skipped { .. } => ("skipped", None, None),
+            Reason::Skipped { .. } => (SKIPPED, None, None),
             Reason::Interrupted => ("interrupted", None, None),
             Reason::GivenUpBy(_) => ("given_up", None, None),
         };

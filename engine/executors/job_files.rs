@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::StartError;
-use crate::files::{FileError, ProjectFiles, place_inputs, read_payload, unpack_inputs};
+use crate::files::{FileError, ProjectFiles, create_work_tree, place_inputs, read_payload, unpack_inputs};
 use crate::job::{JobSpec, RunOptions};
 
 /// Where the work is told of the files of its project that it reads, one path a line.
@@ -49,13 +49,18 @@ impl JobFiles {
         told
     }
 
-    /// Puts them into `input` of a work tree.
+    /// Puts them into `input` of a work tree, and makes the folders in `output` of what is to be written.
     pub(crate) async fn place(&self, work: &Path) -> Result<(), StartError> {
         if let Some(inputs) = &self.inputs {
             let placed = read_payload(inputs).and_then(|packed| unpack_inputs(&packed));
             let placed = placed.and_then(|inputs| place_inputs(&inputs, &work.join("input")));
             placed.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
         }
+        // What is to be written has its folder, so that the work need not make it.
+        let parents = self.writes.iter().filter_map(|path| path.rsplit_once('/'));
+        let folders: Vec<String> = parents.map(|(parents, _)| format!("output/{parents}")).collect();
+        let made = create_work_tree(work, &folders.iter().map(String::as_str).collect::<Vec<_>>());
+        made.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
         let Some((files, project)) = self.project.clone() else { return Ok(()) };
         let (paths, to) = (self.reads.clone(), work.join("input"));
         let place = move || paths.iter().try_for_each(|path| files.place(&project, path, &to));

@@ -200,7 +200,7 @@ impl fmt::Display for Reason {
             Reason::Deadline(Deadline::Lost) => f.write_str("was out of contact for longer than its deadline"),
             Reason::CancelledBy(who) => write!(f, "cancelled by {who}"),
             Reason::PreviousJob(id, state) => write!(f, "previous job {id} {}", state.word()),
-            Reason::Skipped { job, on, end } => write!(f, "skipped: {}", on.text(&format!("job {job}"), *end)),
+            Reason::Skipped { job, on, end } => f.write_str(&on.text(&format!("job {job}"), *end)),
             Reason::Interrupted => f.write_str("interrupted: the engine went away while it ran"),
             Reason::GivenUpBy(who) => write!(f, "out of contact, and given up by {who}"),
         }

@@ -15,7 +15,7 @@ use crate::cli::output::note;
 use crate::cli::table::printable;
 use crate::cli::wire::{EventWire, LogLineWire};
 use crate::engine::JobView;
-use crate::job::{JobEvent, JobFact, JobId, State};
+use crate::job::{JobEvent, JobFact, JobId, Reason, State};
 
 /// Names are lined up as long as they are not longer.
 const MAX_TITLE_CHARS: usize = 24;
@@ -258,6 +258,7 @@ fn event_text(fact: &JobFact) -> Option<String> {
         JobFact::ContactLost => "out of contact".to_owned(),
         JobFact::ContactFound => "in contact again".to_owned(),
         JobFact::Finished { state: State::Succeeded, .. } => "succeeded".to_owned(),
+        JobFact::Finished { reason: Some(reason @ Reason::Skipped { .. }), .. } => format!("skipped: {reason}"),
         JobFact::Finished { state, reason } => match reason {
             Some(reason) => format!("{state}: {reason}"),
             None => state.to_string(),

@@ -7,7 +7,7 @@ use crate::cli::jobs::{attempts, why};
 use crate::cli::table::{duration, table};
 use crate::cli::wire::JobWire;
 use crate::engine::JobView;
-use crate::job::{End, Reason};
+use crate::job::{End, Reason, State};
 
 /// The last line of `run --json`.
 #[derive(Serialize)]
@@ -23,7 +23,7 @@ impl SummaryWire {
         SummaryWire {
             event: "summary",
             exit_code,
-            succeeded: views.iter().filter(|view| is_good(view)).count(),
+            succeeded: views.iter().filter(|view| view.state() == State::Succeeded).count(),
             jobs: views.iter().map(JobWire::from).collect(),
         }
     }
@@ -35,7 +35,7 @@ pub(super) fn summary_table(views: &[JobView]) -> String {
         let job = JobWire::from(view);
         vec![
             job.title().to_owned(),
-            job.state.clone(),
+            job.condition(),
             attempts(&job),
             job.duration_ms.map(duration).unwrap_or_default(),
             why(&job),
