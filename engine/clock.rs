@@ -32,7 +32,7 @@ impl Clock {
         Clock(Source::System)
     }
 
-    /// A clock that stands still at `start` until [`Clock::advance_to`] moves it.
+    /// A clock that stands still at `start` until [`Clock::advance_to`] moves it, or [`Clock::set_back_to`].
     pub fn manual(start: Timestamp) -> Clock {
         let manual = Manual { now: start, sleepers: BTreeMap::new(), next_sleeper: 0 };
         Clock(Source::Manual(Arc::new(Mutex::new(manual))))
@@ -71,7 +71,7 @@ impl Clock {
     }
 
     /// Returns at `deadline`, or after `most_ms` by the system's clock: whoever must notice soon that the clock was set
-    /// looks again that often. A manual clock is set only forward, and wakes its sleepers then.
+    /// looks again that often. A manual clock wakes its sleepers when it is set forward.
     pub async fn nap_until(&self, deadline: Timestamp, most_ms: u64) {
         let deadline = match self.0 {
             Source::System => deadline.min(self.now().plus_millis(most_ms)),
@@ -94,6 +94,15 @@ impl Clock {
         let woken = lock(manual).advance_to(to);
         for sleeper in woken {
             let _ = sleeper.send(());
+        }
+    }
+
+    /// Sets a manual clock back to `to`; never forward. Nobody is woken: whoever sleeps until a time sleeps longer. The
+    /// system's clock is left alone.
+    pub fn set_back_to(&self, to: Timestamp) {
+        if let Source::Manual(manual) = &self.0 {
+            let mut manual = lock(manual);
+            manual.now = manual.now.min(to);
         }
     }
 

@@ -290,7 +290,7 @@ async fn every_mistake_is_told() {
 
 /// Twenty schedules with all policies, crashes wherever: each nominal time of each is decided once.
 #[tokio::test]
-async fn nothing_is_missed_or_doubled_however_often_the_power_fails() {
+async fn nothing_is_missed_or_doubled_however_often_the_power_fails_and_the_clock_is_set() {
     let (mut engine, fake) = engine().await;
     let overlaps =
         [Overlap::Allow, Overlap::Skip, Overlap::BufferOne, Overlap::BufferAll { most: 5 }, Overlap::CancelOther];
@@ -302,19 +302,25 @@ async fn nothing_is_missed_or_doubled_however_often_the_power_fails() {
         })
         .collect();
     engine.apply_schedules(PROJECT, schedules.clone(), false).await.unwrap();
-    let mut steps = 17_u64;
+    let (mut steps, mut latest) = (17_u64, START);
     for round in 0..60 {
         steps = steps.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(round);
         engine.advance(steps >> 47).await;
         for run in fake.running().into_iter().take((steps >> 20) as usize % 4) {
             fake.end(run, Outcome::Succeeded);
         }
+        latest = latest.max(engine.clock().now());
         if round % 3 == 0 {
             engine.crash_and_recover().await.unwrap();
         }
+        if round % 4 == 1 {
+            // By up to an hour and a half, and never before the beginning.
+            let back = latest.as_millis().saturating_sub(1 + (steps >> 33) % (90 * MINUTE));
+            engine.clock().set_back_to(Timestamp::from_millis(back.max(START.as_millis())));
+        }
     }
     engine.settle().await;
-    let passed = engine.clock().now().millis_since(START) / MINUTE;
+    let passed = latest.millis_since(START) / MINUTE;
     for (name, spec) in &schedules {
         let view = engine.schedule(PROJECT, name).unwrap();
         let CalendarSpec { rule: windlass::job::Rule::Cron(text), .. } = &spec.calendar else { panic!() };
