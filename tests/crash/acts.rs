@@ -1,6 +1,6 @@
 //! Specs of jobs that can be told apart.
 
-use windlass::job::{Backoff, JobSpec, NamedTask, OnCrash, RetryPolicy, Task};
+use windlass::job::{After, Backoff, JobSpec, NamedTask, On, OnCrash, RetryPolicy, Task};
 
 use crate::stage::Stage;
 use crate::world::{Work, token};
@@ -79,4 +79,18 @@ pub(crate) fn in_line(specs: Vec<JobSpec>) -> Vec<JobSpec> {
         None => spec,
     };
     specs.into_iter().zip(befores).map(join).collect()
+}
+
+/// The first comes before those in the middle; of the last two, one needs the success of all of these, and the other comes
+/// after that, however it ends.
+pub(crate) fn in_a_fan(specs: Vec<JobSpec>) -> Vec<JobSpec> {
+    let names: Vec<_> = specs.iter().map(|spec| spec.name.clone().unwrap()).collect();
+    let (first, join) = (0, specs.len() - 2);
+    let place = |(at, spec): (usize, JobSpec)| match at {
+        at if at == first => spec,
+        at if at < join => spec.after(After::on(&names[first], On::Success)),
+        at if at == join => names[1..join].iter().fold(spec, |spec, name| spec.after(After::on(name, On::Success))),
+        _ => spec.after(After::on(&names[join], On::Always)),
+    };
+    specs.into_iter().enumerate().map(place).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use windlass::executors::AttemptName;
-use windlass::job::{JobSpec, OnCrash, Outcome, Reason, RunOptions, Task};
+use windlass::job::{After, JobSpec, On, OnCrash, Outcome, Reason, RunOptions, Task};
 use windlass::{JobId, JobView, State};
 
 use crate::drain::all_jobs;
@@ -176,7 +176,8 @@ impl Stage {
             if waited && job.status.state.is_final() {
                 assert!(attempt.attempt <= job.status.attempt, "{attempt} ran and is not known");
             }
-            for name in &spec.after {
+            let needs_success = |after: &&After| matches!(after.on, None | Some(On::Success));
+            for name in spec.after.iter().filter(needs_success) {
                 let same =
                     |other: &&&JobView| other.job.chain == job.chain && other.job.spec.name.as_ref() == Some(&name.job);
                 let first = jobs.values().find(same).unwrap();

@@ -6,7 +6,7 @@ use windlass::job::{Deadlines, Outcome};
 use windlass::secret::Entropy;
 use windlass::{EngineConfig, Error, JobId, JobSpec, Retention};
 
-use crate::acts::{at_most_once, held, in_line, keyed, queued_in};
+use crate::acts::{at_most_once, held, in_a_fan, in_line, keyed, queued_in};
 use crate::promises::Rules;
 use crate::stage::Stage;
 
@@ -117,6 +117,13 @@ async fn chains(stage: &mut Stage) -> Result<(), Error> {
     let (of_top, of_left, of_right) = (name(&top), name(&left), name(&right));
     let graph = vec![top, left.after(of_top.clone()), right.after(of_top), end.after(of_left).after(of_right)];
     stage.submit_many(graph).await?;
+    let fan =
+        vec![stage.quick(), stage.quick(), stage.run(1), stage.quick(), stage.quick(), stage.quick(), stage.quick()];
+    let fan = in_a_fan(fan).into_iter().map(|mut spec| {
+        spec.retry.max_attempts = 1;
+        spec
+    });
+    stage.submit_many(fan.collect()).await?;
     for _ in 0..4 {
         stage.settle().await;
         stage.end_runs();
@@ -292,7 +299,8 @@ pub(crate) async fn mixed(stage: &mut Stage, seed: u64) -> Result<(), Error> {
                 ids.push(stage.submit(at_most_once(spec)).await?);
             }
             4 => {
-                let specs = in_line(vec![stage.quick(), stage.run(0), stage.quick()]);
+                let specs = vec![stage.quick(), stage.run(0), stage.quick(), stage.quick(), stage.quick()];
+                let specs = if roll(2) == 0 { in_line(specs) } else { in_a_fan(specs) };
                 ids.extend(stage.submit_many(specs).await?);
             }
             5 => {
