@@ -18,7 +18,7 @@ pub use builder::Builder;
 pub use child_process::supervise_if_asked;
 pub use configs::ConfigView;
 pub use pipelines::PipelineView;
-pub use plans::{Applied, Change, Plan};
+pub use plans::{Applied, Change, Plan, Prune};
 pub use schedules::{Backfill, ScheduleView};
 pub use view::{ChainView, EngineStats, JobPage, JobView, KeyRotation, Missed, Subscription};
 
