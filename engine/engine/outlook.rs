@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::owned::{Checked, GivenSchedule, PAGE};
+use super::owned::{Checked, GivenSchedule, page_of};
 use crate::error::{Error, Problem};
 use crate::job::config::follow;
 use crate::job::validate::shown;
@@ -190,7 +190,7 @@ impl<'a> Outlook<'a> {
     ) -> Result<(), Error> {
         let mut after: Option<String> = None;
         loop {
-            let page = self.runtime.store.documents(kind, project, after.as_deref(), PAGE)?;
+            let page = self.runtime.store.documents(kind, project, after.as_deref(), page_of(kind))?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.name.name.clone());
             for document in &page {

@@ -7,8 +7,13 @@ use crate::job::validate::shown;
 use crate::job::{JobConfig, OwnSchedule, Owner, PipelineSpec, ScheduleSpec, Target};
 use crate::store::{DocumentKind, DocumentName, Store, StoredSchedule, decode_schedule_spec};
 
-/// Documents that are looked through at a time.
-pub(super) const PAGE: usize = 100;
+/// Documents that are looked through at a time: a pipeline may have megabytes.
+pub(super) fn page_of(kind: DocumentKind) -> usize {
+    match kind {
+        DocumentKind::Config | DocumentKind::Schedule => 100,
+        DocumentKind::Pipeline => 8,
+    }
+}
 
 /// A schedule that is to be stored.
 pub(super) struct GivenSchedule {
@@ -67,7 +72,7 @@ impl Checked {
         let given = self.names(kind, project);
         let (mut found, mut after) = (Vec::new(), None::<String>);
         loop {
-            let page = store.documents(kind, project, after.as_deref(), PAGE)?;
+            let page = store.documents(kind, project, after.as_deref(), page_of(kind))?;
             let Some(last) = page.last() else { return Ok(found) };
             after = Some(last.name.name.clone());
             for document in page {

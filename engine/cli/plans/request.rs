@@ -187,9 +187,15 @@ async fn answer_of_pipeline(engine: &Engine, request: PlanRequest) -> Result<Pla
             engine.delete_pipeline(&project, &name).await?;
             PlanReply::Done
         }
-        PlanRequest::MissingConfigs { project, mut names } => {
-            names.retain(|name| matches!(engine.config(&project, name, None), Err(Error::Unknown { .. })));
-            PlanReply::Missing { names }
+        PlanRequest::MissingConfigs { project, names } => {
+            let mut missing = Vec::new();
+            for name in names {
+                match engine.config(&project, &name, None) {
+                    Err(Error::Unknown { .. }) => missing.push(name),
+                    other => drop(other?),
+                }
+            }
+            PlanReply::Missing { names: missing }
         }
         request => answer_of_schedule(engine, request).await?,
     })
