@@ -28,7 +28,8 @@ pub use config::{EngineConfig, KeepWork, PlatformConfig, Retention};
 pub use config::{PluginBounds, PluginLimits};
 pub use engine::{
     Applied, Backfill, Builder, ChainView, Change, ConfigView, Engine, EngineStats, JobPage, JobView, KeyRotation,
-    Missed, NodeView, PipelineView, Plan, RunPage, RunView, ScheduleView, Subscription, supervise_if_asked,
+    Missed, Missing, NodeView, PipelineView, Plan, Prune, RunPage, RunView, ScheduleView, Subscription,
+    supervise_if_asked,
 };
 pub use error::{Error, Problem};
 pub use executors::function::{Function, FunctionContext, FunctionError, Progress};

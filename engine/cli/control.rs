@@ -25,8 +25,8 @@ use crate::engine::Engine;
 use crate::files::Layout;
 
 const NAME: &str = "control.sock";
-/// The longest request: files that are applied together, each pipeline of up to 8 MiB.
-const MAX_REQUEST_BYTES: u64 = 64 * 1024 * 1024;
+/// The longest request: files that are applied together, a pipeline of the largest kind among them.
+const MAX_REQUEST_BYTES: u64 = 32 * 1024 * 1024;
 /// The longest reply: a page of a list whose every text is as long as it may be.
 const MAX_REPLY_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_CONNECTIONS: usize = 32;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::owned::{Checked, GivenSchedule};
+use super::owned::{Checked, GivenSchedule, page_of};
 use crate::error::{Error, Problem};
 use crate::job::config::follow;
 use crate::job::validate::shown;
@@ -10,8 +10,6 @@ use crate::job::{JobConfig, PipelineSpec, RunOptions, Target};
 use crate::runtime::Runtime;
 use crate::store::{Document, DocumentKind, DocumentName, decode_config, decode_pipeline, decode_schedule_spec};
 
-/// Documents that are looked through at a time.
-const PAGE: usize = 100;
 /// Names that a refusal tells.
 const TOLD: usize = 10;
 
@@ -192,7 +190,7 @@ impl<'a> Outlook<'a> {
     ) -> Result<(), Error> {
         let mut after: Option<String> = None;
         loop {
-            let page = self.runtime.store.documents(kind, project, after.as_deref(), PAGE)?;
+            let page = self.runtime.store.documents(kind, project, after.as_deref(), page_of(kind))?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.name.name.clone());
             for document in &page {

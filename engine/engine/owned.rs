@@ -7,6 +7,14 @@ use crate::job::validate::shown;
 use crate::job::{JobConfig, OwnSchedule, Owner, PipelineSpec, ScheduleSpec, Target};
 use crate::store::{DocumentKind, DocumentName, Store, StoredSchedule, decode_schedule_spec};
 
+/// Documents that are looked through at a time: a pipeline may have megabytes.
+pub(super) fn page_of(kind: DocumentKind) -> usize {
+    match kind {
+        DocumentKind::Config | DocumentKind::Schedule => 100,
+        DocumentKind::Pipeline => 8,
+    }
+}
+
 /// A schedule that is to be stored.
 pub(super) struct GivenSchedule {
     pub(super) project: String,
@@ -57,6 +65,41 @@ impl Checked {
             .iter()
             .map(|(project, name, spec)| ((Owner::Pipeline, project.as_str(), name.as_str()), spec.schedule.is_some()));
         configs.chain(pipelines).collect()
+    }
+
+    /// The stored documents of a project that are not given, but for schedules that belong to something.
+    pub(super) fn unnamed(&self, store: &Store, kind: DocumentKind, project: &str) -> Result<Vec<DocumentName>, Error> {
+        let given = self.names(kind, project);
+        let (mut found, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let page = store.documents(kind, project, after.as_deref(), page_of(kind))?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after = Some(last.name.name.clone());
+            for document in page {
+                let is_owned = kind == DocumentKind::Schedule && decode_schedule_spec(&document.body)?.owner.is_some();
+                if !is_owned && !given.contains(document.name.name.as_str()) {
+                    found.push(document.name);
+                }
+            }
+        }
+    }
+
+    /// The names of what is given of a project.
+    fn names(&self, kind: DocumentKind, project: &str) -> HashSet<&str> {
+        let is_here = |it: &str| it == project;
+        match kind {
+            DocumentKind::Config => {
+                let here = self.configs.iter().filter(|(_, config)| is_here(&config.spec.project));
+                here.map(|(name, _)| name.as_str()).collect()
+            }
+            DocumentKind::Pipeline => {
+                let here = self.pipelines.iter().filter(|(project, ..)| is_here(project));
+                here.map(|(_, name, _)| name.as_str()).collect()
+            }
+            DocumentKind::Schedule => {
+                self.schedules.iter().filter(|it| is_here(&it.project)).map(|it| it.name.as_str()).collect()
+            }
+        }
     }
 
     /// Finds out which stored schedules lose their owner, and adds them to what is to go. What is given under the name of a

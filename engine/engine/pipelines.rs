@@ -24,6 +24,15 @@ pub struct PipelineView {
     pub spec: PipelineSpec,
 }
 
+/// What a pipeline needs and is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Configs that its nodes name.
+    pub processors: Vec<String>,
+    /// Sources that its nodes read and none of them writes.
+    pub sources: Vec<String>,
+}
+
 impl Engine {
     /// Stores pipelines under their projects and names, all or none. What says something else than before gets a new
     /// revision. Schedules of their own are stored with them. With `dry_run` nothing is stored.
@@ -59,6 +68,41 @@ impl Engine {
         dry_run: bool,
     ) -> Result<Vec<Applied>, Error> {
         self.apply_plan(Plan { pipelines, ..Plan::default() }, dry_run).await
+    }
+
+    /// What of the needs of a pipeline is not there now: of its [processors](Pipeline::needed_processors) those that are no
+    /// stored configs, of its [sources](Pipeline::needed_sources) those that are not among the files of the project. A run
+    /// would fail for want of them.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn missing_of_pipeline(&self, project: &str, pipeline: &Pipeline) -> Result<Missing, Error> {
+        let owned = |needs: Vec<&str>| needs.into_iter().map(str::to_owned).collect();
+        self.missing(project, owned(pipeline.needed_processors()), owned(pipeline.needed_sources())).await
+    }
+
+    pub(crate) async fn missing(
+        &self,
+        project: &str,
+        processors: Vec<String>,
+        sources: Vec<String>,
+    ) -> Result<Missing, Error> {
+        let runtime = self.runtime();
+        let mut missing = Missing::default();
+        for processor in processors {
+            let name = DocumentName::new(DocumentKind::Config, project, &processor);
+            if runtime.store.document(&name, None)?.is_none() {
+                missing.processors.push(processor);
+            }
+        }
+        for source in sources {
+            match self.file(project, &source).await {
+                Ok(_) => {}
+                Err(Error::Unknown { .. }) => missing.sources.push(source),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(missing)
     }
 
     /// Each with its schedule in its one spelling.

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::job::{JobConfig, PipelineSpec, ScheduleSpec, ScheduleStatus};
 use crate::store::{
     DocumentChange, DocumentContent, DocumentKind, DocumentName, ScheduleChange, Written, decode_schedule_spec,
-    encode_config, encode_pipeline, encode_schedule_spec, restated,
+    encode_config, encode_pipeline, encode_schedule_spec,
 };
 
 /// How often a change is decided again because another one came first.
@@ -24,6 +24,25 @@ pub struct Plan {
     pub pipelines: Vec<(String, String, PipelineSpec)>,
     /// Schedules with their projects and names.
     pub schedules: Vec<(String, String, ScheduleSpec)>,
+    /// What goes because the plan does not name it.
+    pub prune: Option<Prune>,
+}
+
+/// What of a project goes with the same change when a plan does not name it. A schedule that belongs to a config or a
+/// pipeline goes with it and not by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prune {
+    /// The project.
+    pub project: String,
+    /// What kinds of documents go.
+    pub kinds: Vec<DocumentKind>,
+}
+
+/// What is to be deleted.
+enum Removal {
+    Nothing,
+    One(DocumentName),
+    Unnamed(Prune),
 }
 
 /// What applying has done to something with a name, or would do.
@@ -85,10 +104,31 @@ impl Engine {
     ///
     /// A config or a pipeline with a schedule owns the schedule of its name: applied without one it loses that schedule.
     ///
+    /// ```
+    /// use windlass::job::JobConfig;
+    /// use windlass::{Change, DocumentKind, Engine, JobSpec, Plan, Prune};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let engine = Engine::builder(dir.path()).open().await?;
+    /// let config = || JobConfig::new(JobSpec::function("say", "null"));
+    /// engine.apply_configs(vec![("old".into(), config())], false).await?;
+    /// let prune = Prune { project: "default".into(), kinds: vec![DocumentKind::Config] };
+    /// let plan = Plan { configs: vec![("new".into(), config())], prune: Some(prune), ..Plan::default() };
+    /// let applied = engine.apply_plan(plan, false).await?;
+    /// let changes: Vec<_> = applied.iter().map(|it| (it.name.as_str(), it.change)).collect();
+    /// assert_eq!(changes, [("new", Change::Created), ("old", Change::Deleted)]);
+    /// # engine.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As [`Engine::apply_configs`], [`Engine::apply_pipelines`] and [`Engine::apply_schedules`].
+    /// As [`Engine::apply_configs`], [`Engine::apply_pipelines`] and [`Engine::apply_schedules`]; [`Error::Conflict`] when
+    /// something that stays names what would go.
     pub async fn apply_plan(&self, plan: Plan, dry_run: bool) -> Result<Vec<Applied>, Error> {
-        let Plan { configs, pipelines, schedules } = plan;
+        let Plan { configs, pipelines, schedules, prune } = plan;
         let mut problems = Vec::new();
         let configs = self.checked_configs(configs, &mut problems).await?;
         let pipelines = self.checked_pipelines(pipelines, &mut problems);
@@ -97,26 +137,20 @@ impl Engine {
         if !problems.is_empty() {
             return Err(Error::Invalid(problems));
         }
-        self.change_documents(&checked, None, dry_run).await
+        self.change_documents(&checked, prune.map_or(Removal::Nothing, Removal::Unnamed), dry_run).await
     }
 
     /// Forgets a document and its revisions, unless something names it.
     pub(super) async fn delete_document(&self, name: DocumentName) -> Result<(), Error> {
-        self.change_documents(&Checked::default(), Some(&name), false).await.map(drop)
+        self.change_documents(&Checked::default(), Removal::One(name), false).await.map(drop)
     }
 
-    /// Decides what becomes of the documents of a checked plan and of the one that is to go, and stores it.
-    async fn change_documents(
-        &self,
-        plan: &Checked,
-        gone: Option<&DocumentName>,
-        dry_run: bool,
-    ) -> Result<Vec<Applied>, Error> {
+    /// Decides what becomes of the documents of a checked plan and of those that are to go, and stores it.
+    async fn change_documents(&self, plan: &Checked, removal: Removal, dry_run: bool) -> Result<Vec<Applied>, Error> {
         let store = &self.runtime().store;
         for _ in 0..TRIES {
             let seen = store.documents_seen();
-            gone.map(|name| refuse_owned(store, name)).transpose()?;
-            let mut gone: BTreeSet<DocumentName> = gone.cloned().into_iter().collect();
+            let mut gone = self.to_go(plan, &removal)?;
             let mut problems = plan.settle_owners(store, &mut gone)?;
             let outlook = Outlook::new(self.runtime(), plan, &gone);
             problems.extend(outlook.problems()?);
@@ -135,6 +169,25 @@ impl Engine {
             }
         }
         Err(keeps_changing())
+    }
+
+    /// What is to be deleted, but for schedules that go with their owners.
+    fn to_go(&self, plan: &Checked, removal: &Removal) -> Result<BTreeSet<DocumentName>, Error> {
+        let store = &self.runtime().store;
+        match removal {
+            Removal::Nothing => Ok(BTreeSet::new()),
+            Removal::One(name) => {
+                refuse_owned(store, name)?;
+                Ok([name.clone()].into())
+            }
+            Removal::Unnamed(Prune { project, kinds }) => {
+                let mut gone = BTreeSet::new();
+                for kind in kinds {
+                    gone.extend(plan.unnamed(store, *kind, project)?);
+                }
+                Ok(gone)
+            }
+        }
     }
 
     fn draft(&self, plan: &Checked, gone: &BTreeSet<DocumentName>) -> Result<Draft, Error> {
@@ -179,7 +232,7 @@ impl Engine {
         let known = store.document(&name, None)?;
         let change = match &known {
             None => Change::Created,
-            Some(document) if restated(name.kind, &document.body)? != content.body => Change::Changed,
+            Some(document) if document.body != content.body => Change::Changed,
             Some(document) if store.document_options(document)? != content.options => Change::Changed,
             Some(_) => Change::Unchanged,
         };

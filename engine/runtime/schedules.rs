@@ -356,7 +356,8 @@ impl Runtime {
         for job in &mut specs {
             job.fired = Some(FiredBy { schedule: status.state.seq, name: status.name.clone(), nominal });
         }
-        let chained = specs.len() > 1;
+        // A run of a pipeline is a chain also where it has one node.
+        let chained = specs.len() > 1 || specs.iter().any(|spec| spec.node.is_some());
         self.prepare(specs, chained).await
     }
 

@@ -1,11 +1,13 @@
 //! What the fuzz targets may do with records.
 
 use super::records::{
-    SealedField, Seals, decode_chain, decode_config, decode_document, decode_done, decode_event, decode_id, decode_job,
-    decode_live, decode_pipeline, decode_placement, decode_schedule, decode_schedule_spec, encode_config, encode_done,
-    encode_event, encode_live, encode_pipeline, encode_schedule, encode_schedule_spec, encode_spec, live_rev,
+    SealedField, Seals, decode_chain, decode_document, decode_done, decode_event, decode_id, decode_job, decode_live,
+    decode_placement, decode_schedule, encode_done, encode_event, encode_live, encode_schedule, encode_spec, live_rev,
 };
-use super::{Store, index::placement};
+use super::{
+    Store, decode_config, decode_pipeline, decode_schedule_spec, encode_config, encode_pipeline, encode_schedule_spec,
+    index::placement,
+};
 use crate::job::{RunOptions, Status};
 use crate::secret::{Key, Keyring};
 

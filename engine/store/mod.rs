@@ -7,6 +7,7 @@
 mod backend;
 mod changes;
 mod commit;
+mod document_records;
 mod documents;
 mod followers;
 #[cfg(fuzzing)]
@@ -29,6 +30,10 @@ mod writer;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use backend::{Disk, DiskUse};
+pub(crate) use document_records::{
+    StoredSchedule, decode_config, decode_pipeline, decode_schedule_spec, encode_config, encode_pipeline,
+    encode_schedule_spec,
+};
 pub use documents::DocumentKind;
 pub(crate) use documents::{Document, DocumentChange, DocumentContent, DocumentName, Written};
 #[cfg(fuzzing)]
@@ -36,10 +41,7 @@ pub(crate) use fuzz::{fuzz_options, fuzz_records};
 pub(crate) use group::{Committed, Listener};
 pub(crate) use open::StoreOptions;
 pub(crate) use prune::Finished;
-pub(crate) use records::{
-    Stored, StoredSchedule, decode_config, decode_pipeline, decode_schedule_spec, encode_config, encode_pipeline,
-    encode_schedule_spec, restated,
-};
+pub(crate) use records::Stored;
 pub(crate) use schedules::{Fired, NewFire, ScheduleChange};
 pub(crate) use verbs::{Moved, NewJob, with_files};
 

@@ -9,12 +9,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::documents::{DocumentKind, DocumentRecord};
+use super::documents::DocumentRecord;
 use crate::error::Error;
 use crate::job::{
-    After, CalendarSpec, Deadlines, Fired, InputFile, Job, JobConfig, JobFact, JobId, JobSpec, NodeRun, OnCrash,
-    OwnSchedule, Owner, PipelineSpec, Policy, RetryPolicy, RunOptions, ScheduleSpec, ScheduleStatus, Seq, State,
-    Status, Target, Task, Timestamp, spec::DEFAULT_NAME,
+    After, Deadlines, Fired, InputFile, Job, JobFact, JobId, JobSpec, NodeRun, OnCrash, RetryPolicy, RunOptions,
+    ScheduleStatus, Seq, State, Status, Task, Timestamp, spec::DEFAULT_NAME,
 };
 use crate::secret::Sealed;
 
@@ -116,7 +115,7 @@ fn encode<T: Serialize>(out: &mut Vec<u8>, value: &T) -> Result<(), Error> {
     rmp_serde::encode::write(out, value).map_err(|error| broken("a record cannot be encoded", error))
 }
 
-fn check_version(bytes: &[u8]) -> Result<&[u8], Error> {
+pub(super) fn check_version(bytes: &[u8]) -> Result<&[u8], Error> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => Ok(rest),
         Some((version, _)) => Err(broken("a record has an unknown version", version)),
@@ -124,7 +123,7 @@ fn check_version(bytes: &[u8]) -> Result<&[u8], Error> {
     }
 }
 
-fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, Error> {
+pub(super) fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, Error> {
     rmp_serde::from_slice(bytes).map_err(|error| broken(what, error))
 }
 
@@ -184,92 +183,6 @@ fn split_spec(bytes: &[u8]) -> Result<(Head, SpecRecord<'_>), Error> {
     both.map_err(|error| broken("a spec record", error))
 }
 
-/// What a job config says, but for its options.
-#[derive(Debug, Serialize, Deserialize)]
-struct ConfigRecord<'a> {
-    next: Option<String>,
-    #[serde(with = "serde_bytes", borrow)]
-    spec: Cow<'a, [u8]>,
-    #[serde(default)]
-    schedule: Option<OwnSchedule>,
-}
-
-/// Encodes a config without its options.
-pub(crate) fn encode_config(config: &JobConfig) -> Result<Vec<u8>, Error> {
-    // Its spec is stored as that of a job that nobody has submitted.
-    let nobody = JobId::new(0, Timestamp::default(), 0);
-    let job = Job::accept(nobody, None, Arc::new(config.spec.clone()), Vec::new(), Timestamp::default());
-    let (next, schedule) = (config.next.clone(), config.schedule.clone());
-    let record = ConfigRecord { next, spec: Cow::Owned(encode_spec(&job, Seals::default(), None)?), schedule };
-    versioned(&record)
-}
-
-/// Decodes a config; it has no options yet.
-pub(crate) fn decode_config(bytes: &[u8]) -> Result<JobConfig, Error> {
-    let record: ConfigRecord<'_> = decode("a config record", check_version(bytes)?)?;
-    let job = decode_job(0, &record.spec, Status::default())?.job;
-    Ok(JobConfig { spec: Arc::unwrap_or_clone(job.spec), next: record.next, schedule: record.schedule })
-}
-
-/// Encodes a pipeline, the defaults of its parameters and the options of its nodes included: none of them is secret.
-pub(crate) fn encode_pipeline(spec: &PipelineSpec) -> Result<Vec<u8>, Error> {
-    versioned(spec)
-}
-
-/// Decodes a pipeline.
-pub(crate) fn decode_pipeline(bytes: &[u8]) -> Result<PipelineSpec, Error> {
-    decode("a record of a pipeline", check_version(bytes)?)
-}
-
-/// A schedule as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StoredSchedule {
-    /// Its number.
-    pub(crate) seq: Seq,
-    /// What it says; no options are among it.
-    pub(crate) spec: ScheduleSpec,
-    /// What it belongs to.
-    pub(crate) owner: Option<Owner>,
-}
-
-/// What a schedule says, but for its options.
-#[derive(Debug, Serialize, Deserialize)]
-struct ScheduleSpecRecord {
-    calendar: CalendarSpec,
-    policy: Policy,
-    target: Target,
-    /// The number of the schedule.
-    seq: Seq,
-    #[serde(default)]
-    owner: Option<Owner>,
-}
-
-/// Encodes what a schedule says without its options, with its number and its owner.
-pub(crate) fn encode_schedule_spec(seq: Seq, spec: &ScheduleSpec, owner: Option<Owner>) -> Result<Vec<u8>, Error> {
-    let ScheduleSpec { calendar, policy, target, options: _ } = spec.clone();
-    versioned(&ScheduleSpecRecord { calendar, policy, target, seq, owner })
-}
-
-/// Decodes a schedule; it has no options yet.
-pub(crate) fn decode_schedule_spec(bytes: &[u8]) -> Result<StoredSchedule, Error> {
-    let record: ScheduleSpecRecord = decode("a record of a schedule", check_version(bytes)?)?;
-    let ScheduleSpecRecord { calendar, policy, target, seq, owner } = record;
-    let spec = ScheduleSpec { calendar, policy, target, options: RunOptions::new() };
-    Ok(StoredSchedule { seq, spec, owner })
-}
-
-/// What a document says, as it is written today: one that an earlier version has written compares equal.
-pub(crate) fn restated(kind: DocumentKind, body: &[u8]) -> Result<Vec<u8>, Error> {
-    match kind {
-        DocumentKind::Config => encode_config(&decode_config(body)?),
-        DocumentKind::Pipeline => encode_pipeline(&decode_pipeline(body)?),
-        DocumentKind::Schedule => {
-            let StoredSchedule { seq, spec, owner } = decode_schedule_spec(body)?;
-            encode_schedule_spec(seq, &spec, owner)
-        }
-    }
-}
-
 /// Encodes the state of a schedule; its revision stands first.
 pub(super) fn encode_schedule(status: &ScheduleStatus) -> Result<Vec<u8>, Error> {
     let mut out = vec![VERSION];
@@ -298,7 +211,7 @@ pub(super) fn decode_document(bytes: &[u8]) -> Result<DocumentRecord, Error> {
     decode("a document", check_version(bytes)?)
 }
 
-fn versioned<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
+pub(super) fn versioned<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
     let mut out = vec![VERSION];
     encode(&mut out, record)?;
     Ok(out)
@@ -488,23 +401,6 @@ mod tests {
         let Verdict::Changed(done) = apply(&job, &Event::Cancel { by: "me".into() }, now).unwrap() else { panic!() };
         let status = decode_done(&encode_done(&done.status).unwrap()).unwrap();
         assert_eq!(status, done.status);
-    }
-
-    #[test]
-    fn what_was_stored_before_schedules_had_owners_says_the_same_today() {
-        let spec = encode_spec(&job(), Seals::default(), None).unwrap();
-        let config = versioned(&(Some("next"), serde_bytes::Bytes::new(&spec))).unwrap();
-        let read = decode_config(&config).unwrap();
-        assert_eq!((read.next.as_deref(), &read.schedule), (Some("next"), &None));
-        let (calendar, target) = (CalendarSpec::cron("@daily"), Target::Config("a".into()));
-        let schedule = versioned(&(&calendar, Policy::default(), &target, 7)).unwrap();
-        let read = decode_schedule_spec(&schedule).unwrap();
-        assert_eq!(read, StoredSchedule { seq: 7, spec: ScheduleSpec::new(calendar, target), owner: None });
-        for (kind, old) in [(DocumentKind::Config, config), (DocumentKind::Schedule, schedule)] {
-            let today = restated(kind, &old).unwrap();
-            assert_ne!(today, old);
-            assert_eq!(restated(kind, &today).unwrap(), today);
-        }
     }
 
     #[test]

@@ -97,8 +97,16 @@ fn a_pipeline_is_checked_and_drawn() {
         (&"alarm".into(), &serde_json::json!({ "node": "wash", "on": "failure" }))
     );
     assert!(checked["pipelines"][0]["missing_processors"].is_null());
+    let missing = place.run(&["pipeline", "check", "tidy.yaml", "--project", "default"]).expect(1).stdout;
+    assert!(missing.contains("missing source in/raw.csv") && !missing.contains("missing config"), "{missing}");
+    place.file("raw.csv", "1,2\n");
+    place.run(&["files", "put", "in/raw.csv", "raw.csv"]).expect(0);
     let stored = place.json(&["pipeline", "check", "tidy.yaml", "--project", "default"]);
-    assert_eq!(stored["pipelines"][0]["missing_processors"], serde_json::json!([]));
+    let stored = &stored["pipelines"][0];
+    assert_eq!(
+        (&stored["missing_processors"], &stored["missing_sources"]),
+        (&serde_json::json!([]), &serde_json::json!([]))
+    );
     place.file("more.yaml", &PIPELINE.replace("printer", "typist"));
     let missing = place.run(&["pipeline", "check", "tidy.yaml", "more.yaml", "--project", "default"]).expect(1).stdout;
     assert_eq!(missing.matches("missing config").count(), 1, "{missing}");

@@ -174,3 +174,28 @@ fn a_config_has_a_schedule_of_its_own() {
     assert_eq!(changes(&applied), ["load changed 3", "load deleted 2"]);
     place.run(&["schedule", "show", "load"]).expect(4);
 }
+
+#[test]
+fn what_files_do_not_name_is_pruned() {
+    let place = place();
+    place.file("tidy.yaml", "processNodes: { only: { processor: report } }");
+    place.run(&["apply", "-f", "plan.yaml", "--pipeline", "tidy=tidy.yaml"]).expect(0);
+    place.file("less.yaml", "configs: { report: { shell: 'echo report $DAY', options: { DAY: sunday } } }");
+    // Which project is never guessed.
+    place.run(&["apply", "-f", "less.yaml", "--prune"]).expect(2);
+    let config = ["config", "apply", "-f", "less.yaml", "--prune", "--project", "default"];
+    let refused = place.run(&config).expect(1).stderr;
+    assert!(refused.contains("config \"load\" is needed by schedule \"nightly\""), "{refused}");
+    let all = ["apply", "-f", "less.yaml", "--prune", "--project", "default"];
+    let dry = place.json(&[all.as_slice(), &["--dry-run"]].concat());
+    let gone = ["report changed 2", "load deleted 1", "nightly deleted 1", "tidy deleted 1"];
+    assert_eq!(changes(&dry), gone);
+    let text = place.run(&all).expect(0).stdout;
+    assert!(text.contains("config load: deleted, revision 1\n"), "{text}");
+    assert_eq!(place.json(&["schedule", "list"])["schedules"], serde_json::json!([]));
+    place.run(&["pipeline", "apply", "-f", "tidy.yaml"]).expect(0);
+    place.file("other.yaml", "processNodes: { only: { processor: report } }");
+    let applied = place.json(&["pipeline", "apply", "-f", "other.yaml", "--prune"]);
+    assert_eq!(changes(&applied), ["other created 1", "tidy deleted 2"]);
+    place.run(&["config", "show", "report"]).expect(0);
+}

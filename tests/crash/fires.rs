@@ -5,7 +5,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use windlass::job::{CalendarSpec, CatchUp, Filter, JobConfig, Order, Overlap, Policy, ScheduleSpec, Target};
+use windlass::job::{
+    CalendarSpec, CatchUp, Filter, JobConfig, Order, Overlap, OwnSchedule, Policy, ScheduleSpec, Target,
+};
 use windlass::testing::{CrashDisk, Life, Loss, START, TestEngine};
 use windlass::{Builder, Clock, Engine, FunctionError, JobSpec, Plan, Supervisor, Timestamp};
 
@@ -22,21 +24,24 @@ fn setup(builder: Builder) -> Builder {
     builder.function("work", |_, (): ()| async { Ok::<_, FunctionError>(()) })
 }
 
-/// A chain of two and a single job, fired every minute in three ways.
+fn work() -> JobConfig {
+    JobConfig::new(JobSpec::function("work", "null"))
+}
+
+/// A chain of two and a single job, fired every minute in three ways; the single one by its own schedule.
 fn plan() -> Plan {
-    let work = || JobConfig::new(JobSpec::function("work", "null"));
-    let configs = vec![("first".to_owned(), work().then("second")), ("second".to_owned(), work())];
-    let schedule = |name: &str, config: &str, overlap: Overlap| {
-        let calendar = CalendarSpec::cron("* * * * *");
+    let own = |overlap: Overlap| {
         let policy = Policy { overlap, catch_up: CatchUp::Window { ms: 60 * MINUTE }, ..Policy::default() };
-        let spec = ScheduleSpec { policy, ..ScheduleSpec::new(calendar, Target::Config(config.to_owned())) };
+        OwnSchedule { calendar: CalendarSpec::cron("* * * * *"), policy }
+    };
+    let second = work().on(own(Overlap::BufferAll { most: 100 }));
+    let configs = vec![("first".to_owned(), work().then("second")), ("second".to_owned(), second)];
+    let schedule = |name: &str, overlap: Overlap| {
+        let OwnSchedule { calendar, policy } = own(overlap);
+        let spec = ScheduleSpec { policy, ..ScheduleSpec::new(calendar, Target::Config("first".to_owned())) };
         (PROJECT.to_owned(), name.to_owned(), spec)
     };
-    let schedules = vec![
-        schedule("chain", "first", Overlap::Allow),
-        schedule("single", "second", Overlap::BufferAll { most: 100 }),
-        schedule("both", "first", Overlap::BufferAll { most: 100 }),
-    ];
+    let schedules = vec![schedule("chain", Overlap::Allow), schedule("both", Overlap::BufferAll { most: 100 })];
     Plan { configs, schedules, ..Plan::default() }
 }
 
@@ -59,7 +64,7 @@ fn fires(engine: &Engine) -> BTreeMap<(String, Timestamp), usize> {
 /// Each minute has fired once, with as many jobs as there are configs in a row.
 fn check(engine: &Engine, first: u64, last: u64) {
     let fires = fires(engine);
-    for (name, jobs) in [("chain", 2), ("single", 1), ("both", 2)] {
+    for (name, jobs) in [("chain", 2), ("second", 1), ("both", 2)] {
         for minute in first..=last {
             let at = START.plus_millis(minute * MINUTE);
             assert_eq!(fires.get(&(name.to_owned(), at)), Some(&jobs), "{name} at minute {minute}");
@@ -68,6 +73,46 @@ fn check(engine: &Engine, first: u64, last: u64) {
         assert_eq!((status.skipped, status.state.waiting.len(), status.under_way.len()), (0, 0, 0), "{name}");
     }
     assert_eq!(fires.len() as u64, 3 * (last - first + 1));
+}
+
+#[test]
+fn no_power_cut_parts_a_config_from_its_schedule() {
+    let (dir, disk) = (scratch(), Arc::new(CrashDisk::new()));
+    disk.record();
+    let life = |disk: &Arc<CrashDisk>, dir: &std::path::Path| Life {
+        dir: Some(dir.to_owned()),
+        disk: disk.clone(),
+        clock: Clock::manual(START),
+        seed: 11,
+    };
+    let mut opened = 0;
+    on_a_thread(async {
+        let engine = TestEngine::open_as(life(&disk, dir.path()), setup).await.unwrap();
+        opened = disk.recorded();
+        for cron in [Some("@daily"), None, Some("@hourly"), Some("@daily")] {
+            let config = JobConfig { schedule: cron.map(|cron| OwnSchedule::new(CalendarSpec::cron(cron))), ..work() };
+            engine.apply_configs(vec![("c".to_owned(), config)], false).await.unwrap();
+        }
+        engine.delete_config(PROJECT, "c").await.unwrap();
+    });
+    let seen = std::sync::Mutex::new(std::collections::BTreeSet::new());
+    let steps: Vec<usize> = (opened..disk.recorded()).collect();
+    on_two_threads(&steps, |step| {
+        let image = disk.power_cut_before(*step, Loss::Random { seed: *step as u64 }).unwrap();
+        let copy = scratch();
+        std::fs::copy(dir.path().join("key"), copy.path().join("key")).unwrap();
+        on_a_thread(async {
+            let disk = Arc::new(CrashDisk::from_image(image));
+            let engine = TestEngine::open_as(life(&disk, copy.path()), setup).await.unwrap();
+            let config = engine.config(PROJECT, "c", None).ok();
+            let schedule = engine.schedule(PROJECT, "c").ok();
+            let says = config.as_ref().and_then(|it| it.config.schedule.clone()).map(|own| own.calendar);
+            assert_eq!(schedule.map(|it| it.spec.calendar), says, "before step {step}");
+            seen.lock().unwrap().insert((config.map(|it| it.revision), says.is_some()));
+        });
+    });
+    let all = [(None, false), (Some(1), true), (Some(2), false), (Some(3), true), (Some(4), true)];
+    assert_eq!(seen.into_inner().unwrap().into_iter().collect::<Vec<_>>(), all);
 }
 
 #[test]

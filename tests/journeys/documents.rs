@@ -1,13 +1,11 @@
 //! Pipelines as stored documents, and what documents name of each other.
 
 use windlass::job::pipeline::{Parameter, ProcessNode};
-use windlass::job::schedule::SkipReason;
-use windlass::job::{CalendarSpec, JobConfig, PipelineSpec, ScheduleSpec, Target};
+use windlass::job::{CalendarSpec, JobConfig, OwnSchedule, PipelineSpec, ScheduleSpec, Target};
 use windlass::testing::TestEngine;
-use windlass::{Applied, Change, DocumentKind, Error, FunctionError, JobSpec, Plan, Problem};
+use windlass::{Applied, Change, DocumentKind, Error, FunctionError, JobSpec, Plan, Problem, Prune};
 
 const PROJECT: &str = "default";
-const HOUR: u64 = 3_600_000;
 
 async fn engine() -> TestEngine {
     let engine =
@@ -122,6 +120,7 @@ async fn a_plan_of_all_kinds_is_stored_together_or_not_at_all() {
         configs: configs(&["a"]),
         pipelines: named("p", pipeline(&["a"])),
         schedules: named("s", hourly(Target::Pipeline(target.into()))),
+        ..Plan::default()
     };
     let found = told(engine.apply_plan(plan("nobody"), false).await);
     assert!(found.len() == 1 && found[0].starts_with("\"s\".pipeline: there is no pipeline \"nobody\""), "{found:?}");
@@ -139,7 +138,7 @@ async fn a_plan_of_all_kinds_is_stored_together_or_not_at_all() {
 async fn what_a_pipeline_or_a_schedule_names_is_not_deleted() {
     let engine = engine().await;
     let schedules = named("s", hourly(Target::Pipeline("p".into())));
-    let plan = Plan { configs: configs(&["a"]), pipelines: named("p", pipeline(&["a"])), schedules };
+    let plan = Plan { configs: configs(&["a"]), pipelines: named("p", pipeline(&["a"])), schedules, ..Plan::default() };
     engine.apply_plan(plan, false).await.unwrap();
     let refused = engine.delete_config(PROJECT, "a").await.unwrap_err();
     assert!(matches!(&refused, Error::Conflict(text) if text.contains("needed by pipeline \"p\"")), "{refused}");
@@ -181,15 +180,88 @@ async fn options_of_a_schedule_are_parameters_of_its_pipeline() {
     assert_eq!(engine.schedule(PROJECT, "s").unwrap().option_names, ["MONTH"]);
 }
 
-#[tokio::test]
-async fn a_fire_of_a_pipeline_that_cannot_run_is_refused_and_told() {
+/// A plan that prunes these kinds of the default project.
+fn prunes(kinds: &[DocumentKind], plan: Plan) -> Plan {
+    Plan { prune: Some(Prune { project: PROJECT.into(), kinds: kinds.to_vec() }), ..plan }
+}
+
+fn all_names(engine: &TestEngine) -> Vec<String> {
+    let configs = engine.configs(PROJECT, None, 100).unwrap().into_iter().map(|it| format!("config {}", it.name));
+    let pipelines = engine.pipelines(PROJECT, None, 100).unwrap().into_iter().map(|it| format!("pipeline {}", it.name));
+    let schedules =
+        engine.schedules(PROJECT, None, 100).unwrap().into_iter().map(|(name, _)| format!("schedule {name}"));
+    configs.chain(pipelines).chain(schedules).collect()
+}
+
+/// Configs `a` and `own`, which has a schedule, pipeline `p` of `a`, schedule `s` of `p`; and config `a` elsewhere.
+async fn engine_to_prune() -> TestEngine {
     let engine = engine().await;
-    let schedules = named("s", runs_p(&[]));
-    let plan = Plan { configs: configs(&["a"]), pipelines: named("p", pipeline(&["a"])), schedules };
+    let own = config().on(OwnSchedule::new(CalendarSpec::cron("@daily")));
+    let mut elsewhere = config();
+    elsewhere.spec.project = "other".into();
+    let plan = Plan {
+        configs: vec![("a".into(), config()), ("own".into(), own), ("a".into(), elsewhere)],
+        pipelines: named("p", pipeline(&["a"])),
+        schedules: named("s", runs_p(&[])),
+        ..Plan::default()
+    };
     engine.apply_plan(plan, false).await.unwrap();
-    engine.settle().await;
-    engine.advance(HOUR).await;
-    let status = engine.schedule(PROJECT, "s").unwrap().status;
-    assert_eq!((status.fired, status.skips[0].reason), (0, SkipReason::Refused));
-    assert!(status.trouble.unwrap().message.contains("pipelines do not run yet"));
+    engine
+}
+
+#[tokio::test]
+async fn what_a_plan_does_not_name_goes_with_the_same_write() {
+    let engine = engine_to_prune().await;
+    let all = [DocumentKind::Config, DocumentKind::Pipeline, DocumentKind::Schedule];
+    let plan = || prunes(&all, Plan { configs: configs(&["b"]), ..Plan::default() });
+    let before = all_names(&engine);
+    assert_eq!(before, ["config a", "config own", "pipeline p", "schedule own", "schedule s"]);
+    let dry = engine.apply_plan(plan(), true).await.unwrap();
+    assert_eq!(all_names(&engine), before);
+    let applied = engine.apply_plan(plan(), false).await.unwrap();
+    assert_eq!(applied, dry);
+    let gone = |kind, name| (kind, name, Change::Deleted);
+    let expected = [
+        (DocumentKind::Config, "b", Change::Created),
+        gone(DocumentKind::Config, "a"),
+        gone(DocumentKind::Config, "own"),
+        gone(DocumentKind::Schedule, "own"),
+        gone(DocumentKind::Schedule, "s"),
+        gone(DocumentKind::Pipeline, "p"),
+    ];
+    assert_eq!(changes(&applied), expected);
+    assert_eq!(all_names(&engine), ["config b"]);
+    // Only the named project is looked at.
+    assert!(engine.config("other", "a", None).is_ok());
+    assert_eq!(engine.apply_plan(plan(), false).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn only_the_kinds_that_are_named_are_pruned_and_no_schedule_that_belongs_to_something() {
+    let engine = engine_to_prune().await;
+    let plan = Plan { schedules: named("t", hourly(Target::Config("a".into()))), ..Plan::default() };
+    let applied = engine.apply_plan(prunes(&[DocumentKind::Schedule], plan), false).await.unwrap();
+    let expected = [(DocumentKind::Schedule, "t", Change::Created), (DocumentKind::Schedule, "s", Change::Deleted)];
+    assert_eq!(changes(&applied), expected);
+    assert_eq!(all_names(&engine), ["config a", "config own", "pipeline p", "schedule own", "schedule t"]);
+}
+
+#[tokio::test]
+async fn nothing_is_pruned_while_something_that_stays_names_it() {
+    let engine = engine_to_prune().await;
+    let before = all_names(&engine);
+    for dry_run in [true, false] {
+        let plan = prunes(&[DocumentKind::Config], Plan { configs: configs(&["b"]), ..Plan::default() });
+        let refused = engine.apply_plan(plan, dry_run).await.unwrap_err();
+        let expected = "config \"a\" is needed by pipeline \"p\"; change or delete those first";
+        assert!(matches!(&refused, Error::Conflict(text) if text == expected), "{refused}");
+    }
+    // What the plan itself names has to be in it.
+    let plan = Plan { configs: vec![("b".into(), config().then("own"))], ..Plan::default() };
+    let found = told(engine.apply_plan(prunes(&[DocumentKind::Config], plan), false).await);
+    assert!(found[0].starts_with("\"b\".next: the last of \"b\" -> \"own\" is not there"), "{found:?}");
+    let plan = Plan { pipelines: named("q", pipeline(&["a"])), ..Plan::default() };
+    let refused = engine.apply_plan(prunes(&[DocumentKind::Pipeline], plan), false).await.unwrap_err();
+    assert!(refused.to_string().contains("pipeline \"p\" is needed by schedule \"s\""), "{refused}");
+    assert_eq!(all_names(&engine), before);
 }

@@ -179,6 +179,7 @@ async fn a_name_that_belongs_elsewhere_is_refused_with_both() {
         configs: vec![("new".into(), on("@daily"))],
         pipelines: named("new", pipeline(Some("@daily"))),
         schedules: named("new", schedule("new")),
+        ..Plan::default()
     };
     let found = told(engine.apply_plan(plan, false).await);
     assert!(found.len() == 2 && found.iter().all(|it| it.contains("is given too")), "{found:?}");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::files::{Files, Part, named_file};
-use super::request::{ElementPiece, PlanReply, PlanRequest};
+use super::request::{ElementPiece, PlanReply, PlanRequest, PrunePiece};
 use super::show;
 use crate::cli::failure::{FAILED, Failure, USAGE};
 use crate::cli::jobfile::{MOMENT_ALLOWED, parse_rfc3339};
@@ -21,6 +21,12 @@ pub(in crate::cli) struct ApplyArgs {
     /// A file with configs and schedules, YAML or JSON; may be repeated
     #[arg(short, long = "file", value_name = "FILE", required = true)]
     file: Vec<PathBuf>,
+    /// Also delete those of the project that the files do not name, with the same write
+    #[arg(long, requires = "project")]
+    prune: bool,
+    /// The project that is pruned
+    #[arg(long, requires = "prune")]
+    project: Option<String>,
     /// Only tell what would be done
     #[arg(long)]
     dry_run: bool,
@@ -35,19 +41,15 @@ pub(in crate::cli) struct ApplyAllArgs {
     /// A pipeline and the file that it is in; may be repeated
     #[arg(long, value_name = "NAME=FILE")]
     pipeline: Vec<String>,
-    #[command(flatten)]
-    project: PipelineProjectArg,
+    /// The project of the pipelines, and the one that is pruned [default: default]
+    #[arg(long)]
+    project: Option<String>,
+    /// Also delete the configs, pipelines and schedules of the project that are not named, with the same write
+    #[arg(long, requires = "project")]
+    prune: bool,
     /// Only tell what would be done
     #[arg(long)]
     dry_run: bool,
-}
-
-/// The project of what has none in its file.
-#[derive(clap::Args)]
-struct PipelineProjectArg {
-    /// The project of the pipelines
-    #[arg(long, default_value = crate::job::spec::DEFAULT_NAME)]
-    project: String,
 }
 
 /// The project of what is named.
@@ -176,17 +178,18 @@ pub(in crate::cli) enum ScheduleCommand {
 
 /// Stores the configs, pipelines and schedules of files.
 pub(in crate::cli) async fn apply(place: &Place, args: ApplyAllArgs, json: bool) -> Result<u8, Failure> {
-    let ApplyAllArgs { file, pipeline, project, dry_run } = args;
+    let ApplyAllArgs { file, pipeline, project, prune, dry_run } = args;
     let pipelines = pipeline.iter().map(|text| named_file(text)).collect::<Result<Vec<_>, _>>()?;
-    let files = Files { plans: file, pipelines, project: project.project };
-    apply_files(place, files, Part::All, dry_run, json).await
+    let project = project.unwrap_or_else(|| crate::job::spec::DEFAULT_NAME.to_owned());
+    let files = Files { plans: file, pipelines, project };
+    apply_files(place, files, How { part: Part::All, prune, dry_run }, json).await
 }
 
 /// `windlass config`.
 pub(in crate::cli) async fn config(place: &Place, command: ConfigCommand, json: bool) -> Result<u8, Failure> {
     match command {
-        ConfigCommand::Apply(args) => apply_part(place, args.file, args.dry_run, Part::Configs, json).await,
-        ConfigCommand::Diff(args) => apply_part(place, args.file, true, Part::Configs, json).await,
+        ConfigCommand::Apply(args) => apply_part(place, args, Part::Configs, json).await,
+        ConfigCommand::Diff(args) => diff_part(place, args, Part::Configs, json).await,
         ConfigCommand::List(ProjectArg { project }) => ask(place, PlanRequest::Configs { project }, json).await,
         ConfigCommand::Show { name, revision } => {
             let (project, name) = name.parts();
@@ -230,8 +233,8 @@ pub(in crate::cli) async fn chain(place: &Place, command: ChainCommand, json: bo
 /// `windlass schedule`.
 pub(in crate::cli) async fn schedule(place: &Place, command: ScheduleCommand, json: bool) -> Result<u8, Failure> {
     match command {
-        ScheduleCommand::Apply(args) => apply_part(place, args.file, args.dry_run, Part::Schedules, json).await,
-        ScheduleCommand::Diff(args) => apply_part(place, args.file, true, Part::Schedules, json).await,
+        ScheduleCommand::Apply(args) => apply_part(place, args, Part::Schedules, json).await,
+        ScheduleCommand::Diff(args) => diff_part(place, args, Part::Schedules, json).await,
         ScheduleCommand::List(ProjectArg { project }) => ask(place, PlanRequest::Schedules { project }, json).await,
         ScheduleCommand::Show(name) => {
             let (project, name) = name.parts();
@@ -278,22 +281,31 @@ fn moment(option: &str, text: &str) -> Result<Timestamp, Failure> {
     })
 }
 
-async fn apply_part(place: &Place, plans: Vec<PathBuf>, dry_run: bool, part: Part, json: bool) -> Result<u8, Failure> {
-    let files = Files { plans, pipelines: Vec::new(), project: String::new() };
-    apply_files(place, files, part, dry_run, json).await
+/// How files are applied.
+pub(super) struct How {
+    pub(super) part: Part,
+    pub(super) prune: bool,
+    pub(super) dry_run: bool,
+}
+
+async fn apply_part(place: &Place, args: ApplyArgs, part: Part, json: bool) -> Result<u8, Failure> {
+    let ApplyArgs { file, prune, project, dry_run } = args;
+    let files = Files { plans: file, pipelines: Vec::new(), project: project.unwrap_or_default() };
+    apply_files(place, files, How { part, prune, dry_run }, json).await
+}
+
+async fn diff_part(place: &Place, DiffArgs { file }: DiffArgs, part: Part, json: bool) -> Result<u8, Failure> {
+    let files = Files { plans: file, pipelines: Vec::new(), project: String::new() };
+    apply_files(place, files, How { part, prune: false, dry_run: true }, json).await
 }
 
 /// Stores what files say, all or none.
-pub(super) async fn apply_files(
-    place: &Place,
-    files: Files,
-    part: Part,
-    dry_run: bool,
-    json: bool,
-) -> Result<u8, Failure> {
+pub(super) async fn apply_files(place: &Place, files: Files, how: How, json: bool) -> Result<u8, Failure> {
+    let How { part, prune, dry_run } = how;
     let pieces = files.read(part)?;
+    let prune = prune.then_some(PrunePiece { project: files.project, part });
     let mut target = open_to_change(place).await?;
-    let reply = target.plan(PlanRequest::Apply { pieces, dry_run }).await;
+    let reply = target.plan(PlanRequest::Apply { pieces, prune, dry_run }).await;
     target.close().await;
     show::reply(&reply?, json)?;
     Ok(0)

@@ -13,14 +13,27 @@ use crate::error::Problem;
 use crate::job::pipeline::{Mistake, Pipeline};
 use crate::job::validate::check_name;
 use crate::job::{JobLimits, PipelineLimits, ScheduleLimits, ScheduleSpec};
+use crate::store::DocumentKind;
 
 /// Which documents a command is about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::cli) enum Part {
     Configs,
     Pipelines,
     Schedules,
     All,
+}
+
+impl Part {
+    pub(super) fn kinds(self) -> Vec<DocumentKind> {
+        match self {
+            Part::Configs => vec![DocumentKind::Config],
+            Part::Pipelines => vec![DocumentKind::Pipeline],
+            Part::Schedules => vec![DocumentKind::Schedule],
+            Part::All => vec![DocumentKind::Config, DocumentKind::Pipeline, DocumentKind::Schedule],
+        }
+    }
 }
 
 /// What is to be read.

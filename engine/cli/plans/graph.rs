@@ -1,5 +1,6 @@
 //! What a pipeline comes down to: its graph and what it needs.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -27,6 +28,8 @@ struct GraphWire {
     needs_processors: Vec<String>,
     /// Those of them that are not stored; `null` where nobody has asked.
     missing_processors: Option<Vec<String>>,
+    /// Sources that are not among the files of the project; `null` where nobody has asked.
+    missing_sources: Option<Vec<String>>,
     notes: Vec<String>,
     #[serde(skip)]
     drawing: Vec<String>,
@@ -72,6 +75,7 @@ impl GraphWire {
             needs_sources: owned(pipeline.needed_sources()),
             needs_processors: owned(pipeline.needed_processors()),
             missing_processors: None,
+            missing_sources: None,
             notes: pipeline.notes().iter().map(remark).collect(),
             drawing: Drawing::default().lines(pipeline, None),
         }
@@ -88,6 +92,7 @@ impl GraphWire {
             lines("needs source", &self.needs_sources),
             lines("needs config", &self.needs_processors),
             lines("missing config", self.missing_processors.as_deref().unwrap_or_default()),
+            lines("missing source", self.missing_sources.as_deref().unwrap_or_default()),
             lines("note:", &self.notes),
         ]
         .concat()
@@ -105,7 +110,10 @@ pub(super) async fn check(
     if let Some(project) = project {
         find_missing(place, project, &mut graphs).await?;
     }
-    let is_missing = |it: &GraphWire| it.missing_processors.as_ref().is_some_and(|missing| !missing.is_empty());
+    let is_missing = |it: &GraphWire| {
+        let found = [&it.missing_processors, &it.missing_sources];
+        found.into_iter().flatten().any(|missing| !missing.is_empty())
+    };
     let code = if graphs.iter().any(is_missing) { FAILED } else { 0 };
     show(&graphs, json)?;
     Ok(code)
@@ -160,16 +168,21 @@ fn read_all(files: &[PathBuf]) -> Result<Vec<GraphWire>, Failure> {
 }
 
 async fn find_missing(place: &Place, project: String, graphs: &mut [GraphWire]) -> Result<(), Failure> {
-    let mut names: Vec<String> = graphs.iter().flat_map(|graph| graph.needs_processors.iter().cloned()).collect();
-    names.sort_unstable();
-    names.dedup();
+    let all = |needs: fn(&GraphWire) -> &Vec<String>| {
+        let all: BTreeSet<&String> = graphs.iter().flat_map(needs).collect();
+        all.into_iter().cloned().collect::<Vec<String>>()
+    };
+    let (processors, sources) = (all(|graph| &graph.needs_processors), all(|graph| &graph.needs_sources));
     let mut target = open_to_manage(place).await?;
-    let reply = target.plan(PlanRequest::MissingConfigs { project, names }).await;
+    let reply = target.plan(PlanRequest::Missing { project, processors, sources }).await;
     target.close().await;
-    let PlanReply::Missing { names } = reply? else { return Err(unexpected()) };
+    let PlanReply::Missing { processors, sources } = reply? else { return Err(unexpected()) };
+    let of = |needs: &[String], missing: &[String]| {
+        Some(needs.iter().filter(|name| missing.binary_search(name).is_ok()).cloned().collect())
+    };
     for graph in graphs {
-        let missing = graph.needs_processors.iter().filter(|name| names.binary_search(name).is_ok());
-        graph.missing_processors = Some(missing.cloned().collect());
+        graph.missing_processors = of(&graph.needs_processors, &processors);
+        graph.missing_sources = of(&graph.needs_sources, &sources);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::command::{NameArgs, ProjectArg, apply_files, ask};
+use super::command::{How, NameArgs, ProjectArg, apply_files, ask};
 use super::files::{Files, Part, name_of};
 use super::graph;
 use super::request::PlanRequest;
@@ -17,6 +17,9 @@ pub(in crate::cli) enum PipelineCommand {
     Apply {
         #[command(flatten)]
         files: PipelineFiles,
+        /// Also delete the pipelines of the project that are not named, with the same write
+        #[arg(long)]
+        prune: bool,
         /// Only tell what would be done
         #[arg(long)]
         dry_run: bool,
@@ -48,7 +51,7 @@ pub(in crate::cli) enum PipelineCommand {
         /// The files
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
-        /// Also find configs that they name and that are not stored in this project
+        /// Also find configs and sources that they need and that are not in this project
         #[arg(long)]
         project: Option<String>,
     },
@@ -125,10 +128,13 @@ impl PipelineFiles {
 /// Runs the command.
 pub(in crate::cli) async fn pipeline(place: &Place, command: PipelineCommand, json: bool) -> Result<u8, Failure> {
     match command {
-        PipelineCommand::Apply { files, dry_run } => {
-            apply_files(place, files.files()?, Part::Pipelines, dry_run, json).await
+        PipelineCommand::Apply { files, prune, dry_run } => {
+            apply_files(place, files.files()?, How { part: Part::Pipelines, prune, dry_run }, json).await
         }
-        PipelineCommand::Diff(files) => apply_files(place, files.files()?, Part::Pipelines, true, json).await,
+        PipelineCommand::Diff(files) => {
+            let how = How { part: Part::Pipelines, prune: false, dry_run: true };
+            apply_files(place, files.files()?, how, json).await
+        }
         PipelineCommand::List(ProjectArg { project }) => ask(place, PlanRequest::Pipelines { project }, json).await,
         PipelineCommand::Show { name, revision } => {
             let (project, name) = name.parts();

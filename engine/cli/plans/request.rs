@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::files::Pieces;
+use super::files::{Part, Pieces};
 use super::pipeline_wire::{PipelineWire, pipeline_says};
 use super::run_wire::RunWire;
 use super::runs::{self, RunRequest};
@@ -13,7 +13,7 @@ use super::wire::{
     AppliedWire, BackfillWire, ConfigWire, RevisionWire, ScheduleWire, config_says, differences, schedule_says,
 };
 use crate::cli::failure::Failure;
-use crate::engine::{Applied, Change, ConfigView, Engine, Plan, ScheduleView};
+use crate::engine::{Applied, Change, ConfigView, Engine, Missing, Plan, Prune, ScheduleView};
 use crate::error::Error;
 use crate::job::config::ChainElement;
 use crate::job::{CalendarSpec, JobConfig, PipelineSpec, Policy, RunOptions, ScheduleSpec, Target, Timestamp};
@@ -26,7 +26,7 @@ const PIPELINES_AT_ONCE: usize = 16;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "plan")]
 pub(in crate::cli) enum PlanRequest {
-    Apply { pieces: Pieces, dry_run: bool },
+    Apply { pieces: Pieces, prune: Option<PrunePiece>, dry_run: bool },
     Configs { project: String },
     Config { project: String, name: String, revision: Option<u32> },
     Rollback { project: String, name: String, revision: u32 },
@@ -37,7 +37,7 @@ pub(in crate::cli) enum PlanRequest {
     Pipeline { project: String, name: String, revision: Option<u32> },
     RollbackPipeline { project: String, name: String, revision: u32 },
     DeletePipeline { project: String, name: String },
-    MissingConfigs { project: String, names: Vec<String> },
+    Missing { project: String, processors: Vec<String>, sources: Vec<String> },
     Runs { run: RunRequest },
     Schedules { project: String },
     Schedule { project: String, name: String },
@@ -52,9 +52,7 @@ pub(in crate::cli) enum PlanRequest {
 impl PlanRequest {
     /// Whether it changes nothing.
     pub(in crate::cli) fn is_question(&self) -> bool {
-        use PlanRequest::{
-            Apply, Backfill, Config, Configs, MissingConfigs, Next, Pipeline, Pipelines, Runs, Schedule, Schedules,
-        };
+        use PlanRequest::{Apply, Backfill, Config, Configs, Next, Pipeline, Pipelines, Runs, Schedule, Schedules};
         if let Runs { run } = self {
             return run.is_question();
         }
@@ -64,7 +62,7 @@ impl PlanRequest {
                 | Config { .. }
                 | Pipelines { .. }
                 | Pipeline { .. }
-                | MissingConfigs { .. }
+                | PlanRequest::Missing { .. }
                 | Schedules { .. }
                 | Schedule { .. }
                 | Next { .. }
@@ -114,6 +112,14 @@ pub(in crate::cli) struct SchedulePiece {
     pub(super) options: RunOptions,
 }
 
+/// What goes when no file names it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct PrunePiece {
+    pub(super) project: String,
+    /// Which documents.
+    pub(super) part: Part,
+}
+
 /// An element of a chain on the same way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::cli) struct ElementPiece {
@@ -128,7 +134,7 @@ pub(in crate::cli) enum PlanReply {
     Applied { applied: Vec<AppliedWire> },
     Configs { configs: Vec<ConfigWire> },
     Pipelines { pipelines: Vec<PipelineWire> },
-    Missing { names: Vec<String> },
+    Missing { processors: Vec<String>, sources: Vec<String> },
     Schedules { schedules: Vec<ScheduleWire> },
     Times { times: Vec<String> },
     Jobs { ids: Vec<String> },
@@ -141,7 +147,9 @@ pub(in crate::cli) enum PlanReply {
 /// Answers a request.
 pub(in crate::cli) async fn answer(engine: &Engine, request: PlanRequest) -> Result<PlanReply, Failure> {
     Ok(match request {
-        PlanRequest::Apply { pieces, dry_run } => PlanReply::Applied { applied: apply(engine, pieces, dry_run).await? },
+        PlanRequest::Apply { pieces, prune, dry_run } => {
+            PlanReply::Applied { applied: apply(engine, pieces, prune, dry_run).await? }
+        }
         PlanRequest::Configs { project } => PlanReply::Configs { configs: all_configs(engine, &project)? },
         PlanRequest::Config { project, name, revision } => {
             let view = engine.config(&project, &name, revision)?;
@@ -185,9 +193,9 @@ async fn answer_of_pipeline(engine: &Engine, request: PlanRequest) -> Result<Pla
             engine.delete_pipeline(&project, &name).await?;
             PlanReply::Done
         }
-        PlanRequest::MissingConfigs { project, mut names } => {
-            names.retain(|name| matches!(engine.config(&project, name, None), Err(Error::Unknown { .. })));
-            PlanReply::Missing { names }
+        PlanRequest::Missing { project, processors, sources } => {
+            let Missing { processors, sources } = engine.missing(&project, processors, sources).await?;
+            PlanReply::Missing { processors, sources }
         }
         PlanRequest::Runs { run } => runs::answer(engine, run).await?,
         request => answer_of_schedule(engine, request).await?,
@@ -255,7 +263,12 @@ fn all_schedules(engine: &Engine, project: &str) -> Result<Vec<ScheduleWire>, Er
 }
 
 /// Stores what the files say, all or none. In a dry run each change is told field by field.
-async fn apply(engine: &Engine, pieces: Pieces, dry_run: bool) -> Result<Vec<AppliedWire>, Error> {
+async fn apply(
+    engine: &Engine,
+    pieces: Pieces,
+    prune: Option<PrunePiece>,
+    dry_run: bool,
+) -> Result<Vec<AppliedWire>, Error> {
     let Pieces { configs, pipelines, schedules } = pieces;
     let schedule = |piece: SchedulePiece| {
         let SchedulePiece { project, name, calendar, policy, target, options } = piece;
@@ -265,6 +278,7 @@ async fn apply(engine: &Engine, pieces: Pieces, dry_run: bool) -> Result<Vec<App
         configs: configs.into_iter().map(ConfigPiece::config).collect::<Result<Vec<_>, Error>>()?,
         pipelines: pipelines.into_iter().map(|piece| (piece.project, piece.name, piece.spec)).collect(),
         schedules: schedules.into_iter().map(schedule).collect(),
+        prune: prune.map(|PrunePiece { project, part }| Prune { project, kinds: part.kinds() }),
     };
     let told = if dry_run { before_and_after(engine, &plan) } else { HashMap::new() };
     let wire = |applied: Applied| {

@@ -25,7 +25,7 @@ pub(super) fn reply(reply: &PlanReply, json: bool) -> Result<(), Failure> {
             [one] if one.text.is_some() => print(&pipeline_lines(one)),
             pipelines => print_pipelines(pipelines),
         },
-        PlanReply::Missing { names } => print(&lines(names)),
+        PlanReply::Missing { processors, sources } => print(&[lines(processors), lines(sources)].concat()),
         PlanReply::Schedules { schedules } => match schedules.as_slice() {
             [one] => print(&schedule_lines(one)),
             schedules => print_schedules(schedules),
