@@ -1,5 +1,6 @@
 //! The files of an attempt: what it finds in `input` of its work tree, and what it is to leave in `output`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::StartError;
@@ -49,18 +50,18 @@ impl JobFiles {
         told
     }
 
-    /// Puts them into `input` of a work tree, and makes the folders in `output` of what is to be written.
+    /// Puts them into `input` of a work tree, and makes the folders in `output` that those it writes are to be in.
     pub(crate) async fn place(&self, work: &Path) -> Result<(), StartError> {
+        let folders: Vec<&str> =
+            self.writes.iter().filter_map(|path| path.rsplit_once('/')).map(|(it, _)| it).collect();
+        if !folders.is_empty() {
+            create_work_tree(&work.join("output"), &folders).map_err(no_work_tree)?;
+        }
         if let Some(inputs) = &self.inputs {
             let placed = read_payload(inputs).and_then(|packed| unpack_inputs(&packed));
             let placed = placed.and_then(|inputs| place_inputs(&inputs, &work.join("input")));
-            placed.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
+            placed.map_err(no_work_tree)?;
         }
-        // What is to be written has its folder, so that the work need not make it.
-        let parents = self.writes.iter().filter_map(|path| path.rsplit_once('/'));
-        let folders: Vec<String> = parents.map(|(parents, _)| format!("output/{parents}")).collect();
-        let made = create_work_tree(work, &folders.iter().map(String::as_str).collect::<Vec<_>>());
-        made.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
         let Some((files, project)) = self.project.clone() else { return Ok(()) };
         let (paths, to) = (self.reads.clone(), work.join("input"));
         let place = move || paths.iter().try_for_each(|path| files.place(&project, path, &to));
@@ -71,6 +72,10 @@ impl JobFiles {
     }
 }
 
+fn no_work_tree(error: io::Error) -> StartError {
+    StartError { message: format!("no work tree: {error}"), permanent: false }
+}
+
 fn no_input(error: &FileError) -> StartError {
     let permanent = !matches!(error, FileError::Io { .. });
     StartError { message: format!("an input is not there: {error}"), permanent }
@@ -79,6 +84,14 @@ fn no_input(error: &FileError) -> StartError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_folders_of_what_is_written_are_there() {
+        let work = tempfile::tempdir().unwrap();
+        let files = JobFiles { writes: vec!["a/b/file".into(), "other".into()], ..JobFiles::default() };
+        files.place(work.path()).await.unwrap();
+        assert!(work.path().join("output/a/b").is_dir() && !work.path().join("output/other").exists());
+    }
 
     #[test]
     fn the_work_is_told_of_its_files_in_their_order() {

@@ -112,8 +112,8 @@ pub struct AttemptOrder {
 }
 
 impl AttemptOrder {
-    /// Puts the input files of the job, and those of its project that it reads, into `input` of a work tree that is there.
-    /// Doing it again brings in what is there then.
+    /// Puts the input files of the job, and those of its project that it reads, into `input` of a work tree that is there;
+    /// makes the folders in `output` that those it writes are to be in. Doing it again brings in what is there then.
     ///
     /// # Errors
     /// One is not there, or what the file system says.

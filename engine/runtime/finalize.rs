@@ -99,3 +99,33 @@ async fn publish(runtime: &Arc<Runtime>, job: &Job, work: PathBuf) -> Result<Res
 fn broken(error: tokio::task::JoinError) -> Error {
     Error::Storage(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Deadline, JobId, JobSpec, Stopping, Timestamp, Verdict, apply};
+
+    #[test]
+    fn only_an_attempt_whose_success_makes_the_job_one_counts() {
+        let now = Timestamp::from_millis(1);
+        let id = JobId::new(1, now, 1);
+        let spec = JobSpec::process("true", [""; 0]);
+        let mut job = Job::accept(id, None, Arc::new(spec), Vec::new(), now);
+        assert!(!counts(&job, 0) && !counts(&job, 1), "it has not begun");
+        let Ok(Verdict::Changed(running)) = apply(&job, &Event::Claim, now) else { panic!("it is queued") };
+        job = running;
+        assert!(counts(&job, 1) && !counts(&job, 2));
+        let cancel = Event::Cancel { by: "me".into() };
+        let Ok(Verdict::Changed(cancelling)) = apply(&job, &cancel, now) else { panic!("it runs") };
+        assert!(!counts(&cancelling, 1));
+        let late = Stopping { cause: StopCause::Deadline(Deadline::Attempt), since: now };
+        let mut overrun = cancelling.clone();
+        overrun.status.stopping = Some(late);
+        assert!(counts(&overrun, 1));
+        let ended = Event::Ended { attempt: 1, outcome: Outcome::Succeeded, roll: 0 };
+        let Ok(Verdict::Changed(over)) = apply(&job, &ended, now) else { panic!("it runs") };
+        assert!(!counts(&over, 1));
+        job.status.attempt = 2;
+        assert!(!counts(&job, 1), "an earlier attempt is fenced");
+    }
+}

@@ -107,15 +107,15 @@ jobs:
   sort:
     shell: sort "$WINDLASS_INPUTS" > "$WINDLASS_OUTPUTS"
     reads: raw/names.txt
-    writes: sorted.txt
+    writes: clean/sorted.txt
   count:
-    shell: wc -l < input/sorted.txt > output/value
-    reads: [sorted.txt]
+    shell: wc -l < input/clean/sorted.txt > output/value
+    reads: [clean/sorted.txt]
     after: sort
 "#;
     place.file("jobs.yaml", text);
     place.run(&["run", "jobs.yaml"]).expect(0);
-    assert_eq!(place.run(&["files", "get", "sorted.txt", "-"]).expect(0).stdout, "Ada\nGrace\n");
+    assert_eq!(place.run(&["files", "get", "clean/sorted.txt", "-"]).expect(0).stdout, "Ada\nGrace\n");
     place.file("jobs.yaml", "{name: late, shell: 'true', writes: missing}");
     let failed = place.run(&["run", "jobs.yaml"]).expect(1);
     let told = format!("{}{}", failed.stdout, failed.stderr);

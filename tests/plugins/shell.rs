@@ -195,6 +195,27 @@ async fn outputs_come_home_whole_and_nothing_but_files_and_directories() {
     engine.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_the_project_go_there_and_results_come_back() {
+    let (platform, dir) = (Platform::new(&[]), tempfile::tempdir().unwrap());
+    let engine = open(dir.path(), &platform).await;
+    engine.put_file("default", "raw/names", "Grace\nAda\n".as_bytes()).await.unwrap();
+    let sort = r#"sort "$WINDLASS_INPUTS" > "$WINDLASS_OUTPUTS" && wc -l < input/raw/names > output/value"#;
+    let spec = script(sort).reads("raw/names").writes("sorted");
+    let (id, state, reason) = run(&engine, spec).await;
+    assert_eq!((state, reason), (State::Succeeded, None), "{}", log(&engine, id));
+    assert_eq!(engine.read_file("default", "sorted", 0, 100).await.unwrap(), b"Ada\nGrace\n");
+    assert_eq!(engine.output(id).unwrap().as_deref(), Some(br#""2""#.as_slice()));
+    let (_, state, reason) = run(&engine, script("true").writes("more")).await;
+    assert_eq!(state, State::Failed);
+    assert!(matches!(&reason, Some(Reason::Error(told)) if told.contains(r#""more" is to be written"#)), "{reason:?}");
+    let (_, state, reason) = run(&engine, script("true").reads("gone")).await;
+    assert_eq!(state, State::Failed);
+    let told = format!("{reason:?}");
+    assert!(told.contains(r#"an input is not there: there is no file \"gone\""#), "{told}");
+    engine.shutdown().await;
+}
+
 /// More than the operator lets a plugin bring in is refused, and said.
 #[tokio::test(flavor = "multi_thread")]
 async fn too_much_output_is_the_reason_of_the_end() {

@@ -59,6 +59,25 @@ async fn a_program_works_in_its_tree_and_the_tree_of_its_chain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_program_reads_and_writes_the_files_of_its_project() {
+    let stage = Stage::new().await;
+    stage.engine.put_file("default", "raw/note", "a note".as_bytes()).await.unwrap();
+    let copy = JobSpec::from(tool(&["copy", "input/raw/note", "output/note"]));
+    let missing = stage.run(copy.clone().reads("raw").writes("other")).await;
+    assert!(
+        matches!(&missing.job.status.reason, Some(Reason::Error(told)) if told.contains(r#""other" is to be written"#))
+    );
+    let to_value = JobSpec::from(tool(&["copy", "input/raw/note", "output/value"])).reads("raw/note").writes("value");
+    let job = stage.run(to_value).await;
+    assert_eq!(stage.engine.output(job.job.id).unwrap().as_deref(), Some(br#""a note""#.as_slice()));
+    assert_eq!(stage.engine.read_file("default", "value", 0, 100).await.unwrap(), b"a note");
+    let env = JobSpec::from(tool(&["env", "WINDLASS_INPUTS"])).reads("raw/note").reads("value");
+    assert_eq!(stage.prints(env).await, "WINDLASS_INPUTS=input/raw/note\ninput/value\n");
+    // The next program in the same directory finds nothing of it.
+    assert_eq!(stage.prints(tool(&["list", "/work/input"])).await, "[]\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn work_trees_of_successes_go() {
     let stage = Stage::new().await;
     let (good, bad) = (stage.run(tool(&["say"])).await, stage.run(tool(&["exit", "1"])).await);

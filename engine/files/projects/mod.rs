@@ -98,8 +98,12 @@ impl ProjectFiles {
         self.limits
     }
 
-    fn root(&self, project: &str) -> PathBuf {
-        self.dir.join(project)
+    fn root(&self, project: &str) -> Result<PathBuf, FileError> {
+        // The staging is no project.
+        if project.is_empty() || project.contains('/') || project.starts_with('.') {
+            return Err(FileError::refused(project, "is no project", "the name of a project"));
+        }
+        Ok(self.dir.join(project))
     }
 
     /// The data is valid after every step, so a panic elsewhere does not poison it.
@@ -123,6 +127,7 @@ impl ProjectFiles {
     /// The reader fails or has too much; something is in the way; what the file system says.
     pub fn put(&self, project: &str, path: &str, content: impl Read) -> Result<FileView, FileError> {
         check(path)?;
+        self.root(project)?;
         let stage = Stage::make(&self.dir).map_err(FileError::io(path))?;
         let mut file = create_file_beneath(stage.path(), NAME).map_err(FileError::io(path))?;
         let most = self.limits.bytes;
@@ -169,7 +174,7 @@ impl ProjectFiles {
         let _reader = self.shared.readers.begin();
         let limit = limit.min(self.limits.page);
         let mut list = List { prefix, after, limit, page: FilePage::default() };
-        let root = match openat(CWD, self.root(project), FOLDER, Mode::empty()) {
+        let root = match openat(CWD, self.root(project)?, FOLDER, Mode::empty()) {
             Ok(root) => File::from(root),
             Err(Errno::NOENT) => return Ok(list.page),
             Err(error) => return Err(FileError::io(prefix)(error)),
@@ -278,7 +283,7 @@ impl ProjectFiles {
             Errno::NOENT | Errno::NOTDIR | Errno::LOOP => FileError::Gone(path.to_owned()),
             error => FileError::io(path)(error),
         };
-        let mut folder = openat(CWD, self.root(project), FOLDER, Mode::empty()).map_err(gone)?;
+        let mut folder = openat(CWD, self.root(project)?, FOLDER, Mode::empty()).map_err(gone)?;
         for name in parents.split('/').filter(|name| !name.is_empty()) {
             folder = openat(&folder, name, FOLDER, Mode::empty()).map_err(gone)?;
         }

@@ -94,6 +94,10 @@ fn paths_that_lead_elsewhere_are_refused_by_every_verb() {
         assert!(place.files.place("p", path, &place.output()).is_err(), "{path:?}");
         assert!(place.publish(&[path]).is_err(), "{path:?}");
     }
+    for project in ["", "..", ".staging", "a/b"] {
+        assert!(place.files.put(project, "x", &b""[..]).is_err(), "{project:?}");
+        assert!(place.files.list(project, "", "", 1).is_err(), "{project:?}");
+    }
     assert_eq!(place.staged(), 0);
 }
 

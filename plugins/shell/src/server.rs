@@ -68,9 +68,20 @@ pub(crate) fn jobs() -> Endpoint {
 
 /// Finds or makes a run.
 pub(crate) fn create(name: &str, task: &Task<Options>) -> Result<State> {
-    let environment: Vec<_> = task.environment.iter().map(|it| (&it.name, &it.value)).collect();
+    let environment: Vec<_> = task.environment.iter().map(|it| (&it.name, as_there(&it.name, &it.value))).collect();
     let run = json!({ "engine": host::engine_id(), "command": task.options.command, "environment": environment });
     jobs().put(format!("/runs/{name}")).json(&run)?.send()?.ok()?.json()
+}
+
+/// A variable as a command finds it true. It begins in its work tree, which is not `/work` on its machine.
+fn as_there(name: &str, value: &str) -> String {
+    match name {
+        "WINDLASS_INPUTS" | "WINDLASS_OUTPUTS" => {
+            let lines: Vec<&str> = value.lines().map(|path| path.strip_prefix("/work/").unwrap_or(path)).collect();
+            lines.join("\n")
+        }
+        _ => value.to_owned(),
+    }
 }
 
 /// The states of these runs, in their order; none for those that are not there. Waits for one that is new.
