@@ -122,7 +122,7 @@ async fn call_in_tree(
     let (outcome, returned) =
         call(runtime, control, job, function, options.overlaid(told), input, Some(work.clone())).await;
     let (outcome, left) = finalize(runtime, job, outcome, Some(work)).await?;
-    function_tree::clear(runtime, job, outcome == Outcome::Succeeded).await;
+    function_tree::clear(runtime, name_of(job), outcome == Outcome::Succeeded).await;
     let output = if outcome == Outcome::Succeeded { returned.or(left) } else { None };
     Ok((outcome, output))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Runtime;
-use crate::executors::{JobFiles, StartError};
+use crate::executors::{AttemptName, JobFiles, StartError};
 use crate::files::{create_work_tree, remove_tree};
 use crate::job::Job;
 
@@ -24,14 +24,14 @@ pub(super) async fn make(runtime: &Runtime, job: &Job, files: &JobFiles) -> Resu
     Ok(work)
 }
 
-/// Removes it, where it is not to be kept.
-pub(super) async fn clear(runtime: &Runtime, job: &Job, succeeded: bool) {
+/// Removes the tree of an attempt that is over, where it is not to be kept.
+pub(super) async fn clear(runtime: &Runtime, AttemptName { job, attempt }: AttemptName, succeeded: bool) {
     if runtime.config.keep_work.keeps(succeeded) {
         return;
     }
-    let tree = runtime.layout.of_attempt(job.id, job.status.attempt);
+    let tree = runtime.layout.of_attempt(job, attempt);
     let removed = tokio::task::spawn_blocking(move || remove_tree(&tree)).await;
     if let Ok(Err(error)) = removed {
-        tracing::warn!(%error, job = %job.id, "the work tree of a function stays");
+        tracing::warn!(%error, %job, "the work tree of a function stays");
     }
 }

@@ -4,14 +4,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Runtime, lock};
+use super::{Runtime, function_tree, lock};
 use crate::error::Error;
 use crate::executors::{AttemptName, Registered, Run};
-use crate::job::{Job, RunHandle, Seq, State};
+use crate::job::{ChainId, Job, RunHandle, Seq, State};
 use crate::store::Finished;
 
 /// Jobs looked at, and forgotten in one operation, at a time.
 const BATCH: usize = 1_000;
+
+/// What functions are called as executors.
+const FUNCTION: &str = "function";
 
 /// `first_new` is the sequence number of the first job of this life of the engine.
 pub(super) async fn run(runtime: Arc<Runtime>, first_new: Seq) {
@@ -63,8 +66,14 @@ async fn clean_up(runtime: &Arc<Runtime>, first_new: Seq) -> Result<(), Error> {
         }
     }
     for (executor, left) in by_executor {
-        if let Some(executor) = runtime.executors.get(&executor) {
-            lock(&runtime.loops).push(tokio::spawn(remove_all(executor, left)));
+        match runtime.executors.get(&executor) {
+            Some(executor) => lock(&runtime.loops).push(tokio::spawn(remove_all(executor, left))),
+            None if executor == FUNCTION => {
+                for Left { name, succeeded } in left {
+                    function_tree::clear(runtime, name, succeeded).await;
+                }
+            }
+            None => {}
         }
     }
     Ok(())
@@ -105,6 +114,7 @@ pub(super) async fn prune(runtime: &Arc<Runtime>) -> Result<(), Error> {
         None => 0,
     };
     let mut from: Seq = 0;
+    let mut live_chains: HashMap<ChainId, bool> = HashMap::new();
     loop {
         let found = runtime.store.finished_from(from, BATCH)?;
         let Some(last) = found.last() else { return Ok(()) };
@@ -120,8 +130,17 @@ pub(super) async fn prune(runtime: &Arc<Runtime>) -> Result<(), Error> {
             retention.max_age_ms.is_some_and(|most| now.millis_since(last.job.created_at) > most);
         let mut forget = Vec::new();
         for finished in found {
-            let bytes = if too_heavy > 0 { weight(runtime, &finished) } else { 0 };
-            if too_many > 0 || too_heavy > 0 || too_old(&finished.job) {
+            let is_due = too_many > 0 || too_heavy > 0 || too_old(&finished.job);
+            // What goes on may need what those before it have left.
+            let is_needed = match finished.job.chain.filter(|_| is_due) {
+                Some(chain) => match live_chains.get(&chain) {
+                    Some(is_live) => *is_live,
+                    None => *live_chains.entry(chain).or_insert(runtime.store.is_live_chain(chain)?),
+                },
+                None => false,
+            };
+            if is_due && !is_needed {
+                let bytes = if too_heavy > 0 { weight(runtime, &finished) } else { 0 };
                 too_many = too_many.saturating_sub(1);
                 too_heavy = too_heavy.saturating_sub(bytes);
                 forget.push(finished.job);

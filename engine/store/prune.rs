@@ -6,7 +6,7 @@ use super::group::{Op, Pruned};
 use super::writer::Urgency;
 use super::{Store, records, storage};
 use crate::error::Error;
-use crate::job::{Job, Seq};
+use crate::job::{ChainId, Job, Seq};
 
 /// A finished job and what its records weigh.
 #[derive(Clone, Debug)]
@@ -34,6 +34,16 @@ impl Store {
             found.push(Finished { job, record_bytes });
         }
         Ok(found)
+    }
+
+    /// Whether a job of the chain is not over.
+    pub(crate) fn is_live_chain(&self, chain: ChainId) -> Result<bool, Error> {
+        let snapshot = self.snapshot()?;
+        // Jobs of a chain have consecutive numbers: the first live one from its first on is of it, or none is.
+        let Some(row) = snapshot.live.range(chain.seq()..).map_err(storage)?.next() else { return Ok(false) };
+        let seq = row.map_err(storage)?.0.value();
+        let Some(spec) = snapshot.spec.get(seq).map_err(storage)? else { return Ok(false) };
+        Ok(records::decode_chain(seq, spec.value())? == Some(chain))
     }
 
     /// Whether there is a job with this number, finished or not.

@@ -153,3 +153,14 @@ fn a_large_pipeline_reaches_the_process_that_holds_the_store() {
     server.signal("TERM");
     server.end().expect(0);
 }
+
+#[test]
+fn the_pipeline_of_the_readme_is_one() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let text = readme.split("```yaml\n# daily.yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let place = Place::new();
+    place.file("daily.yaml", text);
+    let checked = place.json(&["pipeline", "check", "daily.yaml"]);
+    assert_eq!(checked["pipelines"][0]["nodes"].as_array().unwrap().len(), 3);
+    assert_eq!(checked["pipelines"][0]["needs_sources"], serde_json::json!(["in/raw.csv"]));
+}

@@ -176,3 +176,29 @@ async fn keys_may_come_from_a_text_and_a_wrong_one_is_refused() {
     assert_eq!(note(&engine, id).await, "text\n");
     engine.shutdown().await;
 }
+
+#[tokio::test]
+async fn jobs_of_a_chain_are_kept_until_all_of_it_is_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let hour = 3_600_000;
+    let clock = Clock::manual(windlass::Timestamp::from_millis(1));
+    let retention = Retention { interval_ms: hour, max_jobs: Some(0), ..Retention::default() };
+    let builder = works(Engine::builder(dir.path())).clock(clock.clone());
+    let engine = builder.config(config(retention)).open().await.unwrap();
+    let lone = engine.submit_function("works", &1).await.unwrap();
+    let mut last = JobSpec::function("works", "1").named("last").after("first");
+    last.hold = true;
+    let ids = engine.submit_many(vec![JobSpec::function("works", "1").named("first"), last]).await.unwrap();
+    engine.wait(ids[0]).await.unwrap();
+    engine.wait(lone).await.unwrap();
+    until(&clock, || clock.next_wake().is_some()).await;
+    clock.advance_to(clock.now().plus_millis(hour));
+    until(&clock, || !listed(&engine).contains(&lone)).await;
+    assert_eq!(listed(&engine), [ids[1], ids[0]]);
+    engine.release(ids[1]).await.unwrap();
+    engine.wait(ids[1]).await.unwrap();
+    until(&clock, || clock.next_wake().is_some()).await;
+    clock.advance_to(clock.now().plus_millis(hour));
+    until(&clock, || listed(&engine).is_empty()).await;
+    engine.shutdown().await;
+}
