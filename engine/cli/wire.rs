@@ -26,6 +26,17 @@ pub(super) struct JobWire {
     /// Which revision of it.
     #[serde(default)]
     pub(super) config_revision: Option<u32>,
+    /// The pipeline whose node it runs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) pipeline: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) pipeline_revision: Option<u32>,
+    /// Files of its project that it reads.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(super) reads: Vec<String>,
+    /// Files of its project that it writes.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(super) writes: Vec<String>,
     /// The schedule that fired it, and the time that its calendar says.
     #[serde(default)]
     pub(super) schedule: Option<String>,
@@ -59,7 +70,7 @@ pub(super) struct ProgressWire {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct ReasonWire {
     /// `exit_code`, `signal`, `out_of_memory`, `panic`, `error`, `not_started`, `deadline`, `cancelled`,
-    /// `previous_job`, `interrupted` or `given_up`.
+    /// `previous_job`, `skipped`, `interrupted` or `given_up`.
     pub(super) kind: String,
     /// The same in words.
     pub(super) message: String,
@@ -171,6 +182,10 @@ impl From<&JobView> for JobWire {
             queue: spec.queue.clone(),
             config: spec.config.clone(),
             config_revision: spec.config_revision,
+            pipeline: spec.node.as_ref().map(|node| node.pipeline.clone()),
+            pipeline_revision: spec.node.as_ref().map(|node| node.revision),
+            reads: spec.reads.clone(),
+            writes: spec.writes.clone(),
             schedule: spec.fired.as_ref().map(|fired| fired.name.clone()),
             nominal_time: spec.fired.as_ref().map(|fired| fired.nominal.to_string()),
             chain: chain.map(|chain| chain.to_string()),

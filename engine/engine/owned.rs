@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::error::{Error, Problem};
 use crate::job::validate::shown;
-use crate::job::{JobConfig, OwnSchedule, Owner, PipelineSpec, ScheduleSpec, Target};
+use crate::job::{JobConfig, Overlap, OwnSchedule, Owner, PipelineSpec, ScheduleSpec, Target};
 use crate::store::{DocumentKind, DocumentName, Store, StoredSchedule, decode_schedule_spec};
 
 /// Documents that are looked through at a time: a pipeline may have megabytes.
@@ -195,7 +195,9 @@ fn of_config(name: &str, config: &JobConfig) -> Option<GivenSchedule> {
 }
 
 fn of_pipeline(project: &str, name: &str, pipeline: &PipelineSpec) -> Option<GivenSchedule> {
-    let spec = ScheduleSpec::new(pipeline.schedule.clone()?, Target::Pipeline(name.to_owned()));
+    let mut spec = ScheduleSpec::new(pipeline.schedule.clone()?, Target::Pipeline(name.to_owned()));
+    // Runs of a pipeline share its data.
+    spec.policy.overlap = Overlap::Skip;
     let (project, name) = (project.to_owned(), name.to_owned());
     Some(GivenSchedule { project, name, spec, owner: Some(Owner::Pipeline) })
 }

@@ -314,3 +314,24 @@ processNodes: {a: {processor: show, options: {DAY: "${parameters.day}"}}, b: {pr
     assert!(said.starts_with("DAY=friday,WINDLASS_NOMINAL_TIME=") && said != text_of(&engine, &runs[1], 0), "{said}");
     assert!(runs.iter().all(|run| run.summary.state == ChainState::Succeeded));
 }
+
+#[tokio::test]
+async fn a_run_by_its_own_schedule_does_not_begin_while_the_one_before_goes_on() {
+    let engine = engine().await;
+    let text = r#"
+schedule: {schedule_interval: "0 * * * *"}
+processNodes: {hangs: {processor: step, options: {DO: hang}}, next: {processor: step, after: hangs}}
+"#;
+    store(&engine, text).await;
+    engine.advance(3 * 3_600_000).await;
+    engine.settle().await;
+    let runs = engine.runs(PROJECT, "p", None, 10).unwrap().runs;
+    assert_eq!(runs.len(), 1);
+    let status = engine.schedule(PROJECT, "p").unwrap().status;
+    assert_eq!((status.fired, status.skipped), (1, 2));
+    engine.cancel_chain(runs[0].id, "me").await.unwrap();
+    engine.settle().await;
+    engine.advance(3_600_000).await;
+    engine.settle().await;
+    assert_eq!(engine.runs(PROJECT, "p", None, 10).unwrap().runs.len(), 2);
+}
