@@ -51,8 +51,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = |name: &str| (name.to_owned(), JobConfig::new(JobSpec::function(name, "null")));
     engine.apply_configs(vec![config("upper"), config("count"), config("alarm")], false).await?;
     let pipeline = Pipeline::parse(DAILY.as_bytes(), &PipelineLimits::default(), &ScheduleLimits::default());
-    let spec = pipeline.map_err(|mistakes| mistakes[0].to_string())?.spec().clone();
-    engine.apply_pipelines(vec![("default".into(), "daily".into(), spec)], false).await?;
+    let pipeline = pipeline.map_err(|mistakes| format!("{mistakes:?}"))?;
+    engine.apply_pipelines(vec![("default".into(), "daily".into(), pipeline.spec().clone())], false).await?;
     engine.put_file("default", "in/words.txt", &b"to whom the words belong"[..]).await?;
 
     let run = engine.run_pipeline("default", "daily", [("day", "friday")].into_iter().collect(), None).await?;
@@ -63,8 +63,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let again = engine.rerun(run.id, &[]).await?;
     let again = engine.wait_run(again).await?;
     assert_eq!(again.states(), [NodeState::Succeeded, NodeState::Succeeded, NodeState::Skipped]);
-    assert!(again.nodes[0].kept);
-    assert_eq!(engine.output(again.nodes[1].job)?.as_deref(), Some(br#""words of friday: 5""#.as_slice()));
+    assert!(again.node("wash").is_some_and(|node| node.kept));
+    let count = again.node("count").ok_or("the node is there")?.job;
+    assert_eq!(engine.output(count)?.as_deref(), Some(br#""words of friday: 5""#.as_slice()));
     engine.shutdown().await;
     Ok(())
 }

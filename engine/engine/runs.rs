@@ -65,6 +65,11 @@ impl RunView {
     pub fn states(&self) -> Vec<NodeState> {
         self.nodes.iter().map(|node| node.state).collect()
     }
+
+    /// The node with this name.
+    pub fn node(&self, name: &str) -> Option<&NodeView> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
 }
 
 impl Engine {
