@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::watch;
 use tokio_rustls::client::TlsStream;
 
 use super::tls;
@@ -21,6 +22,8 @@ pub(super) struct History(Arc<Facts>);
 struct Facts {
     served: AtomicBool,
     tls: Mutex<Option<rustls::Error>>,
+    /// It is gone.
+    gone: watch::Sender<bool>,
 }
 
 impl History {
@@ -33,6 +36,17 @@ impl History {
     /// How TLS failed. hyper keeps that to itself when it fails before the request is taken on.
     pub(super) fn tls_failure(&self) -> Option<rustls::Error> {
         self.0.tls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns when the connection is gone.
+    pub(super) async fn gone(&self) {
+        // The sender is here, so there is no other end to wait for.
+        let _ = self.0.gone.subscribe().wait_for(|gone| *gone).await;
+    }
+
+    /// Whether both are of one connection.
+    pub(super) fn is(&self, other: &History) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn read(&self, result: &io::Result<()>) {
@@ -88,6 +102,12 @@ impl Stream {
 
 fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.history.0.gone.send_replace(true);
+    }
 }
 
 impl Connection for Stream {

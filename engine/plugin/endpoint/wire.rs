@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_connection};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, sleep_until};
@@ -17,6 +18,9 @@ use super::error::Wait;
 use super::outgoing::{Journal, Outgoing};
 use super::stream::History;
 use super::{EndpointError, tls};
+
+/// How long after the end of its connection a request may go without an answer or an error.
+const FORGOTTEN: Duration = Duration::from_secs(1);
 
 /// The connections to one platform. Their tasks are started by hyper on the runtime that the request runs on.
 pub(super) struct Wire {
@@ -49,15 +53,17 @@ impl Wire {
     /// Sends a request. `limit` is for the time without progress until the head of the answer is there.
     pub(super) async fn request(
         &self,
-        request: Request<Outgoing>,
+        mut request: Request<Outgoing>,
         limit: Duration,
     ) -> Result<Response<impl http_body::Body<Data = Bytes, Error = EndpointError> + Unpin + Send + use<>>, Failure>
     {
         let journal = request.body().journal();
         journal.begin();
+        let captured = capture_connection(&mut request);
         let answer = tokio::select! {
             biased;
             answer = self.client.request(request) => answer,
+            history = lost(captured) => return Err(self.lost(&history)),
             () = stalled(&journal, limit) => {
                 let error = EndpointError::Timeout { wait: Wait::Head, limit };
                 return Err(Failure { error, may_be_stale: false });
@@ -75,6 +81,16 @@ impl Wire {
         }
     }
 
+    /// The request was lost with its connection.
+    fn lost(&self, history: &History) -> Failure {
+        let error = match history.tls_failure() {
+            Some(tls) => tls::failure(&tls, self.has_client_certificate),
+            None => EndpointError::Closed("the connection ended".to_owned()),
+        };
+        let may_be_stale = history.serve() && matches!(error, EndpointError::Closed(_));
+        Failure { error, may_be_stale }
+    }
+
     fn failure(&self, error: &ClientError) -> Failure {
         let mut extras = http::Extensions::new();
         if let Some(connected) = error.connect_info() {
@@ -89,6 +105,28 @@ impl Wire {
         let may_be_stale = had_served && matches!(error, EndpointError::Closed(_));
         Failure { error, may_be_stale }
     }
+}
+
+/// Returns when the connection that has taken the request is gone for a while and nobody has said what became of it: a
+/// request that reaches a connection in the moment in which it ends is forgotten by its queue, and hyper waits for ever.
+async fn lost(mut captured: CaptureConnection) -> History {
+    loop {
+        let Some(history) = history_of(&*captured.wait_for_connection_metadata().await) else {
+            return std::future::pending().await;
+        };
+        history.gone().await;
+        tokio::time::sleep(FORGOTTEN).await;
+        // It may have gone on over another one meanwhile.
+        if history_of(&*captured.connection_metadata()).is_some_and(|now| now.is(&history)) {
+            return history;
+        }
+    }
+}
+
+fn history_of(connected: &Option<Connected>) -> Option<History> {
+    let mut extras = http::Extensions::new();
+    connected.as_ref()?.get_extras(&mut extras);
+    extras.remove::<History>()
 }
 
 /// Returns when nothing of the request has moved for this long.
