@@ -111,21 +111,21 @@ impl Wire {
 /// request that reaches a connection in the moment in which it ends is forgotten by its queue, and hyper waits for ever.
 async fn lost(mut captured: CaptureConnection) -> History {
     loop {
-        let Some(history) = history_of(&*captured.wait_for_connection_metadata().await) else {
+        let Some(history) = history_of(captured.wait_for_connection_metadata().await.as_ref()) else {
             return std::future::pending().await;
         };
         history.gone().await;
         tokio::time::sleep(FORGOTTEN).await;
         // It may have gone on over another one meanwhile.
-        if history_of(&*captured.connection_metadata()).is_some_and(|now| now.is(&history)) {
+        if history_of(captured.connection_metadata().as_ref()).is_some_and(|now| now.is(&history)) {
             return history;
         }
     }
 }
 
-fn history_of(connected: &Option<Connected>) -> Option<History> {
+fn history_of(connected: Option<&Connected>) -> Option<History> {
     let mut extras = http::Extensions::new();
-    connected.as_ref()?.get_extras(&mut extras);
+    connected?.get_extras(&mut extras);
     extras.remove::<History>()
 }
 
