@@ -27,7 +27,7 @@ impl Engine {
     /// before stay as they are. With `dry_run` nothing is stored.
     ///
     /// ```
-    /// use windlass::{Engine, Error, JobSpec, OutputType};
+    /// use windlass::{Engine, OutputType};
     ///
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
