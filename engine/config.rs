@@ -6,7 +6,7 @@ pub(crate) mod quantity;
 use std::collections::BTreeMap;
 
 use crate::files::{FileLimits, LogLimits};
-use crate::job::{JobLimits, PipelineLimits, ScheduleLimits};
+use crate::job::{JobLimits, OutputLimits, PipelineLimits, ScheduleLimits};
 
 /// How an engine is run. [`EngineConfig::default`] suits a machine that does other things too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct EngineConfig {
     pub schedule_limits: ScheduleLimits,
     /// Bounds on what a pipeline may ask for.
     pub pipeline_limits: PipelineLimits,
+    /// Bounds on output types and output records.
+    pub output_limits: OutputLimits,
     /// How much of the log of an attempt is kept.
     pub log_limits: LogLimits,
     /// Bounds on the files of projects and on what jobs leave in their work trees.
@@ -76,6 +78,7 @@ impl Default for EngineConfig {
             fires: true,
             schedule_limits: ScheduleLimits::default(),
             pipeline_limits: PipelineLimits::default(),
+            output_limits: OutputLimits::default(),
             log_limits: LogLimits { head_bytes: 8 << 20, tail_bytes: 8 << 20 },
             files: FileLimits::default(),
             inline_payload_bytes: 64 << 10,

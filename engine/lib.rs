@@ -28,13 +28,13 @@ pub use config::{EngineConfig, KeepWork, PlatformConfig, Retention};
 pub use config::{PluginBounds, PluginLimits};
 pub use engine::{
     Applied, Backfill, Builder, ChainView, Change, ConfigView, Engine, EngineStats, JobPage, JobView, KeyRotation,
-    Missed, Missing, NodeView, PipelineView, Plan, Prune, RunPage, RunView, ScheduleView, Subscription,
-    supervise_if_asked,
+    Missed, Missing, NodeView, OutputCursor, OutputPage, OutputTypeView, OutputView, PipelineView, Plan, Prune,
+    RunPage, RunView, ScheduleView, Subscription, supervise_if_asked,
 };
 pub use error::{Error, Problem};
 pub use executors::function::{Function, FunctionContext, FunctionError, Progress};
 pub use executors::process::Supervisor;
 pub use files::{FileLimits, FilePage, FileView};
 pub use job::config::ChainElement;
-pub use job::{JobId, JobSpec, RunOptions, State, Timestamp};
+pub use job::{JobId, JobSpec, OutputId, OutputType, RunOptions, State, Timestamp};
 pub use store::DocumentKind;

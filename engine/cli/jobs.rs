@@ -181,7 +181,8 @@ fn event_row(event: &EventWire) -> Vec<String> {
     let state = event.state.clone();
     let reason = event.reason.as_ref().map(|reason| reason.message.clone());
     let next = event.retry_at.as_deref().map(|at| format!("next attempt at {}", seconds(at)));
-    let detail: Vec<String> = [state, reason, next].into_iter().flatten().collect();
+    let output = event.output.as_ref().map(|output| format!("{}: {}", output.file, output.why));
+    let detail: Vec<String> = [state, reason, next, output].into_iter().flatten().collect();
     vec![
         event.at.clone(),
         event.event.clone(),

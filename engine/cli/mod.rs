@@ -16,6 +16,8 @@ mod lines;
 mod logs;
 mod manage;
 mod output;
+mod output_wire;
+mod outputs;
 mod plans;
 #[cfg(feature = "wasm")]
 mod plugin;
@@ -72,6 +74,11 @@ enum Command {
     Schedule(plans::ScheduleCommand),
     /// List jobs, or show one
     Jobs(jobs::JobsArgs),
+    /// Show the output records of a job
+    Outputs(outputs::OutputsArgs),
+    /// Look after the types of output records
+    #[command(subcommand)]
+    OutputType(outputs::OutputTypeCommand),
     /// Show the log of a job
     Logs(logs::LogsArgs),
     /// Cancel jobs
@@ -135,6 +142,8 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Pipeline(command) => plans::pipeline(&place, command, cli.json).await,
         Command::Schedule(command) => plans::schedule(&place, command, cli.json).await,
         Command::Jobs(args) => jobs::jobs(&place, args, cli.json).await,
+        Command::Outputs(args) => outputs::outputs(&place, args, cli.json).await,
+        Command::OutputType(command) => outputs::output_type(&place, command, cli.json).await,
         Command::Logs(args) => logs::logs(&place, args, cli.json).await,
         Command::Cancel(ids) => manage::cancel(&place, ids, cli.json).await,
         Command::Retry(ids) => manage::retry(&place, ids, cli.json).await,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::{Failure, USAGE};
 use super::files::{FileReply, FileRequest, Transfer};
+use super::output_wire::{self, OutputReply, OutputRequest};
 use super::plans::{self, PlanReply, PlanRequest};
 use super::store_dir::Place;
 use super::wire::{EventWire, JobDetailWire, JobListWire, JobWire, KeyRotationWire};
@@ -52,6 +53,8 @@ pub(super) enum Request {
     Plan(PlanRequest),
     /// About the files of projects.
     File(FileRequest),
+    /// About output records and their types.
+    Output(OutputRequest),
     /// Read again what plugins are granted, and look for them again: some were added, replaced or removed.
     RefreshPlugins,
 }
@@ -69,6 +72,9 @@ impl Request {
             return request.is_question();
         }
         if let Request::File(request) = self {
+            return request.is_question();
+        }
+        if let Request::Output(request) = self {
             return request.is_question();
         }
         matches!(self, Request::List(_) | Request::Get { .. } | Request::Logs(_))
@@ -113,6 +119,7 @@ pub(super) enum Reply {
     KeyRotated(KeyRotationWire),
     Plan(PlanReply),
     File(FileReply),
+    Output(OutputReply),
     /// What is other than before, by name.
     PluginsRefreshed {
         changed: Vec<String>,
@@ -206,6 +213,7 @@ pub(super) async fn answer(engine: &Engine, place: Option<&Place>, request: Requ
         }
         Request::Plan(request) => Reply::Plan(plans::answer(engine, request).await?),
         Request::File(request) => Reply::File(Transfer::default().answer(engine, request).await?),
+        Request::Output(request) => Reply::Output(output_wire::answer(engine, request).await?),
         Request::RefreshPlugins => refresh_plugins(engine, place)?,
     })
 }

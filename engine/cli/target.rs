@@ -3,6 +3,7 @@
 use super::control::Remote;
 use super::failure::{FAILED, Failure, STORE};
 use super::files::{FileReply, FileRequest};
+use super::output_wire::{OutputReply, OutputRequest};
 use super::plans::{PlanReply, PlanRequest};
 use super::request::{ListRequest, LogPiece, LogsRequest, Reply, Request, answer};
 use super::store_dir::{Place, open_to_manage};
@@ -110,6 +111,13 @@ impl Target {
     pub(super) async fn file(&mut self, request: FileRequest) -> Result<FileReply, Failure> {
         match self.ask(Request::File(request)).await? {
             Reply::File(reply) => Ok(reply),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(super) async fn output(&mut self, request: OutputRequest) -> Result<OutputReply, Failure> {
+        match self.ask(Request::Output(request)).await? {
+            Reply::Output(reply) => Ok(reply),
             _ => Err(unexpected()),
         }
     }

@@ -84,7 +84,7 @@ pub(super) struct ReasonWire {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct EventWire {
     /// `submitted`, `queued`, `started`, `attempt_failed`, `stopping`, `contact_lost`, `contact_found`,
-    /// `late_outcome`, `finished` or `progress`.
+    /// `late_outcome`, `output_refused`, `finished` or `progress`.
     pub(super) event: String,
     pub(super) id: String,
     pub(super) at: String,
@@ -98,6 +98,15 @@ pub(super) struct EventWire {
     pub(super) retry_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) progress: Option<ProgressWire>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) output: Option<RefusedOutputWire>,
+}
+
+/// What was left as an output record and is none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RefusedOutputWire {
+    pub(super) file: String,
+    pub(super) why: String,
 }
 
 /// A page of a list.
@@ -252,6 +261,7 @@ impl From<&JobEvent> for EventWire {
             reason: None,
             retry_at: None,
             progress: None,
+            output: None,
         };
         let word = match &event.fact {
             JobFact::Submitted => "submitted",
@@ -276,6 +286,10 @@ impl From<&JobEvent> for EventWire {
                 wire.attempt = Some(*attempt);
                 wire.reason = outcome.reason().as_ref().map(ReasonWire::from);
                 "late_outcome"
+            }
+            JobFact::OutputRefused { file, why } => {
+                wire.output = Some(RefusedOutputWire { file: file.clone(), why: why.clone() });
+                "output_refused"
             }
             JobFact::Finished { state, reason } => {
                 wire.state = Some(state.word().to_owned());

@@ -206,6 +206,9 @@ impl<'a> Outlook<'a> {
             DocumentKind::Config => self.configs.contains_key(&(project, name)),
             DocumentKind::Pipeline => self.pipelines.contains_key(&(project, name)),
             DocumentKind::Schedule => self.schedules.contains(&(project, name)),
+            DocumentKind::OutputType => {
+                self.plan.output_types.iter().any(|it| it.project == project && it.name == name)
+            }
         }
     }
 }
@@ -221,6 +224,8 @@ fn named_by(document: &Document) -> Result<Vec<DocumentName>, Error> {
             let names: BTreeSet<&String> = spec.process_nodes.iter().map(|node| &node.processor).collect();
             names.into_iter().map(config).collect()
         }
+        // Nothing is needed by records that have been accepted.
+        DocumentKind::OutputType => Vec::new(),
         DocumentKind::Schedule => match decode_schedule_spec(&document.body)?.spec.target {
             Target::Pipeline(name) => vec![DocumentName::new(DocumentKind::Pipeline, project, &name)],
             target => target.configs().iter().map(config).collect(),

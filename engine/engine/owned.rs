@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::error::{Error, Problem};
 use crate::job::validate::shown;
-use crate::job::{JobConfig, Overlap, OwnSchedule, Owner, PipelineSpec, ScheduleSpec, Target};
+use crate::job::{JobConfig, OutputType, Overlap, OwnSchedule, Owner, PipelineSpec, ScheduleSpec, Target};
 use crate::store::{DocumentKind, DocumentName, Store, StoredSchedule, decode_schedule_spec};
 
 /// Documents that are looked through at a time: a pipeline may have megabytes.
 pub(super) fn page_of(kind: DocumentKind) -> usize {
     match kind {
-        DocumentKind::Config | DocumentKind::Schedule => 100,
+        DocumentKind::Config | DocumentKind::Schedule | DocumentKind::OutputType => 100,
         DocumentKind::Pipeline => 8,
     }
 }
@@ -29,6 +29,7 @@ pub(super) struct Checked {
     pub(super) configs: Vec<(String, JobConfig)>,
     pub(super) pipelines: Vec<(String, String, PipelineSpec)>,
     pub(super) schedules: Vec<GivenSchedule>,
+    pub(super) output_types: Vec<OutputType>,
 }
 
 impl Checked {
@@ -52,7 +53,7 @@ impl Checked {
             }
         }
         schedules.extend(owned);
-        Checked { configs, pipelines, schedules }
+        Checked { configs, pipelines, schedules, output_types: Vec::new() }
     }
 
     /// Given configs and pipelines, and whether they have a schedule.
@@ -98,6 +99,9 @@ impl Checked {
             }
             DocumentKind::Schedule => {
                 self.schedules.iter().filter(|it| is_here(&it.project)).map(|it| it.name.as_str()).collect()
+            }
+            DocumentKind::OutputType => {
+                self.output_types.iter().filter(|it| is_here(&it.project)).map(|it| it.name.as_str()).collect()
             }
         }
     }
@@ -213,6 +217,6 @@ fn owner_of(kind: DocumentKind) -> Option<Owner> {
     match kind {
         DocumentKind::Config => Some(Owner::Config),
         DocumentKind::Pipeline => Some(Owner::Pipeline),
-        DocumentKind::Schedule => None,
+        DocumentKind::Schedule | DocumentKind::OutputType => None,
     }
 }

@@ -6,16 +6,16 @@ use super::Engine;
 use super::outlook::Outlook;
 use super::owned::{Checked, GivenSchedule, refuse_owned};
 use crate::error::Error;
-use crate::job::{JobConfig, PipelineSpec, ScheduleSpec, ScheduleStatus};
+use crate::job::{JobConfig, OutputType, PipelineSpec, ScheduleSpec, ScheduleStatus};
 use crate::store::{
     DocumentChange, DocumentContent, DocumentKind, DocumentName, ScheduleChange, Written, decode_schedule_spec,
-    encode_config, encode_pipeline, encode_schedule_spec,
+    encode_config, encode_output_type, encode_pipeline, encode_schedule_spec,
 };
 
 /// How often a change is decided again because another one came first.
 pub(super) const TRIES: usize = 16;
 
-/// Configs, pipelines and schedules that are stored together.
+/// Configs, pipelines, schedules and output types that are stored together.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// Configs with their names; each belongs to the project of its spec.
@@ -24,6 +24,8 @@ pub struct Plan {
     pub pipelines: Vec<(String, String, PipelineSpec)>,
     /// Schedules with their projects and names.
     pub schedules: Vec<(String, String, ScheduleSpec)>,
+    /// Types of output records.
+    pub output_types: Vec<OutputType>,
     /// What goes because the plan does not name it.
     pub prune: Option<Prune>,
 }
@@ -99,8 +101,8 @@ struct Draft {
 }
 
 impl Engine {
-    /// Stores configs, pipelines and schedules, all or none: what was done with each config, then with each pipeline, then
-    /// with each schedule, those of configs and pipelines last, then what has gone. With `dry_run` nothing is stored.
+    /// Stores configs, pipelines, schedules and output types, all or none: what was done with each config, then with each
+    /// pipeline, then with each schedule, those of configs and pipelines last, then with each output type, then what has gone. With `dry_run` nothing is stored.
     ///
     /// A config or a pipeline with a schedule owns the schedule of its name: applied without one it loses that schedule.
     ///
@@ -125,15 +127,17 @@ impl Engine {
     /// ```
     ///
     /// # Errors
-    /// As [`Engine::apply_configs`], [`Engine::apply_pipelines`] and [`Engine::apply_schedules`]; [`Error::Conflict`] when
+    /// As [`Engine::apply_configs`], [`Engine::apply_pipelines`], [`Engine::apply_schedules`] and
+    /// [`Engine::apply_output_types`]; [`Error::Conflict`] when
     /// something that stays names what would go.
     pub async fn apply_plan(&self, plan: Plan, dry_run: bool) -> Result<Vec<Applied>, Error> {
-        let Plan { configs, pipelines, schedules, prune } = plan;
+        let Plan { configs, pipelines, schedules, output_types, prune } = plan;
         let mut problems = Vec::new();
         let configs = self.checked_configs(configs, &mut problems).await?;
         let pipelines = self.checked_pipelines(pipelines, &mut problems);
         let schedules = self.checked_schedules(schedules, &mut problems);
-        let checked = Checked::new(configs, pipelines, schedules, &mut problems);
+        let output_types = self.checked_output_types(output_types, &mut problems).await?;
+        let checked = Checked { output_types, ..Checked::new(configs, pipelines, schedules, &mut problems) };
         if !problems.is_empty() {
             return Err(Error::Invalid(problems));
         }
@@ -215,6 +219,11 @@ impl Engine {
             };
             let content =
                 DocumentContent { body: encode_schedule_spec(seq, spec, *owner)?, options: spec.options.clone() };
+            self.compare(Wanted { name, content }, &mut draft)?;
+        }
+        for OutputType { project, name, schema } in &plan.output_types {
+            let name = DocumentName::new(DocumentKind::OutputType, project, name);
+            let content = DocumentContent { body: encode_output_type(schema.as_ref())?, options: Default::default() };
             self.compare(Wanted { name, content }, &mut draft)?;
         }
         for name in gone {

@@ -16,7 +16,8 @@ use super::{AttemptName, BoxFuture};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::files::{LogLimits, LogStream, LogWriter, Masker};
-use crate::job::{Event, JobEvent, JobFact, JobId, JobSpec, RunOptions, Task};
+use crate::job::output::NewOutput;
+use crate::job::{Event, JobEvent, JobFact, JobId, JobSpec, OutputLimits, RunOptions, Task};
 
 /// Why a function did not do its work. Any error turns into one that may be tried again.
 pub struct FunctionError {
@@ -231,6 +232,10 @@ pub(crate) struct Inner {
     pub(crate) progress: Mutex<Option<Progress>>,
     pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) log: Mutex<FunctionLog>,
+    pub(crate) project: String,
+    /// Output records that are stored when it succeeds.
+    pub(crate) outputs: Arc<Mutex<Vec<NewOutput>>>,
+    pub(crate) output_limits: OutputLimits,
 }
 
 /// Where a running function reports to.
@@ -239,6 +244,13 @@ pub(crate) trait Reporter: Send + Sync {
     fn publish(&self, event: JobEvent);
     /// Changes the job; returns when that is on disk.
     fn change(&self, job: JobId, event: Event) -> BoxFuture<'_, Result<(), Error>>;
+    /// Holds a value against an output type of the project.
+    fn accept(
+        self: Arc<Self>,
+        project: String,
+        of: Option<String>,
+        json: Vec<u8>,
+    ) -> BoxFuture<'static, Result<NewOutput, Error>>;
     /// Where the log of an attempt lies, and how much of it is kept.
     fn log_of(&self, attempt: AttemptName) -> (PathBuf, LogLimits);
 }
@@ -316,6 +328,35 @@ impl FunctionContext {
     pub async fn end_item(&self, succeeded: bool) -> Result<(), Error> {
         let attempt = self.0.name.attempt;
         self.0.reporter.change(self.0.name.job, Event::ItemEnded { attempt, succeeded }).await
+    }
+
+    /// Leaves an output record: stored with the end of the job when this attempt succeeds, so that one which is tried again
+    /// leaves it once. What comes after the function has returned is lost. With a type of the job's project the value is to keep
+    /// its schema.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for the type, [`Error::Invalid`] with every violation, [`Error::Full`] when it has left as many as
+    /// it may.
+    pub async fn output<T: Serialize + ?Sized>(&self, of: Option<&str>, value: &T) -> Result<(), Error> {
+        let json = serde_json::to_vec(value);
+        let json = json.map_err(|error| Error::invalid("value", error.to_string(), "a value that is JSON"))?;
+        let output = self.0.reporter.clone().accept(self.0.project.clone(), of.map(str::to_owned), json).await?;
+        let limits = &self.0.output_limits;
+        let mut outputs = self.0.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes: usize = outputs.iter().map(|output| output.value.len()).sum();
+        let full = |what: &str, limit: u64| Err(Error::Full { what: what.to_owned(), limit });
+        if outputs.len() >= limits.records as usize {
+            return full("the list of output records of the job", limits.records.into());
+        }
+        if bytes + output.value.len() > limits.together_bytes {
+            return full("the room of the output records of the job, in bytes,", limits.together_bytes as u64);
+        }
+        outputs.push(output);
+        Ok(())
+    }
+
+    pub(crate) fn outputs(&self) -> Arc<Mutex<Vec<NewOutput>>> {
+        self.0.outputs.clone()
     }
 
     /// Writes a line to the log of the job. Secret options are masked.

@@ -8,6 +8,7 @@ mod layout;
 mod log;
 mod log_reader;
 mod mask;
+mod outputs;
 mod payload;
 #[cfg(feature = "plugin")]
 mod private;
@@ -22,6 +23,7 @@ pub use layout::Layout;
 pub use log::{LogLimits, LogTotals, LogWriter};
 pub use log_reader::{LogPage, read_log};
 pub use mask::Masker;
+pub use outputs::{output_files, output_type_of, read_output_file};
 pub use payload::{read_payload, write_payload};
 #[cfg(feature = "plugin")]
 pub use private::{PrivateDir, read_file};

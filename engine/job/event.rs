@@ -210,6 +210,13 @@ pub enum JobFact {
         /// Why.
         reason: Option<Reason>,
     },
+    /// What it left as an output record is none.
+    OutputRefused {
+        /// The name of the file.
+        file: String,
+        /// What is wrong with it. Holds nothing of the value.
+        why: String,
+    },
     /// The function says how far it is. Not stored.
     Progress {
         /// 0 to 100.
@@ -253,7 +260,8 @@ pub fn is_stored(fact: &JobFact) -> bool {
         | JobFact::Stopping { .. }
         | JobFact::ContactLost
         | JobFact::ContactFound
-        | JobFact::LateOutcome { .. } => true,
+        | JobFact::LateOutcome { .. }
+        | JobFact::OutputRefused { .. } => true,
         JobFact::Started { attempt } => *attempt > 1,
         JobFact::Submitted | JobFact::Queued | JobFact::Finished { .. } | JobFact::Progress { .. } => false,
     }

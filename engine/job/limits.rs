@@ -170,3 +170,51 @@ impl Default for PipelineLimits {
         }
     }
 }
+
+/// Bounds on output types, and on the output records of one job. All are inclusive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputLimits {
+    /// Bytes of a schema.
+    pub schema_bytes: usize,
+    /// Lists and maps inside each other in a schema.
+    pub schema_depth: usize,
+    /// Schemas inside one schema, itself included.
+    pub subschemas: usize,
+    /// Schemas one after the other for one value, as references and combinations lead on.
+    pub chain: usize,
+    /// Bytes of one pattern of a schema once it is compiled, and of what its matching remembers.
+    pub pattern_bytes: usize,
+    /// Schemas that are kept compiled.
+    pub compiled: usize,
+    /// Bytes of the value of a record.
+    pub record_bytes: usize,
+    /// Lists and maps inside each other in a record; JSON that is deeper than 127 is never read.
+    pub record_depth: usize,
+    /// Steps of the check of one record: a schema held against a value, or a pattern against a byte.
+    pub steps: u64,
+    /// Violations that a refusal tells.
+    pub violations: usize,
+    /// Records of one job.
+    pub records: u32,
+    /// Bytes of all records that one attempt leaves, and of those on one page.
+    pub together_bytes: usize,
+}
+
+impl Default for OutputLimits {
+    fn default() -> Self {
+        OutputLimits {
+            schema_bytes: 64 * 1024,
+            schema_depth: 64,
+            subschemas: 2_000,
+            chain: 64,
+            pattern_bytes: 256 * 1024,
+            compiled: 64,
+            record_bytes: 1024 * 1024,
+            record_depth: 64,
+            steps: 4_000_000,
+            violations: 20,
+            records: 1_000,
+            together_bytes: 16 * 1024 * 1024,
+        }
+    }
+}

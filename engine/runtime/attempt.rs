@@ -19,7 +19,7 @@ use crate::job::{
     Deadline, Effect, Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task, Timestamp, deadline_at,
     pending_effects,
 };
-use crate::store::{Moved, Stored};
+use crate::store::{Left, Moved, Stored};
 
 /// How long the engine waits before it asks an unreachable platform again: doubling, in milliseconds.
 const FIRST_ASK_AGAIN_MS: u64 = 5;
@@ -90,18 +90,18 @@ async fn in_process(
     stored.job = job;
     let opened = open_options(runtime, &stored);
     let input = input_of(runtime, &stored.job, stored.large_input.is_some());
-    let (outcome, output) = match (opened, input) {
+    let (outcome, left) = match (opened, input) {
         (Ok(options), Ok(input)) => match function_tree::files_of(runtime, &stored.job) {
             None => call(runtime, control, &stored.job, function, options, input, None).await,
             Some(files) => {
                 Box::pin(call_in_tree(runtime, control, &stored.job, function, options, input, &files)).await?
             }
         },
-        (Err(error), _) | (_, Err(error)) => (not_started(&error), None),
+        (Err(error), _) | (_, Err(error)) => (not_started(&error), Left::default()),
     };
     // The work is done: the next job need not wait for the disk.
     drop(slot);
-    finish(runtime, &stored.job, outcome, output).await.map(drop)
+    finish(runtime, &stored.job, outcome, left).await.map(drop)
 }
 
 /// Calls a function that has a work tree, and takes what it leaves there.
@@ -116,15 +116,18 @@ async fn call_in_tree(
 ) -> Result<Finalized, Error> {
     let work = match function_tree::make(runtime, job, files).await {
         Ok(work) => work,
-        Err(StartError { message, permanent }) => return Ok((Outcome::NotStarted { message, permanent }, None)),
+        Err(StartError { message, permanent }) => {
+            return Ok((Outcome::NotStarted { message, permanent }, Left::default()));
+        }
     };
     let told = files.told(&format!("{}/", work.display()));
     let (outcome, returned) =
         call(runtime, control, job, function, options.overlaid(told), input, Some(work.clone())).await;
-    let (outcome, left) = finalize(runtime, job, outcome, Some(work)).await?;
+    let (outcome, mut left) = finalize(runtime, job, outcome, Some(work)).await?;
     function_tree::clear(runtime, name_of(job), outcome == Outcome::Succeeded).await;
-    let output = if outcome == Outcome::Succeeded { returned.or(left) } else { None };
-    Ok((outcome, output))
+    left.value = returned.value.or(left.value);
+    left.outputs.splice(..0, returned.outputs);
+    Ok((outcome, left))
 }
 
 async fn elsewhere(
@@ -240,8 +243,8 @@ async fn supervised(
     let Some(outcome) = outcome else { return Ok(()) };
     let name = name_of(&stored.job);
     drop(slot);
-    let (outcome, output) = finalize(runtime, &stored.job, outcome, executor.work(name)).await?;
-    let job = finish(runtime, &stored.job, outcome, output).await?;
+    let (outcome, left) = finalize(runtime, &stored.job, outcome, executor.work(name)).await?;
+    let job = finish(runtime, &stored.job, outcome, left).await?;
     let succeeded = job.status.state == State::Succeeded;
     if let Err(error) = executor.remove(name, succeeded).await {
         tracing::warn!(%error, job = %job.id, "what is left of an attempt could not be removed");
@@ -442,18 +445,14 @@ async fn observe(
 }
 
 /// Writes how the attempt ended; the core decides what that makes of the job. The job as it is then.
-pub(super) async fn finish(
-    runtime: &Runtime,
-    job: &Job,
-    outcome: Outcome,
-    output: Option<Vec<u8>>,
-) -> Result<Job, Error> {
+pub(super) async fn finish(runtime: &Runtime, job: &Job, outcome: Outcome, mut left: Left) -> Result<Job, Error> {
     let attempt = job.status.attempt;
-    let record = output.map(|output| store_output(runtime, job, output)).transpose()?;
+    left.value = left.value.map(|value| store_output(runtime, job, value)).transpose()?;
+    left.most = runtime.config.output_limits.records;
     let roll = runtime.entropy.next_u64() as u32;
     let ended = Event::Ended { attempt, outcome, roll };
     let now = runtime.clock.now();
-    Ok(match runtime.store.change(job, &[ended], record.as_deref(), now).await? {
+    Ok(match runtime.store.change(job, &[ended], Some(&left), now).await? {
         Moved::Changed(job) | Moved::Unchanged(job) | Moved::Late(job) | Moved::Illegal(_, job) => job,
     })
 }

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::attempts::Control;
+use super::finalize::Finalized;
 use super::{Runtime, lock};
 use crate::error::{MOST_MESSAGE_BYTES, bounded};
 use crate::executors::function::{FunctionContext, FunctionError, FunctionLog, Inner, Input};
 use crate::executors::{AttemptName, catch};
 use crate::job::{Job, Outcome, RunOptions};
+use crate::store::Left;
 
 /// Calls the function, in a work tree where it has one; how that ended and what it returned.
 pub(super) async fn call(
@@ -19,24 +21,26 @@ pub(super) async fn call(
     options: RunOptions,
     input: Input,
     work: Option<PathBuf>,
-) -> (Outcome, Option<Vec<u8>>) {
+) -> Finalized {
     let Some(function) = runtime.functions.get(name) else {
         let message = format!("no function is registered as \"{name}\"");
-        return (Outcome::NotStarted { message, permanent: false }, None);
+        return (Outcome::NotStarted { message, permanent: false }, Left::default());
     };
     // A cancel that came before the start: it never starts.
     if control.stop.is_raised() {
-        return (Outcome::Stopped, None);
+        return (Outcome::Stopped, Left::default());
     }
     let context = context(runtime, control, job, options, work);
     *lock(&control.function) = Some(context.clone());
+    let outputs = context.outputs();
     let ended = tokio::select! {
         biased;
         ended = catch(move || function.call(context, input)) => ended,
-        () = stopped(runtime, control, job.spec.stop_grace_ms) => return (Outcome::Stopped, None),
-        () = runtime.handed_back() => return (Outcome::HandedBack, None),
+        () = stopped(runtime, control, job.spec.stop_grace_ms) => return (Outcome::Stopped, Left::default()),
+        () = runtime.handed_back() => return (Outcome::HandedBack, Left::default()),
     };
-    outcome_of(runtime, ended)
+    let (outcome, value) = outcome_of(runtime, ended);
+    (outcome, Left { value, outputs: std::mem::take(&mut *lock(&outputs)), ..Left::default() })
 }
 
 fn context(
@@ -57,6 +61,9 @@ fn context(
         progress: Mutex::new(None),
         reporter: runtime.clone(),
         log: Mutex::new(FunctionLog::default()),
+        project: job.spec.project.clone(),
+        outputs: Arc::default(),
+        output_limits: runtime.config.output_limits.clone(),
     })
 }
 

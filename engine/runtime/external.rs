@@ -97,8 +97,8 @@ pub(super) async fn run(
     drop(slot);
     let run = attempt.run();
     let work = attempt.platform.work(run.name);
-    let (outcome, output) = finalize(runtime, &attempt.job, outcome, work).await?;
-    let job = finish(runtime, &attempt.job, outcome, output).await?;
+    let (outcome, left) = finalize(runtime, &attempt.job, outcome, work).await?;
+    let job = finish(runtime, &attempt.job, outcome, left).await?;
     let succeeded = job.status.state == State::Succeeded;
     if let Err(error) = attempt.in_time(attempt.platform.remove(&run, succeeded)).await {
         tracing::warn!(error = attempt.masked(&error.message), job = %job.id, "an attempt could not be removed");

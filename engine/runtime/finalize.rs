@@ -1,4 +1,4 @@
-//! What a success leaves behind, before it is written down: its output value, and the files that become its project's.
+//! What a success leaves behind, before it is written down: its output value, its output records, and the files that become its project's.
 //!
 //! A crash between the two has the next life do it again, which changes nothing.
 
@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Runtime;
+use super::outputs::Collected;
 use crate::error::{Error, MOST_MESSAGE_BYTES, bounded};
 use crate::files::{FileError, read_value};
 use crate::job::{Event, Job, Outcome, State, Step, StopCause};
-use crate::store::Moved;
+use crate::store::{Left, Moved};
 
-/// How the attempt ended with that, and its output.
-pub(super) type Finalized = (Outcome, Option<Vec<u8>>);
+/// How the attempt ended with that, and what it leaves.
+pub(super) type Finalized = (Outcome, Left);
 
 /// Takes what an attempt leaves in its work tree. One that did not succeed leaves nothing, and neither does one that counts
 /// no more or is cancelled.
@@ -23,22 +24,25 @@ pub(super) async fn finalize(
     work: Option<PathBuf>,
 ) -> Result<Finalized, Error> {
     if outcome != Outcome::Succeeded {
-        return Ok((outcome, None));
+        return Ok((outcome, Left::default()));
     }
     let Some(work) = work else {
         let message = "it is to write files, and its executor has no work tree; allowed: an executor that has one";
         let writes = !job.spec.writes.is_empty();
-        return Ok(if writes { failed(message.to_owned(), true) } else { (outcome, None) });
+        return Ok(if writes { failed(message.to_owned(), true) } else { (outcome, Left::default()) });
     };
-    let output = match value_of(runtime, &work) {
-        Ok(output) => output,
+    let value = match value_of(runtime, &work) {
+        Ok(value) => value,
         Err(message) => return Ok(failed(message, false)),
     };
+    // What is refused is told and no failure: the work is done, and doing it again would leave the same.
+    let Collected { outputs, refused } = runtime.collect_outputs(job, &work).await?;
+    let left = Left { value, outputs, refused, ..Left::default() };
     if job.spec.writes.is_empty() || !begins(runtime, job).await? {
-        return Ok((outcome, output));
+        return Ok((outcome, left));
     }
     Ok(match publish(runtime, job, work).await? {
-        Ok(()) => (outcome, output),
+        Ok(()) => (outcome, left),
         // It is done by the next life.
         Err(FileError::Closed) => return Err(Error::Closed),
         Err(error) => failed(format!("its files could not be published: {error}"), false),
@@ -46,7 +50,7 @@ pub(super) async fn finalize(
 }
 
 fn failed(message: String, permanent: bool) -> Finalized {
-    (Outcome::Error { message: bounded(message, MOST_MESSAGE_BYTES), permanent }, None)
+    (Outcome::Error { message: bounded(message, MOST_MESSAGE_BYTES), permanent }, Left::default())
 }
 
 /// The output value as JSON.

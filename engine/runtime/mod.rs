@@ -18,6 +18,7 @@ mod hub;
 mod lost;
 mod newcomers;
 mod observer;
+mod outputs;
 pub(crate) mod pipelines;
 mod recover;
 mod retention;
@@ -42,6 +43,7 @@ use crate::error::Error;
 use crate::executors::function::{Functions, Reporter, StopSignal};
 use crate::executors::{AttemptName, BoxFuture, Executors, Platform};
 use crate::files::{Layout, LogLimits, ProjectFiles};
+use crate::job::output::NewOutput;
 use crate::job::{Event, JobEvent, JobId, Seq};
 use crate::secret::Entropy;
 use crate::store::{Moved, Store};
@@ -61,6 +63,7 @@ pub(crate) struct Runtime {
     pub(crate) executors: Executors,
     pub(crate) hub: Arc<Hub>,
     pub(crate) schedules: Arc<Schedules>,
+    pub(crate) outputs: outputs::Outputs,
     pub(crate) slots: Mutex<Slots>,
     /// Turns true when external attempts are to be left to the next life of the engine.
     pub(crate) detach: watch::Sender<bool>,
@@ -112,6 +115,7 @@ impl Runtime {
             functions,
             executors,
             hub,
+            outputs: outputs::Outputs::default(),
             slots: Mutex::new(Slots::default()),
             detach: watch::Sender::new(false),
             hand_back: StopSignal::default(),
@@ -192,6 +196,15 @@ impl Runtime {
 impl Reporter for Runtime {
     fn log_of(&self, attempt: AttemptName) -> (PathBuf, LogLimits) {
         (self.layout.log(attempt.job, attempt.attempt), self.config.log_limits)
+    }
+
+    fn accept(
+        self: Arc<Self>,
+        project: String,
+        of: Option<String>,
+        json: Vec<u8>,
+    ) -> BoxFuture<'static, Result<NewOutput, Error>> {
+        Box::pin(async move { self.accepted(&project, of.as_deref(), json).await })
     }
 
     fn publish(&self, event: JobEvent) {

@@ -113,6 +113,7 @@ impl<'s> Group<'_, 's> {
             if let Some(output) = &change.output {
                 self.output.open(self.txn)?.insert(seq, output.as_slice()).map_err(storage)?;
             }
+            self.outputs_of_end(change)?;
             if state != State::Succeeded {
                 self.by_state.open(self.txn)?.insert((state.into(), seq), ()).map_err(storage)?;
             }

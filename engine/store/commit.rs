@@ -8,8 +8,8 @@ use super::changes::{Answer, Held, Results};
 use super::group::{Change, Envelope, NewRow, Op, Pruned, Refusal, Reply, Submission};
 use super::index::Index;
 use super::tables::{
-    BY_NAME, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, KIND_CONFIG, KIND_PIPELINE, KIND_PROJECT, LIVE, META,
-    NAME, OUTPUT, REVISION, SCHEDULE, SPEC, meta,
+    BY_NAME, BY_OUTPUT_TYPE, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, KIND_CONFIG, KIND_PIPELINE,
+    KIND_PROJECT, LIVE, META, NAME, OUTPUT, OUTPUT_RECORD, REVISION, SCHEDULE, SPEC, meta,
 };
 use super::{Stored, lock, records, storage};
 use crate::error::Error;
@@ -46,10 +46,12 @@ pub(super) struct Group<'t, 's> {
     pub(super) txn: &'t WriteTransaction,
     names: &'s mut Names,
     pub(super) index: &'s std::sync::Mutex<Index>,
-    spec: Lazy<'t, u64, &'static [u8]>,
+    pub(super) spec: Lazy<'t, u64, &'static [u8]>,
     pub(super) live: Lazy<'t, u64, &'static [u8]>,
     pub(super) done: Lazy<'t, u64, &'static [u8]>,
     pub(super) output: Lazy<'t, u64, &'static [u8]>,
+    pub(super) output_record: Lazy<'t, (u64, u32), &'static [u8]>,
+    pub(super) by_output_type: Lazy<'t, (u32, u64, u64, u32), ()>,
     event: Lazy<'t, (u64, u32), &'static [u8]>,
     idempotency: Lazy<'t, &'static [u8], (u64, [u8; 16])>,
     name: Lazy<'t, (u8, &'static str), u32>,
@@ -82,6 +84,8 @@ impl<'t, 's> Group<'t, 's> {
             live: Lazy::new(LIVE),
             done: Lazy::new(DONE),
             output: Lazy::new(OUTPUT),
+            output_record: Lazy::new(OUTPUT_RECORD),
+            by_output_type: Lazy::new(BY_OUTPUT_TYPE),
             event: Lazy::new(EVENT),
             idempotency: Lazy::new(IDEMPOTENCY),
             name: Lazy::new(NAME),
@@ -127,6 +131,7 @@ impl<'t, 's> Group<'t, 's> {
                 _ => self.change_together(changes, results),
             },
             Op::Insert(submission) => self.insert(submission),
+            Op::Output { seq, output } => self.output_of_job(*seq, output),
             Op::Note { id, bytes, .. } => self.note(id.seq(), bytes).map(Ok),
             Op::Reseal(rows) => self.reseal(rows).map(Ok),
             Op::Documents { seen, documents, schedules } => self.documents(*seen, documents, schedules),
@@ -159,7 +164,7 @@ impl<'t, 's> Group<'t, 's> {
         Ok(Ok(Reply::Ids(rows().map(|(at, row)| known_of(at).unwrap_or(row.stored.job.id)).collect())))
     }
 
-    fn write_new(&mut self) -> Result<(), Error> {
+    pub(super) fn write_new(&mut self) -> Result<(), Error> {
         let mut new = std::mem::take(&mut self.new);
         if new.is_empty() {
             return Ok(());
@@ -283,7 +288,7 @@ impl<'t, 's> Group<'t, 's> {
         None
     }
 
-    fn number(&mut self, kind: u8, name: &str) -> Result<u32, Error> {
+    pub(super) fn number(&mut self, kind: u8, name: &str) -> Result<u32, Error> {
         if let Some(number) = self.names.numbers.get(&(kind, name.to_owned())) {
             return Ok(*number);
         }
@@ -323,6 +328,7 @@ impl<'t, 's> Group<'t, 's> {
             }
             self.spec.open(self.txn)?.remove(seq).map_err(storage)?;
             self.output.open(self.txn)?.remove(seq).map_err(storage)?;
+            self.forget_outputs(job)?;
             self.event.open(self.txn)?.retain_in((seq, 0)..=(seq, u32::MAX), |_, _| false).map_err(storage)?;
             if let Some(key) = super::idempotency_key(&job.spec) {
                 self.idempotency.open(self.txn)?.remove(key.as_slice()).map_err(storage)?;

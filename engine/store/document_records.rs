@@ -1,4 +1,4 @@
-//! What configs, pipelines and schedules say, as bytes of their documents.
+//! What configs, pipelines, schedules and output types say, as bytes of their documents.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -47,6 +47,27 @@ pub(crate) fn encode_pipeline(spec: &PipelineSpec) -> Result<Vec<u8>, Error> {
 /// Decodes a pipeline.
 pub(crate) fn decode_pipeline(bytes: &[u8]) -> Result<PipelineSpec, Error> {
     decode("a record of a pipeline", check_version(bytes)?)
+}
+
+/// What an output type says.
+#[derive(Debug, Serialize, Deserialize)]
+struct OutputTypeRecord {
+    /// The schema as JSON.
+    #[serde(with = "serde_bytes")]
+    schema: Option<Vec<u8>>,
+}
+
+/// Encodes what an output type says.
+pub(crate) fn encode_output_type(schema: Option<&serde_json::Value>) -> Result<Vec<u8>, Error> {
+    let schema = schema.map(serde_json::to_vec).transpose();
+    versioned(&OutputTypeRecord { schema: schema.map_err(|error| Error::Storage(error.to_string()))? })
+}
+
+/// Decodes the schema of an output type.
+pub(crate) fn decode_output_type(bytes: &[u8]) -> Result<Option<serde_json::Value>, Error> {
+    let record: OutputTypeRecord = decode("a record of an output type", check_version(bytes)?)?;
+    let schema = record.schema.map(|schema| serde_json::from_slice(&schema)).transpose();
+    schema.map_err(|error| Error::Storage(format!("a record of an output type: {error}")))
 }
 
 /// A schedule as it is stored.

@@ -1,4 +1,4 @@
-//! Documents: job configs, pipelines and schedules as they were given, under names, in revisions that never change.
+//! Documents: job configs, pipelines, schedules and output types as they were given, under names, in revisions that never change.
 //!
 //! Whoever changes documents has looked at others (what refers to what). So every change says which state of all
 //! documents it was decided on, and is refused when there is a newer one.
@@ -29,6 +29,8 @@ pub enum DocumentKind {
     Schedule = 2,
     /// A pipeline.
     Pipeline = 3,
+    /// A type of output records.
+    OutputType = 4,
 }
 
 impl DocumentKind {
@@ -38,6 +40,7 @@ impl DocumentKind {
             DocumentKind::Config => "config",
             DocumentKind::Schedule => "schedule",
             DocumentKind::Pipeline => "pipeline",
+            DocumentKind::OutputType => "output type",
         }
     }
 }
@@ -237,7 +240,7 @@ impl Store {
             }
             resealed += rows.len() as u64;
             match self.send(Op::ResealDocuments(rows), Urgency::Waited).await? {
-                Reply::Done | Reply::Ids(_) => {}
+                Reply::Done | Reply::Ids(_) | Reply::Number(_) => {}
             }
         }
     }

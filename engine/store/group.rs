@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::Stored;
 use super::documents::DocumentWrite;
+use super::outputs::OutputWrite;
 use super::schedules::ScheduleWrite;
 use crate::error::Error;
 use crate::job::{Job, JobEvent, JobFact, JobId, Seq, Timestamp};
@@ -15,6 +16,8 @@ pub(super) enum Op {
     Insert(Submission),
     /// Changes of live jobs that belong together.
     Change(Vec<Change>),
+    /// An output record of a job, live or over.
+    Output { seq: Seq, output: OutputWrite },
     /// A fact that changes nothing.
     Note { id: JobId, at: Timestamp, fact: JobFact, bytes: Vec<u8> },
     /// Spec records with their options sealed anew.
@@ -72,6 +75,10 @@ pub(crate) struct Change {
     /// The fact as it is stored, where it is.
     pub(super) event: Option<Vec<u8>>,
     pub(super) output: Option<Vec<u8>>,
+    /// Output records that go with its end.
+    pub(super) outputs: Vec<OutputWrite>,
+    /// Why others are not among them: told and stored.
+    pub(super) refused: Vec<(Timestamp, JobFact)>,
 }
 
 /// A finished job that is to be forgotten, with what its index rows are made of.
@@ -85,6 +92,8 @@ pub(super) struct Pruned {
 pub(super) enum Reply {
     /// The ids of the submission, in order.
     Ids(Vec<JobId>),
+    /// The number of the output record.
+    Number(u32),
     /// It is on disk.
     Done,
 }
@@ -125,13 +134,13 @@ impl Op {
     pub(super) fn rows(&self) -> usize {
         match self {
             Op::Insert(submission) => submission.rows.len(),
-            Op::Change(changes) => changes.len(),
+            Op::Change(changes) => changes.iter().map(|change| 1 + change.outputs.len()).sum(),
             Op::Reseal(rows) => rows.len(),
             Op::Prune(rows) => rows.len(),
             Op::Documents { documents, schedules, .. } => documents.len() + schedules.len(),
             Op::ResealDocuments(rows) => rows.len(),
             Op::Fire(fire) => 1 + fire.submission.rows.len(),
-            Op::Note { .. } | Op::Meta(..) | Op::Flush => 1,
+            Op::Output { .. } | Op::Note { .. } | Op::Meta(..) | Op::Flush => 1,
         }
     }
 }

@@ -17,6 +17,7 @@ mod index;
 mod keys;
 mod list;
 mod open;
+mod outputs;
 mod plans;
 mod prune;
 mod read;
@@ -31,8 +32,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use backend::{Disk, DiskUse};
 pub(crate) use document_records::{
-    StoredSchedule, decode_config, decode_pipeline, decode_schedule_spec, encode_config, encode_pipeline,
-    encode_schedule_spec,
+    StoredSchedule, decode_config, decode_output_type, decode_pipeline, decode_schedule_spec, encode_config,
+    encode_output_type, encode_pipeline, encode_schedule_spec,
 };
 pub use documents::DocumentKind;
 pub(crate) use documents::{Document, DocumentChange, DocumentContent, DocumentName, Written};
@@ -40,6 +41,7 @@ pub(crate) use documents::{Document, DocumentChange, DocumentContent, DocumentNa
 pub(crate) use fuzz::{fuzz_options, fuzz_records};
 pub(crate) use group::{Committed, Listener};
 pub(crate) use open::StoreOptions;
+pub(crate) use outputs::{Left, OutputPlace, OutputRows, StoredOutput};
 pub(crate) use prune::Finished;
 pub(crate) use records::Stored;
 pub(crate) use schedules::{Fired, NewFire, ScheduleChange};

@@ -12,8 +12,8 @@ use super::commit::{Names, read_u64};
 use super::group::Listener;
 use super::index::Index;
 use super::tables::{
-    BY_NAME, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, LIVE, META, NAME, OUTPUT, REVISION, SCHEDULE, SPEC,
-    meta,
+    BY_NAME, BY_OUTPUT_TYPE, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, LIVE, META, NAME, OUTPUT,
+    OUTPUT_RECORD, REVISION, SCHEDULE, SPEC, meta,
 };
 use super::verbs::NextJob;
 use super::writer::Writer;
@@ -213,6 +213,8 @@ fn create(db: &Database) -> Result<(), Error> {
         txn.open_table(REVISION).map_err(storage)?;
         txn.open_table(SCHEDULE).map_err(storage)?;
         txn.open_table(FIRE).map_err(storage)?;
+        txn.open_table(OUTPUT_RECORD).map_err(storage)?;
+        txn.open_table(BY_OUTPUT_TYPE).map_err(storage)?;
     }
     txn.commit().map_err(storage)
 }

@@ -3,6 +3,9 @@
 use redb::ReadableTableMetadata;
 
 use super::group::{Op, Pruned};
+use super::outputs::bytes_of_outputs;
+use super::read::Snapshot;
+use super::tables::OUTPUT_RECORD;
 use super::writer::Urgency;
 use super::{Store, records, storage};
 use crate::error::Error;
@@ -23,12 +26,14 @@ impl Store {
 
     /// Up to `most` finished jobs from `from` on, oldest first.
     pub(crate) fn finished_from(&self, from: Seq, most: usize) -> Result<Vec<Finished>, Error> {
-        let snapshot = self.snapshot()?;
+        let read = self.writer.begin_read()?;
+        let (snapshot, outputs) = (Snapshot::of(&read)?, read.open_table(OUTPUT_RECORD).map_err(storage)?);
         let mut found = Vec::new();
         for row in snapshot.done.range(from..).map_err(storage)?.take(most) {
             let (seq, done) = row.map_err(storage)?;
             let Some(spec) = snapshot.spec.get(seq.value()).map_err(storage)? else { continue };
             let record_bytes = (spec.value().len() + done.value().len()) as u64;
+            let record_bytes = record_bytes + bytes_of_outputs(&outputs, seq.value())?;
             let status = records::decode_done(done.value())?;
             let job = records::decode_job(seq.value(), spec.value(), status)?.job;
             found.push(Finished { job, record_bytes });

@@ -48,12 +48,21 @@ pub(super) const SCHEDULE: TableDefinition<'static, u64, &[u8]> = TableDefinitio
 /// Fires: (number of the schedule, nominal time) -> its first job. As long as that is known.
 pub(super) const FIRE: TableDefinition<'static, (u64, u64), u64> = TableDefinition::new("fire");
 
+/// What jobs have left behind: (seq, number) -> record of it.
+pub(super) const OUTPUT_RECORD: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("output_record");
+
+/// The same by type: (number of the name of the type, time in milliseconds, seq, number).
+pub(super) const BY_OUTPUT_TYPE: TableDefinition<'static, (u32, u64, u64, u32), ()> =
+    TableDefinition::new("by_output_type");
+
 /// Kind of a name in [`NAME`].
 pub(super) const KIND_PROJECT: u8 = 1;
 /// Kind of a name in [`NAME`].
 pub(super) const KIND_CONFIG: u8 = 2;
 /// Kind of a name in [`NAME`]: of a pipeline, for the first jobs of its runs.
 pub(super) const KIND_PIPELINE: u8 = 3;
+/// Kind of a name in [`NAME`]: of a type of output records, behind its project and a slash.
+pub(super) const KIND_OUTPUT_TYPE: u8 = 4;
 
 /// Rows of [`META`].
 pub(super) mod meta {

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 
 use super::group::{Change, NewRow, Op, Refusal, Reply, Submission};
 use super::index::placement;
+use super::outputs::{Left, OutputWrite};
 use super::records::{SealedField, Seals, encode_done, encode_event, encode_live, encode_spec};
 use super::writer::Urgency;
 use super::{Store, Stored, idempotency_key, lock};
@@ -92,7 +93,7 @@ impl Store {
         match answer.await {
             Ok(Ok(Reply::Ids(ids))) => Ok(ids),
             Ok(Err(Refusal::Error(error))) => Err(error),
-            Ok(Ok(Reply::Done) | Err(Refusal::Stale)) | Err(_) => Err(Error::Closed),
+            Ok(Ok(Reply::Done | Reply::Number(_)) | Err(Refusal::Stale)) | Err(_) => Err(Error::Closed),
         }
     }
 
@@ -140,24 +141,24 @@ impl Store {
     }
 
     /// Applies events to a job, one after the other, and writes the result once. `job` saves a read when the
-    /// caller has the job in hand; a stale one is read again. `output` is stored when the job succeeds.
+    /// caller has the job in hand; a stale one is read again. What is `left` is stored when the job succeeds.
     ///
     /// Attempts wait in this by the thousand, so what is rare is boxed.
     pub(crate) async fn change(
         &self,
         job: &Job,
         events: &[Event],
-        output: Option<&[u8]>,
+        left: Option<&Left>,
         now: Timestamp,
     ) -> Result<Moved, Error> {
-        let (answer, after) = match self.send_change(job, events, output, now)? {
+        let (answer, after) = match self.send_change(job, events, left, now)? {
             Sent::Sent(answer, after) => (answer, after),
             Sent::Settled(moved) => return Box::pin(self.settle(*moved, events, now)).await,
         };
         match answer.await {
             Ok(Ok(_)) => Ok(Moved::Changed(*after)),
             Ok(Err(Refusal::Error(error))) => Err(error),
-            Ok(Err(Refusal::Stale)) => Box::pin(self.change_anew(job.id, events, output, now)).await,
+            Ok(Err(Refusal::Stale)) => Box::pin(self.change_anew(job.id, events, left, now)).await,
             Err(_) => Err(Error::Closed),
         }
     }
@@ -183,8 +184,8 @@ impl Store {
         Ok(changed)
     }
 
-    fn send_change(&self, job: &Job, events: &[Event], output: Option<&[u8]>, now: Timestamp) -> Result<Sent, Error> {
-        let changes = match self.decide(job, events, output, now)? {
+    fn send_change(&self, job: &Job, events: &[Event], left: Option<&Left>, now: Timestamp) -> Result<Sent, Error> {
+        let changes = match self.decide(job, events, left, now)? {
             Decided::Settled(moved) => return Ok(Sent::Settled(moved)),
             Decided::Write(changes) => changes,
         };
@@ -196,11 +197,11 @@ impl Store {
         &self,
         id: JobId,
         events: &[Event],
-        output: Option<&[u8]>,
+        left: Option<&Left>,
         now: Timestamp,
     ) -> Result<Moved, Error> {
         let job = self.reload(id)?.job;
-        self.change(&job, events, output, now).await
+        self.change(&job, events, left, now).await
     }
 
     /// The same without waiting: the change rides in the next group. The job as it will be, or `None` when
@@ -228,7 +229,7 @@ impl Store {
         self.find(id)?.ok_or_else(|| Error::NotFound(id.to_string()))
     }
 
-    fn decide(&self, job: &Job, events: &[Event], output: Option<&[u8]>, now: Timestamp) -> Result<Decided, Error> {
+    fn decide(&self, job: &Job, events: &[Event], left: Option<&Left>, now: Timestamp) -> Result<Decided, Error> {
         let mut after = job.clone();
         let mut changed = false;
         for event in events {
@@ -245,7 +246,7 @@ impl Store {
         if !changed {
             return Ok(Decided::Settled(Box::new(Moved::Unchanged(after))));
         }
-        Ok(Decided::Write(vec![encode_change(job, after, output, now)?]))
+        Ok(Decided::Write(vec![encode_change(job, after, left, now)?]))
     }
 
     async fn settle(&self, moved: Moved, events: &[Event], now: Timestamp) -> Result<Moved, Error> {
@@ -263,7 +264,7 @@ fn parameters_of(spec: &JobSpec) -> Option<&RunOptions> {
     Some(&spec.node.as_ref()?.run.as_ref()?.parameters)
 }
 
-pub(super) fn encode_change(before: &Job, after: Job, output: Option<&[u8]>, now: Timestamp) -> Result<Change, Error> {
+pub(super) fn encode_change(before: &Job, after: Job, left: Option<&Left>, now: Timestamp) -> Result<Change, Error> {
     let over = after.status.state.is_final();
     let bytes = if over { encode_done(&after.status)? } else { encode_live(&after, &placement(&after))? };
     let fact = fact_of(before, &after).map(|fact| (now, fact));
@@ -272,6 +273,9 @@ pub(super) fn encode_change(before: &Job, after: Job, output: Option<&[u8]>, now
         _ => None,
     };
     let succeeded = after.status.state == crate::job::State::Succeeded;
-    let output = output.filter(|_| succeeded).map(<[u8]>::to_vec);
-    Ok(Change { before: before.clone(), after, bytes, fact, event, output })
+    let left = left.filter(|_| succeeded).cloned().unwrap_or_default();
+    let outputs = left.outputs.into_iter().map(|new| OutputWrite::new(&after.spec.project, new, left.most, now));
+    let outputs = outputs.collect::<Result<Vec<_>, Error>>()?;
+    let refused = left.refused.into_iter().map(|fact| (now, fact)).collect();
+    Ok(Change { before: before.clone(), after, bytes, fact, event, output: left.value, outputs, refused })
 }

@@ -465,6 +465,9 @@ impl Committed {
             }
         }
         if let (true, Some((at, fact))) = (wants_events, &change.fact) {
+            for (at, fact) in &change.refused {
+                self.tell(&change.after, *at, fact.clone());
+            }
             self.tell(&change.after, *at, fact.clone());
         }
     }

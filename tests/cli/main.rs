@@ -11,6 +11,7 @@ mod inputs;
 mod manage;
 #[cfg(all(feature = "native", feature = "wasm"))]
 mod native;
+mod outputs;
 mod pipelines;
 mod plans;
 #[cfg(feature = "wasm")]

@@ -14,6 +14,7 @@ mod lives;
 mod lost;
 mod model;
 mod odd;
+mod outputs;
 mod owned;
 mod pipelines;
 mod platform_faults;

@@ -16,6 +16,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper_util", &["http", "plugin/endpoint"]),
     ("indicatif", &["cli"]),
     ("ipnet", &["plugin/endpoint"]),
+    ("jsonschema", &["job/output"]),
     ("libloading", &["plugin/native"]),
     ("redb", &["store"]),
     ("ring", &["secret"]),

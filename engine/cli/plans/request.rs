@@ -278,6 +278,7 @@ async fn apply(
         configs: configs.into_iter().map(ConfigPiece::config).collect::<Result<Vec<_>, Error>>()?,
         pipelines: pipelines.into_iter().map(|piece| (piece.project, piece.name, piece.spec)).collect(),
         schedules: schedules.into_iter().map(schedule).collect(),
+        output_types: Vec::new(),
         prune: prune.map(|PrunePiece { project, part }| Prune { project, kinds: part.kinds() }),
     };
     let told = if dry_run { before_and_after(engine, &plan) } else { HashMap::new() };

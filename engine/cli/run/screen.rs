@@ -257,6 +257,7 @@ fn event_text(fact: &JobFact) -> Option<String> {
         JobFact::Stopping { reason } => format!("stopping: {reason}"),
         JobFact::ContactLost => "out of contact".to_owned(),
         JobFact::ContactFound => "in contact again".to_owned(),
+        JobFact::OutputRefused { file, why } => format!("output {file} is refused: {why}"),
         JobFact::Finished { state: State::Succeeded, .. } => "succeeded".to_owned(),
         JobFact::Finished { reason: Some(reason @ Reason::Skipped { .. }), .. } => format!("skipped: {reason}"),
         JobFact::Finished { state, reason } => match reason {
