@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// The plugins that are embedded: `plugins/NAME`, the package `windlass-plugin-NAME`.
-const PLUGINS: [&str; 3] = ["docker", "mock", "shell"];
+const PLUGINS: [&str; 4] = ["docker", "mock", "s3", "shell"];
 const TARGET: &str = "wasm32-wasip2";
 const PREBUILT: &str = "WINDLASS_PLUGIN_DIR";
 
