@@ -4,6 +4,7 @@ mod conformance;
 mod fetches;
 mod proxy;
 mod refusals;
+mod stores;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
