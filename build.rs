@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// The plugins that are embedded: `plugins/NAME`, the package `windlass-plugin-NAME`.
-const PLUGINS: [&str; 3] = ["docker", "mock", "shell"];
+const PLUGINS: [&str; 5] = ["docker", "mock", "s3", "s3-sink", "shell"];
 const TARGET: &str = "wasm32-wasip2";
 const PREBUILT: &str = "WINDLASS_PLUGIN_DIR";
 
@@ -99,7 +99,7 @@ fn components(root: &Path, out: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
         println!("cargo::rerun-if-changed={path}");
     }
     let built = build(root, &target_directory(out))?;
-    Ok(PLUGINS.map(|name| (name, built.join(format!("windlass_plugin_{name}.wasm")))).into())
+    Ok(PLUGINS.map(|name| (name, built.join(format!("windlass_plugin_{}.wasm", name.replace('-', "_"))))).into())
 }
 
 /// Beside the component, or in the sources.

@@ -1,4 +1,4 @@
-//! Real platforms: a Docker Engine and an image registry that are started here, and what runs on them.
+//! Real platforms: a Docker Engine, an image registry and an S3 store that are started here, and what runs on them.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,4 +10,5 @@
 
 mod docker;
 mod lab;
+mod s3;
 mod siege;

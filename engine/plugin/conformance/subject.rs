@@ -137,7 +137,8 @@ impl<P: Plugin + ?Sized> Subject<P> {
         Subject { facts, engine_id, dir: dir.to_owned(), first, second, component: None }
     }
 
-    pub(super) fn first(&self) -> &Arc<P> {
+    /// The plugin itself, for what only a test of its own can tell.
+    pub fn first(&self) -> &Arc<P> {
         &self.first
     }
 

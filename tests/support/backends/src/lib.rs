@@ -1,5 +1,5 @@
-//! Real platforms for tests: Docker Engines and image registries, each in a directory of its own, and gone with the
-//! process that wanted them, however that ends.
+//! Real platforms for tests: Docker Engines, image registries and an S3 store, each in a directory of its own, and gone with
+//! the process that wanted them, however that ends.
 //!
 //! They are started as root from what the script `install` beside this has installed. Where that cannot be, a test fails
 //! and says why, unless `WINDLASS_SKIP_BACKENDS=1` leaves it out.
@@ -20,6 +20,7 @@ mod image;
 mod keeper;
 mod ports;
 mod registry;
+mod s3;
 mod tokens;
 
 pub use authority::{Authority, Identity};
@@ -27,6 +28,7 @@ pub use client::{Answer, Client};
 pub use docker::{BUSYBOX, Docker, Door, Setup};
 pub use events::{Event, Events};
 pub use registry::{Registry, Visitors};
+pub use s3::{S3, S3Keys};
 pub use tokens::{AskedToken, TokenServer};
 
 /// The variable that leaves these tests out.
