@@ -18,6 +18,9 @@ const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NO
 
 const READABLE: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// The directories of a fresh work tree.
+pub const WORK_TREE: [&str; 3] = ["input", "output", "tmp"];
+
 /// How deep a tree is followed when it is removed, with as many directories open.
 const DEEP: usize = 64;
 

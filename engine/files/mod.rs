@@ -16,7 +16,7 @@ mod projects;
 mod value;
 
 pub use attempt_log::AttemptLog;
-pub use beneath::{Opened, create_file_beneath, create_work_tree, open_beneath, remove_tree};
+pub use beneath::{Opened, WORK_TREE, create_file_beneath, create_work_tree, open_beneath, remove_tree};
 pub use frame::{LogChunk, LogStream, decode_frames};
 pub use inputs::{pack_inputs, place_inputs, unpack_inputs};
 pub use layout::Layout;

@@ -179,6 +179,9 @@ impl JobSpec {
     }
 }
 
+/// What functions are called as executors.
+pub const FUNCTION: &str = "function";
+
 /// The name of the project and of the queue that a job has when none is given.
 pub const DEFAULT_NAME: &str = "default";
 
@@ -198,7 +201,7 @@ impl Task {
     pub fn executor(&self) -> &str {
         match self {
             Task::Process(_) => "process",
-            Task::Function(_) => "function",
+            Task::Function(_) => FUNCTION,
             Task::Named(task) => &task.executor,
         }
     }

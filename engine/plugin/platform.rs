@@ -16,11 +16,9 @@ use crate::executors::{
     AttemptName, AttemptOrder, BoxFuture, ContactError, Definition, DefinitionPage, Journal, ObserveError, OwnedRuns,
     Platform, Run, Seen, Sighting, StartError, SubmitError,
 };
-use crate::files::{AttemptLog, Layout, LogStream, create_work_tree, remove_tree};
+use crate::files::{AttemptLog, Layout, LogStream, WORK_TREE, create_work_tree, remove_tree};
 use crate::job::{JobId, Outcome, RunHandle, Task};
 
-/// What a fresh work tree holds.
-const FRESH: [&str; 3] = ["input", "output", "tmp"];
 /// The word of a plugin that lists what it can run.
 const DEFINITIONS: &str = "definitions";
 /// The word of a plugin that has logs.
@@ -310,7 +308,7 @@ impl Platform for PluginPlatform {
             let work = self.work_dir(order.name);
             match &work {
                 Some(work) => {
-                    create_work_tree(work, &FRESH).map_err(no_work_tree)?;
+                    create_work_tree(work, &WORK_TREE).map_err(no_work_tree)?;
                     order.place_inputs(work).await.map_err(SubmitError::Refused)?;
                 }
                 None if !order.files.is_empty() => return Err(SubmitError::Refused(no_files())),

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use super::Runtime;
 use crate::executors::{AttemptName, JobFiles, StartError};
-use crate::files::{create_work_tree, remove_tree};
+use crate::files::{WORK_TREE, create_work_tree, remove_tree};
 use crate::job::Job;
-
-const FRESH: [&str; 3] = ["input", "output", "tmp"];
 
 /// The files of the job, where it is to have a work tree for them.
 pub(super) fn files_of(runtime: &Runtime, job: &Job) -> Option<JobFiles> {
@@ -18,7 +16,7 @@ pub(super) fn files_of(runtime: &Runtime, job: &Job) -> Option<JobFiles> {
 /// Makes the work tree of an attempt and puts the files into it that the job reads.
 pub(super) async fn make(runtime: &Runtime, job: &Job, files: &JobFiles) -> Result<PathBuf, StartError> {
     let work = runtime.layout.work(job.id, job.status.attempt);
-    let made = create_work_tree(&work, &FRESH);
+    let made = create_work_tree(&work, &WORK_TREE);
     made.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
     files.place(&work).await?;
     Ok(work)

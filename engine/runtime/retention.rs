@@ -7,14 +7,12 @@ use std::sync::Arc;
 use super::{Runtime, function_tree, lock};
 use crate::error::Error;
 use crate::executors::{AttemptName, Registered, Run};
+use crate::job::spec::FUNCTION;
 use crate::job::{ChainId, Job, RunHandle, Seq, State};
 use crate::store::Finished;
 
 /// Jobs looked at, and forgotten in one operation, at a time.
 const BATCH: usize = 1_000;
-
-/// What functions are called as executors.
-const FUNCTION: &str = "function";
 
 /// `first_new` is the sequence number of the first job of this life of the engine.
 pub(super) async fn run(runtime: Arc<Runtime>, first_new: Seq) {

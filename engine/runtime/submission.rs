@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Runtime;
 use crate::error::{Error, Problem};
 use crate::files::{pack_inputs, write_payload};
-use crate::job::validate::{check_submission, field_of};
+use crate::job::validate::{check_submission, field_of, shown};
 use crate::job::{Before, FunctionTask, Job, JobId, JobSpec, Task};
 use crate::store::NewJob;
 
@@ -16,8 +16,9 @@ impl Runtime {
     /// # Errors
     /// [`Error::Invalid`] with every mistake, [`Error::Full`], [`Error::Storage`].
     pub(crate) async fn prepare(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<NewJob>, Error> {
-        let edges = check_submission(&specs, &self.config.job_limits).map_err(Error::Invalid)?;
-        self.check_runnable(&specs).await?;
+        let edges = check_submission(&specs, &self.config.job_limits).map_err(Error::Invalid);
+        let edges = edges.map_err(|error| of_nodes(error, &specs))?;
+        self.check_runnable(&specs).await.map_err(|error| of_nodes(error, &specs))?;
         let (first, created_at) = self.store.reserve(specs.len() as u64, self.clock.now())?;
         let mut jobs = Vec::with_capacity(specs.len());
         let mut chain = None;
@@ -72,7 +73,7 @@ impl Runtime {
     /// [`Error::Invalid`] with every mistake.
     pub(crate) async fn check_runnable(&self, specs: &[JobSpec]) -> Result<(), Error> {
         let mut problems = Vec::new();
-        let mut keys = HashSet::new();
+        let (mut keys, mut configs) = (HashSet::new(), HashSet::new());
         for (position, spec) in specs.iter().enumerate() {
             let position = (specs.len() > 1).then_some(position);
             let field = |name: &str| field_of(position, name);
@@ -82,6 +83,11 @@ impl Runtime {
                 let problem = format!("{key:?} is given to two jobs");
                 let allowed = "a key of its own for each job of a project".into();
                 problems.push(Problem { field: field("idempotency_key"), problem, allowed });
+            }
+            // What a revision of a config runs is asked about once, however many nodes of a pipeline run it.
+            let config = spec.config.as_deref().zip(spec.config_revision);
+            if config.is_some_and(|config| !configs.insert((&spec.project, config))) {
+                continue;
             }
             let of_task = self.task_problems(&spec.task).await;
             problems.extend(of_task.into_iter().map(|problem| Problem { field: field(&problem.field), ..problem }));
@@ -109,4 +115,24 @@ impl Runtime {
             }
         }
     }
+}
+
+/// The same mistakes, told of the nodes of a pipeline where it is these that the jobs are made of.
+fn of_nodes(error: Error, specs: &[JobSpec]) -> Error {
+    let is_run = specs.iter().all(|spec| spec.node.is_some());
+    let problems = match error {
+        Error::Invalid(problems) if is_run => problems,
+        other => return other,
+    };
+    let named = problems.into_iter().map(|problem| {
+        let numbered = problem.field.strip_prefix("jobs[").and_then(|rest| rest.split_once("]."));
+        let (at, field) = match numbered {
+            Some((at, field)) => (at.parse().unwrap_or(usize::MAX), field),
+            None => (0, problem.field.as_str()),
+        };
+        let name = specs.get(at).and_then(|spec| spec.name.as_deref());
+        let field = name.map_or_else(|| problem.field.clone(), |name| format!("processNodes.{}.{field}", shown(name)));
+        Problem { field, ..problem }
+    });
+    Error::Invalid(named.collect())
 }

@@ -111,3 +111,14 @@ async fn a_node_that_does_not_make_what_it_is_to_make_has_failed() {
     let reason = run.nodes[0].reason.clone().unwrap().to_string();
     assert!(reason.contains("\"out.txt\" is to be written, and is not in the output of the job"), "{reason}");
 }
+
+#[tokio::test]
+async fn what_a_job_cannot_be_is_told_of_its_node() {
+    let text = r#"
+dataNodes: {all: {source: out}, one: {source: out/one.txt}}
+processNodes: {fine: {processor: none}, both: {processor: none, output: [all, one], after: fine}}
+"#;
+    let engine = engine(&Arc::default(), text).await;
+    let refused = engine.run_pipeline(PROJECT, "p", RunOptions::new(), None).await.unwrap_err().to_string();
+    assert!(refused.contains("processNodes.\"both\".writes: a directory of \"out/one.txt\" is a file"), "{refused}");
+}

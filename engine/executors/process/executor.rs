@@ -13,7 +13,7 @@ use super::{Attached, ExitOutcome, ExitRecord, LaunchOrder, ProcessError, Runnin
 use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::executors::{AttemptName, AttemptOrder, BoxFuture, ContactError, Executor, StartError};
-use crate::files::{Layout, LogLimits, create_work_tree};
+use crate::files::{Layout, LogLimits, WORK_TREE, create_work_tree};
 use crate::job::{Outcome, RunHandle, RunOptions, Task};
 
 /// Where programs are looked up when the job does not set `PATH`.
@@ -78,7 +78,7 @@ impl ProcessExecutor {
         let work_dir = self.layout.work(job, attempt);
         let chain_dir = order.chain.map(|chain| self.layout.chain(chain));
         let made = make_job_dir(&self.layout.of_attempt(job, attempt))
-            .and_then(|()| create_work_tree(&work_dir, &["input", "output", "tmp"]))
+            .and_then(|()| create_work_tree(&work_dir, &WORK_TREE))
             .and_then(|()| chain_dir.as_deref().map_or(Ok(()), fs::create_dir_all));
         made.map_err(|error| StartError { message: format!("no work tree: {error}"), permanent: false })?;
         order.place_inputs(&work_dir).await?;

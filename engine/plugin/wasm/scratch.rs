@@ -6,10 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::files::{create_work_tree, remove_tree};
-
-/// What a fresh work tree holds.
-const FRESH: [&str; 3] = ["input", "output", "tmp"];
+use crate::files::{WORK_TREE, create_work_tree, remove_tree};
 
 /// The trees of the programs that run in this life of the engine.
 pub(super) struct Scratch {
@@ -29,13 +26,13 @@ impl Tree {
         let mut directories = 0;
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
-            let is_known = FRESH.iter().any(|name| entry.file_name() == *name);
+            let is_known = WORK_TREE.iter().any(|name| entry.file_name() == *name);
             if !is_known || !entry.file_type()?.is_dir() || fs::read_dir(entry.path())?.next().is_some() {
                 return Ok(false);
             }
             directories += 1;
         }
-        Ok(directories == FRESH.len())
+        Ok(directories == WORK_TREE.len())
     }
 }
 
@@ -64,7 +61,7 @@ impl Scratch {
         // A tree that could not be removed keeps its name.
         let path = self.dir.join(self.made.fetch_add(1, Ordering::Relaxed).to_string());
         remove_tree(&path)?;
-        create_work_tree(&path, &FRESH)?;
+        create_work_tree(&path, &WORK_TREE)?;
         Ok(Tree { path })
     }
 
