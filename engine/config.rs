@@ -62,6 +62,8 @@ pub struct EngineConfig {
     /// What plugins may take.
     #[cfg(feature = "plugin")]
     pub plugins: PluginBounds,
+    /// What fetches and deliveries may take.
+    pub transfers: TransferLimits,
     /// When finished jobs are forgotten.
     pub retention: Retention,
 }
@@ -96,6 +98,7 @@ impl Default for EngineConfig {
             wasm: WasmConfig::default(),
             #[cfg(feature = "plugin")]
             plugins: PluginBounds::default(),
+            transfers: TransferLimits::default(),
             retention: Retention::default(),
         }
     }
@@ -105,6 +108,37 @@ impl EngineConfig {
     /// The slots of a queue.
     pub fn slots(&self, queue: &str) -> usize {
         self.queues.get(queue).copied().unwrap_or(self.default_slots)
+    }
+}
+
+/// Bounds on what one attempt fetches and delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransferLimits {
+    /// Items that are fetched at once.
+    pub parallel: usize,
+    /// How often a call is made that fails in a way that may pass; after that the attempt has failed.
+    pub tries: u32,
+    /// Milliseconds before the second try; doubled with each.
+    pub first_pause_ms: u64,
+    /// Milliseconds between two tries at most.
+    pub last_pause_ms: u64,
+    /// Items of all fetches of an attempt, and files of all its deliveries.
+    pub items: usize,
+    /// Bytes of all fetches of an attempt, and of all its deliveries.
+    pub bytes: u64,
+}
+
+impl Default for TransferLimits {
+    /// Four at once, five tries from half a second to thirty apart, 100,000 items, 64 GiB.
+    fn default() -> Self {
+        TransferLimits {
+            parallel: 4,
+            tries: 5,
+            first_pause_ms: 500,
+            last_pause_ms: 30_000,
+            items: 100_000,
+            bytes: 64 << 30,
+        }
     }
 }
 

@@ -309,7 +309,7 @@ impl Engine {
             return Err(Error::Conflict(format!("job {id} is {state}; only a job that is over is submitted again")));
         }
         let mut spec = (*stored.job.spec).clone();
-        spec.options = runtime.store.open_options(id.seq(), stored.options.as_ref())?;
+        runtime.store.open_private(id.seq(), stored.private.as_ref())?.put(&mut spec);
         runtime.put_late_together(&stored.job, &mut spec.options)?;
         spec.node = None;
         (spec.after, spec.hold, spec.open_items) = (Vec::new(), false, false);

@@ -157,6 +157,8 @@ fn detail_text(detail: &JobDetailWire) -> String {
         ("pipeline", job.pipeline.clone()),
         ("reads", Some(job.reads.join(" ")).filter(|paths| !paths.is_empty())),
         ("writes", Some(job.writes.join(" ")).filter(|paths| !paths.is_empty())),
+        ("fetch", Some(job.fetch.join(", ")).filter(|what| !what.is_empty())),
+        ("deliver", Some(job.deliver.join(", ")).filter(|what| !what.is_empty())),
         ("chain", job.chain.clone()),
         ("attempts", Some(attempts(job))),
         ("created", Some(seconds(&job.created_at))),

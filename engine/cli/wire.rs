@@ -37,6 +37,12 @@ pub(super) struct JobWire {
     /// Files of its project that it writes.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(super) writes: Vec<String>,
+    /// What is fetched for it: `FETCHER to DIRECTORY`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(super) fetch: Vec<String>,
+    /// What is delivered of it: `PATH to SINK`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(super) deliver: Vec<String>,
     /// The schedule that fired it, and the time that its calendar says.
     #[serde(default)]
     pub(super) schedule: Option<String>,
@@ -195,6 +201,8 @@ impl From<&JobView> for JobWire {
             pipeline_revision: spec.node.as_ref().map(|node| node.revision),
             reads: spec.reads.clone(),
             writes: spec.writes.clone(),
+            fetch: spec.fetches.iter().map(|it| format!("{} to {}", it.from, it.to)).collect(),
+            deliver: spec.deliveries.iter().map(|it| format!("{} to {}", it.from, it.to)).collect(),
             schedule: spec.fired.as_ref().map(|fired| fired.name.clone()),
             nominal_time: spec.fired.as_ref().map(|fired| fired.nominal.to_string()),
             chain: chain.map(|chain| chain.to_string()),

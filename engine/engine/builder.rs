@@ -14,14 +14,14 @@ use crate::config::EngineConfig;
 use crate::error::Error;
 use crate::executors::function::{Function, FunctionContext, FunctionError, Functions};
 use crate::executors::process::{ProcessExecutor, Supervisor};
-use crate::executors::{Executor, Executors, Platform, Registered};
+use crate::executors::{Executor, Executors, Fetcher, PROJECT, Platform, ProjectFetcher, Registered, Sink, Transfers};
 use crate::files::{Layout, ProjectFiles};
 #[cfg(feature = "native")]
 use crate::plugin::native::NativePlugin;
 #[cfg(feature = "wasm")]
 use crate::plugin::wasm::{Machine, WasmExecutor, WasmSetting};
 #[cfg(feature = "wasm")]
-use crate::plugin::{Fleet, Grants, Host};
+use crate::plugin::{Fleet, Grants, Host, Places};
 #[cfg(feature = "native")]
 use crate::plugin::{PlatformSetting, PluginPlatform};
 use crate::runtime::{Hub, Parts, Runtime};
@@ -46,6 +46,7 @@ pub struct Builder {
     native: Vec<(String, NativePlugin)>,
     functions: Functions,
     executors: Executors,
+    transfers: Transfers,
 }
 
 impl Builder {
@@ -66,6 +67,7 @@ impl Builder {
             native: Vec::new(),
             functions: Functions::default(),
             executors: Executors::default(),
+            transfers: Transfers::default(),
         }
     }
 
@@ -216,12 +218,24 @@ impl Builder {
         self
     }
 
+    /// Registers a fetcher under the name that [`Fetch::from`](field@crate::job::Fetch::from) refers to.
+    pub fn fetcher(self, name: impl Into<String>, fetcher: Arc<dyn Fetcher>) -> Self {
+        self.transfers.add_fetcher(name, fetcher);
+        self
+    }
+
+    /// Registers a sink under the name that [`Delivery::to`](field@crate::job::Delivery::to) refers to.
+    pub fn sink(self, name: impl Into<String>, sink: Arc<dyn Sink>) -> Self {
+        self.transfers.add_sink(name, sink);
+        self
+    }
+
     /// Opens the store, recovers what an earlier life left behind, and starts.
     ///
     /// # Errors
     /// [`Error::InUse`], [`Error::Unusable`], [`Error::Key`], [`Error::Storage`].
     pub async fn open(self) -> Result<Engine, Error> {
-        let Builder { layout, config, clock, disk, supervisor, functions, executors, key_text, .. } = self;
+        let Builder { layout, config, clock, disk, supervisor, functions, executors, transfers, key_text, .. } = self;
         let entropy = match self.entropy {
             Some(entropy) => entropy,
             None => Entropy::system().map_err(|error| Error::Key(error.to_string()))?,
@@ -249,6 +263,7 @@ impl Builder {
         // It clears what earlier lives left, so nobody else may hold the store.
         let files = ProjectFiles::open(layout.project_files(), config.files);
         let files = files.map_err(|error| Error::io(layout.project_files().display(), &error))?;
+        transfers.add_fetcher(PROJECT, Arc::new(ProjectFetcher::new(files.clone())));
         #[cfg(feature = "native")]
         for (name, plugin) in self.native {
             let setting = PlatformSetting { name: name.clone(), layout: layout.clone(), keep_work: config.keep_work };
@@ -269,11 +284,12 @@ impl Builder {
             Some(grants) => {
                 let engine_id = store.engine_id();
                 let host = Host { engine_id, layout: layout.clone(), keep_work: config.keep_work, machine };
-                Some(Fleet::open(host, grants, config.plugins, &executors)?)
+                let places = Places { executors: &executors, transfers: &transfers };
+                Some(Fleet::open(host, grants, config.plugins, places)?)
             }
             None => None,
         };
-        let parts = Parts { store, clock, entropy, config, layout, files, functions, executors, hub };
+        let parts = Parts { store, clock, entropy, config, layout, files, functions, executors, transfers, hub };
         let runtime = Runtime::start(parts).await?;
         Ok(Engine::new(
             runtime,

@@ -19,7 +19,7 @@ pub struct ConfigView {
     pub latest: u32,
     /// When this revision was stored.
     pub stored_at: Timestamp,
-    /// What it says. Its options are left out: they are sealed and never shown.
+    /// What it says. Its options, and what its fetchers and sinks are told, are left out: they are sealed and never shown.
     pub config: JobConfig,
     /// The names of its options.
     pub option_names: Vec<String>,
@@ -134,7 +134,7 @@ impl Engine {
     }
 
     fn config_view(&self, document: &Document) -> Result<ConfigView, Error> {
-        let options = self.runtime().store.document_options(document)?;
+        let options = self.runtime().store.document_private(document)?.options;
         Ok(ConfigView {
             name: document.name.name.clone(),
             revision: document.revision,
@@ -152,7 +152,7 @@ impl Engine {
     pub async fn rollback_config(&self, project: &str, name: &str, revision: u32) -> Result<Applied, Error> {
         let document = self.config_document(project, name, Some(revision))?;
         let mut config = decode_config(&document.body)?;
-        config.spec.options = self.runtime().store.document_options(&document)?;
+        self.runtime().store.document_private(&document)?.put(&mut config.spec);
         let applied = self.apply_configs(vec![(name.to_owned(), config)], false).await?;
         applied.into_iter().next().ok_or(Error::Closed)
     }

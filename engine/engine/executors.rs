@@ -4,7 +4,7 @@ use super::Engine;
 use crate::error::Error;
 use crate::executors::{DefinitionPage, Registered};
 #[cfg(feature = "wasm")]
-use crate::plugin::{Changes as PluginChanges, Grants};
+use crate::plugin::{Changes as PluginChanges, Grants, Places};
 
 impl Engine {
     /// What a platform can run, a page from the cursor on. Empty for executors that list nothing.
@@ -44,7 +44,8 @@ impl Engine {
         let Some(fleet) = &self.inner.fleet else {
             return Err(Error::invalid("plugins", "they are not enabled", "an engine that was built with `plugins`"));
         };
-        fleet.refresh(grants, &self.runtime().executors)
+        let runtime = self.runtime();
+        fleet.refresh(grants, Places { executors: &runtime.executors, transfers: &runtime.transfers })
     }
 
     fn executor(&self, name: &str) -> Result<Registered, Error> {

@@ -143,7 +143,7 @@ impl<'a> Outlook<'a> {
                 let spec = decode_schedule_spec(&document.body)?.spec;
                 let Some(name) = spec.target.pipeline() else { return Ok(()) };
                 let Some(pipeline) = self.pipelines.get(&(project, name)) else { return Ok(()) };
-                let options = self.runtime.store.document_options(document)?;
+                let options = self.runtime.store.document_private(document)?.options;
                 problems.extend(misfits(pipeline, &options).into_iter().map(|it| Problem {
                     field: format!("{}.parameters", shown(name)),
                     problem: format!("for schedule {}, {}: {}", shown(&document.name.name), it.field, it.problem),

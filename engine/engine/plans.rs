@@ -6,7 +6,7 @@ use super::Engine;
 use super::outlook::Outlook;
 use super::owned::{Checked, GivenSchedule, refuse_owned};
 use crate::error::Error;
-use crate::job::{JobConfig, OutputType, PipelineSpec, ScheduleSpec, ScheduleStatus};
+use crate::job::{JobConfig, OutputType, PipelineSpec, Private, ScheduleSpec, ScheduleStatus};
 use crate::store::{
     DocumentChange, DocumentContent, DocumentKind, DocumentName, ScheduleChange, Written, decode_schedule_spec,
     encode_config, encode_output_type, encode_pipeline, encode_schedule_spec,
@@ -198,12 +198,12 @@ impl Engine {
         let mut draft = Draft::default();
         for (name, config) in &plan.configs {
             let name = DocumentName::new(DocumentKind::Config, &config.spec.project, name);
-            let content = DocumentContent { body: encode_config(config)?, options: config.spec.options.clone() };
+            let content = DocumentContent { body: encode_config(config)?, private: Private::of(&config.spec) };
             self.compare(Wanted { name, content }, &mut draft)?;
         }
         for (project, name, spec) in &plan.pipelines {
             let name = DocumentName::new(DocumentKind::Pipeline, project, name);
-            let content = DocumentContent { body: encode_pipeline(spec)?, options: Default::default() };
+            let content = DocumentContent { body: encode_pipeline(spec)?, private: Private::default() };
             self.compare(Wanted { name, content }, &mut draft)?;
         }
         let store = &self.runtime().store;
@@ -217,13 +217,15 @@ impl Engine {
                     new - 1
                 }
             };
-            let content =
-                DocumentContent { body: encode_schedule_spec(seq, spec, *owner)?, options: spec.options.clone() };
+            let content = DocumentContent {
+                body: encode_schedule_spec(seq, spec, *owner)?,
+                private: spec.options.clone().into(),
+            };
             self.compare(Wanted { name, content }, &mut draft)?;
         }
         for OutputType { project, name, schema } in &plan.output_types {
             let name = DocumentName::new(DocumentKind::OutputType, project, name);
-            let content = DocumentContent { body: encode_output_type(schema.as_ref())?, options: Default::default() };
+            let content = DocumentContent { body: encode_output_type(schema.as_ref())?, private: Private::default() };
             self.compare(Wanted { name, content }, &mut draft)?;
         }
         for name in gone {
@@ -242,7 +244,7 @@ impl Engine {
         let change = match &known {
             None => Change::Created,
             Some(document) if document.body != content.body => Change::Changed,
-            Some(document) if store.document_options(document)? != content.options => Change::Changed,
+            Some(document) if store.document_private(document)? != content.private => Change::Changed,
             Some(_) => Change::Unchanged,
         };
         // The number of one that was deleted goes on, so this is a forecast for a new one.

@@ -4,8 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::StartError;
-use crate::files::{FileError, ProjectFiles, create_work_tree, place_inputs, read_payload, unpack_inputs};
-use crate::job::{JobSpec, RunOptions};
+use crate::files::{
+    FileError, Layout, ProjectFiles, create_work_tree, merge_tree, place_inputs, read_payload, unpack_inputs,
+};
+use crate::job::{Job, RunOptions};
 
 /// Where the work is told of the files of its project that it reads, one path a line.
 const INPUTS: &str = "WINDLASS_INPUTS";
@@ -17,6 +19,8 @@ const OUTPUTS: &str = "WINDLASS_OUTPUTS";
 pub struct JobFiles {
     /// The file with the input files of the job, where it has any.
     inputs: Option<PathBuf>,
+    /// The tree of what was fetched for it, where something is.
+    fetched: Option<PathBuf>,
     /// The files of its project, where it reads any.
     project: Option<(ProjectFiles, String)>,
     reads: Vec<String>,
@@ -24,9 +28,12 @@ pub struct JobFiles {
 }
 
 impl JobFiles {
-    pub(crate) fn new(spec: &JobSpec, inputs: PathBuf, files: &ProjectFiles) -> JobFiles {
+    pub(crate) fn new(job: &Job, layout: &Layout, files: &ProjectFiles) -> JobFiles {
+        let spec = &job.spec;
+        let fetched = || layout.fetched(job.id, job.status.attempt);
         JobFiles {
-            inputs: (!spec.inputs.is_empty()).then_some(inputs),
+            inputs: (!spec.inputs.is_empty()).then(|| layout.input(job.seq())),
+            fetched: (!spec.fetches.is_empty()).then(fetched),
             project: (!spec.reads.is_empty()).then(|| (files.clone(), spec.project.clone())),
             reads: spec.reads.clone(),
             writes: spec.writes.clone(),
@@ -35,7 +42,7 @@ impl JobFiles {
 
     /// Whether there are none, so that the attempt needs no work tree for them.
     pub fn is_empty(&self) -> bool {
-        self.inputs.is_none() && self.reads.is_empty() && self.writes.is_empty()
+        self.inputs.is_none() && self.fetched.is_none() && self.reads.is_empty() && self.writes.is_empty()
     }
 
     /// What the work is told of them. The paths begin with `at`, which is empty for paths that are relative to the work tree.
@@ -50,12 +57,17 @@ impl JobFiles {
         told
     }
 
-    /// Puts them into `input` of a work tree, and makes the folders in `output` that those it writes are to be in.
+    /// Puts them into a work tree, what was fetched first, and makes the folders in `output` that those it writes are to be in.
     pub(crate) async fn place(&self, work: &Path) -> Result<(), StartError> {
         let folders: Vec<&str> =
             self.writes.iter().filter_map(|path| path.rsplit_once('/')).map(|(it, _)| it).collect();
         if !folders.is_empty() {
             create_work_tree(&work.join("output"), &folders).map_err(no_work_tree)?;
+        }
+        if let Some(fetched) = self.fetched.clone() {
+            let work = work.to_owned();
+            let merged = tokio::task::spawn_blocking(move || merge_tree(&fetched, &work)).await;
+            merged.map_err(io::Error::other).and_then(|merged| merged).map_err(no_work_tree)?;
         }
         if let Some(inputs) = &self.inputs {
             let placed = read_payload(inputs).and_then(|packed| unpack_inputs(&packed));

@@ -15,14 +15,19 @@ mod guarded;
 mod job_files;
 mod platform;
 pub mod process;
+mod project_fetcher;
 mod registry;
+mod transfer;
 
 pub(crate) use guarded::catch;
 pub use job_files::JobFiles;
 pub use platform::{
     Definition, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform, Run, Seen, Sighting, SubmitError,
 };
+pub(crate) use project_fetcher::{PROJECT, ProjectFetcher};
 pub(crate) use registry::{Executors, Registered};
+pub(crate) use transfer::Transfers;
+pub use transfer::{Delivered, DeliveryOrder, FetchItem, FetchOrder, FetchPage, Fetched, Fetcher, Sink, TransferError};
 
 /// A boxed future, as the methods of object-safe traits return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -112,7 +117,7 @@ pub struct AttemptOrder {
 }
 
 impl AttemptOrder {
-    /// Puts the input files of the job, and those of its project that it reads, into `input` of a work tree that is there;
+    /// Puts what was fetched for the job, its input files, and those of its project that it reads into a work tree that is there;
     /// makes the folders in `output` that those it writes are to be in. Doing it again brings in what is there then.
     ///
     /// # Errors

@@ -98,6 +98,11 @@ impl Layout {
         self.of_attempt(job, attempt).join("work")
     }
 
+    /// What fetchers have brought in for an attempt, until its work tree takes it over.
+    pub fn fetched(&self, job: JobId, attempt: u32) -> PathBuf {
+        self.of_attempt(job, attempt).join("fetched")
+    }
+
     /// Everything of an attempt but its log: what an executor on this machine keeps about it, and its work tree.
     pub fn of_attempt(&self, job: JobId, attempt: u32) -> PathBuf {
         self.of_job("work", job.seq()).join(attempt.to_string())

@@ -8,6 +8,8 @@ mod layout;
 mod log;
 mod log_reader;
 mod mask;
+mod merge;
+mod outgoing;
 mod outputs;
 mod payload;
 #[cfg(feature = "plugin")]
@@ -23,6 +25,8 @@ pub use layout::Layout;
 pub use log::{LogLimits, LogTotals, LogWriter};
 pub use log_reader::{LogPage, read_log};
 pub use mask::Masker;
+pub use merge::merge_tree;
+pub use outgoing::files_beneath;
 pub use outputs::{output_files, output_type_of, read_output_file};
 pub use payload::{read_payload, write_payload};
 #[cfg(feature = "plugin")]

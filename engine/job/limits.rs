@@ -29,6 +29,10 @@ pub struct JobLimits {
     pub project_files: usize,
     /// Bytes of all paths that it reads, and as many of those that it writes. The work is told of each list in one variable.
     pub project_files_bytes: usize,
+    /// Fetches of one job, and as many deliveries.
+    pub transfers: usize,
+    /// Bytes of the options of one of them.
+    pub transfer_bytes: usize,
     /// Attempts of a job.
     pub max_attempts: u32,
     /// Jobs that one job may come after.
@@ -56,6 +60,8 @@ impl Default for JobLimits {
             input_path_bytes: MOST_PATH_BYTES,
             project_files: 1_000,
             project_files_bytes: 64 * 1024,
+            transfers: 100,
+            transfer_bytes: 64 * 1024,
             max_attempts: 10_000,
             predecessors: 1_000,
             submission: 10_000,

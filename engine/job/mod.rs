@@ -25,6 +25,7 @@ pub mod spec;
 pub(crate) mod spelling;
 pub mod status;
 pub mod time;
+pub mod transfer;
 pub mod transition;
 pub mod validate;
 
@@ -61,4 +62,5 @@ pub use spec::{
 };
 pub use status::{Job, RunHandle, State, Status, Step, StopCause, Stopping, Wait, Waits};
 pub use time::Timestamp;
+pub use transfer::{Delivery, Fetch, Private, Told};
 pub use transition::{Illegal, Verdict, apply};

@@ -10,6 +10,7 @@ use super::node::NodeRun;
 use super::options::RunOptions;
 use super::retry::RetryPolicy;
 use super::time::Timestamp;
+use super::transfer::{Delivery, Fetch};
 
 /// A request to run something once: everything about a job that never changes after it was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,10 @@ pub struct JobSpec {
     /// Files and folders that a success leaves under these paths in `output` of its work tree, and that then become those of
     /// its project, in the place of what is there. Where one is missing the attempt has failed and none becomes anything.
     pub writes: Vec<String>,
+    /// What fetchers bring in before each attempt.
+    pub fetches: Vec<Fetch>,
+    /// What sinks take out after a success.
+    pub deliveries: Vec<Delivery>,
 }
 
 /// A file that a job begins with.
@@ -116,6 +121,8 @@ impl JobSpec {
             inputs: Vec::new(),
             reads: Vec::new(),
             writes: Vec::new(),
+            fetches: Vec::new(),
+            deliveries: Vec::new(),
         }
     }
 
@@ -168,6 +175,20 @@ impl JobSpec {
     #[must_use]
     pub fn writes(mut self, path: impl Into<String>) -> Self {
         self.writes.push(path.into());
+        self
+    }
+
+    /// Adds something that is fetched before each attempt.
+    #[must_use]
+    pub fn fetch(mut self, fetch: Fetch) -> Self {
+        self.fetches.push(fetch);
+        self
+    }
+
+    /// Adds something that is delivered after a success.
+    #[must_use]
+    pub fn deliver(mut self, delivery: Delivery) -> Self {
+        self.deliveries.push(delivery);
         self
     }
 

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::WorkAccess;
+use super::contract::{FetcherPlugin, SinkPlugin};
 use super::endpoint::Endpoint;
 use super::platform::{PlatformSetting, PluginPlatform};
 use super::rights::PluginRights;
-use super::wasm::{Endpoints, ExecutorWorld, Granted, Machine, WasmPlugin, WasmPluginSetting, World};
+use super::wasm::{
+    Endpoints, ExecutorWorld, FetcherWorld, Granted, Machine, SinkWorld, WasmPlugin, WasmPluginSetting, World,
+};
 use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::files::Layout;
@@ -76,6 +79,24 @@ impl Package {
     pub(crate) fn replace(&self, host: &Host, platform: &PluginPlatform) -> Result<(), Vec<Problem>> {
         platform.replace(self.plugin::<ExecutorWorld>(host)?, self.has_work());
         Ok(())
+    }
+
+    /// The fetcher that it is.
+    ///
+    /// # Errors
+    /// As [`Package::plugin`].
+    pub(crate) fn fetcher(&self, host: &Host) -> Result<Arc<dyn FetcherPlugin>, Vec<Problem>> {
+        let plugin: Arc<dyn FetcherPlugin> = self.plugin::<FetcherWorld>(host)?;
+        Ok(plugin)
+    }
+
+    /// The sink that it is.
+    ///
+    /// # Errors
+    /// As [`Package::plugin`].
+    pub(crate) fn sink(&self, host: &Host) -> Result<Arc<dyn SinkPlugin>, Vec<Problem>> {
+        let plugin: Arc<dyn SinkPlugin> = self.plugin::<SinkWorld>(host)?;
+        Ok(plugin)
     }
 
     /// The same component with other rights.

@@ -35,6 +35,8 @@ mod rights;
 #[cfg(feature = "component")]
 mod room;
 #[cfg(feature = "wasm")]
+mod transfers;
+#[cfg(feature = "wasm")]
 pub mod wasm;
 
 #[cfg(feature = "component")]
@@ -44,7 +46,7 @@ pub use component::{ComponentError, ComponentInfo, Interface, read_component};
 #[cfg(feature = "wasm")]
 pub use embedded::{EMBEDDED, Embedded};
 #[cfg(feature = "wasm")]
-pub(crate) use fleet::Fleet;
+pub(crate) use fleet::{Fleet, Places};
 #[cfg(all(fuzzing, feature = "component"))]
 pub(crate) use fuzz::{fuzz_claims, fuzz_component, fuzz_pack, fuzz_unpack};
 #[cfg(all(feature = "cli", feature = "wasm"))]

@@ -126,11 +126,11 @@ fn to_attempt(name: AttemptName) -> Attempt {
 }
 
 /// A stored handle: the schema in four bytes, little-endian, then the plugin's own bytes.
-fn to_stored(handle: Handle) -> RunHandle {
+pub(super) fn to_stored(handle: Handle) -> RunHandle {
     RunHandle([&handle.schema.to_le_bytes(), handle.data.as_slice()].concat())
 }
 
-fn from_stored(handle: &RunHandle) -> Option<Handle> {
+pub(super) fn from_stored(handle: &RunHandle) -> Option<Handle> {
     let (schema, data) = handle.0.split_first_chunk::<4>()?;
     Some(Handle { schema: u32::from_le_bytes(*schema), data: data.to_vec() })
 }

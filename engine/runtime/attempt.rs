@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::attempts::Control;
 use super::call::call;
+use super::fetch::bring;
 use super::finalize::{Finalized, finalize};
 use super::function_tree;
 use super::slots::Slot;
@@ -16,8 +17,8 @@ use crate::executors::{AttemptName, AttemptOrder, Executor, JobFiles, Registered
 use crate::files::{read_payload, write_payload};
 use crate::job::options::{JOB_ID, NOMINAL_TIME};
 use crate::job::{
-    Deadline, Effect, Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, Task, Timestamp, deadline_at,
-    pending_effects,
+    Deadline, Effect, Event, Job, OnCrash, Outcome, Private, RunHandle, RunOptions, State, Step, Task, Timestamp,
+    deadline_at, pending_effects,
 };
 use crate::store::{Left, Moved, Stored};
 
@@ -88,13 +89,13 @@ async fn in_process(
 ) -> Result<(), Error> {
     let Some(job) = claim_in_process(runtime, &stored.job).await? else { return Ok(()) };
     stored.job = job;
-    let opened = open_options(runtime, &stored);
+    let opened = open_private(runtime, &stored);
     let input = input_of(runtime, &stored.job, stored.large_input.is_some());
     let (outcome, left) = match (opened, input) {
-        (Ok(options), Ok(input)) => match function_tree::files_of(runtime, &stored.job) {
-            None => call(runtime, control, &stored.job, function, options, input, None).await,
+        (Ok(private), Ok(input)) => match function_tree::files_of(runtime, &stored.job) {
+            None => call(runtime, control, &stored.job, function, private.options, input, None).await,
             Some(files) => {
-                Box::pin(call_in_tree(runtime, control, &stored.job, function, options, input, &files)).await?
+                Box::pin(call_in_tree(runtime, control, &stored.job, function, private, input, &files)).await?
             }
         },
         (Err(error), _) | (_, Err(error)) => (not_started(&error), Left::default()),
@@ -110,10 +111,17 @@ async fn call_in_tree(
     control: &Control,
     job: &Job,
     function: &str,
-    options: RunOptions,
+    private: Private,
     input: Input,
     files: &JobFiles,
 ) -> Result<Finalized, Error> {
+    let brought = tokio::select! {
+        brought = bring(runtime, job, &private, control) => brought,
+        () = runtime.handed_back() => return Ok((Outcome::HandedBack, Left::default())),
+    };
+    if let Err(outcome) = brought {
+        return Ok((outcome, Left::default()));
+    }
     let work = match function_tree::make(runtime, job, files).await {
         Ok(work) => work,
         Err(StartError { message, permanent }) => {
@@ -122,8 +130,8 @@ async fn call_in_tree(
     };
     let told = files.told(&format!("{}/", work.display()));
     let (outcome, returned) =
-        call(runtime, control, job, function, options.overlaid(told), input, Some(work.clone())).await;
-    let (outcome, mut left) = finalize(runtime, job, outcome, Some(work)).await?;
+        call(runtime, control, job, function, private.options.overlaid(told), input, Some(work.clone())).await;
+    let (outcome, mut left) = finalize(runtime, job, outcome, Some(work), control).await?;
     function_tree::clear(runtime, name_of(job), outcome == Outcome::Succeeded).await;
     left.value = returned.value.or(left.value);
     left.outputs.splice(..0, returned.outputs);
@@ -163,7 +171,7 @@ async fn claim_in_process(runtime: &Runtime, job: &Job) -> Result<Option<Job>, E
     let attempt = job.status.attempt + 1;
     let events = [Event::Claim, Event::Step { attempt, step: Step::Executing }];
     let now = runtime.clock.now();
-    let leaves_files = !job.spec.writes.is_empty();
+    let leaves_files = !job.spec.writes.is_empty() || !job.spec.deliveries.is_empty();
     if job.spec.on_crash == OnCrash::Rerun && job.status.interruptions == 0 && !leaves_files {
         return runtime.store.change_lazily(job, &events, now);
     }
@@ -186,14 +194,15 @@ fn input_of(runtime: &Runtime, job: &Job, large: bool) -> Result<Input, Error> {
     read_payload(&path).map(Input::Large).map_err(|error| Error::io(path.display(), &error))
 }
 
-/// The options of a job, and the nominal time where a schedule fired it.
-pub(super) fn open_options(runtime: &Runtime, stored: &Stored) -> Result<RunOptions, Error> {
-    let mut options = runtime.store.open_options(stored.job.seq(), stored.options.as_ref())?;
-    runtime.put_late_together(&stored.job, &mut options)?;
+/// What is private of a job: its options, with the nominal time where a schedule fired it, and what its fetchers and sinks
+/// are told.
+pub(super) fn open_private(runtime: &Runtime, stored: &Stored) -> Result<Private, Error> {
+    let mut private = runtime.store.open_private(stored.job.seq(), stored.private.as_ref())?;
+    runtime.put_late_together(&stored.job, &mut private.options)?;
     if let Some(fired) = &stored.job.spec.fired {
-        options.set(NOMINAL_TIME, fired.nominal.to_string());
+        private.options.set(NOMINAL_TIME, fired.nominal.to_string());
     }
-    Ok(options)
+    Ok(private)
 }
 
 /// Request and config options were merged when the job was accepted; the system's own win over both.
@@ -235,15 +244,16 @@ async fn supervised(
     let outcome = match found {
         Some(handle) => observe(runtime, &mut stored.job, control, executor, &handle).await?,
         None => match start(runtime, &mut stored, control, executor).await? {
-            Ok(handle) => observe(runtime, &mut stored.job, control, executor, &handle).await?,
-            Err(outcome) => Some(outcome),
+            Started::Run(handle) => observe(runtime, &mut stored.job, control, executor, &handle).await?,
+            Started::Over(outcome) => Some(outcome),
+            Started::Detached => None,
         },
     };
     // Without an outcome the engine shuts down and the run goes on; the next life finds it again.
     let Some(outcome) = outcome else { return Ok(()) };
     let name = name_of(&stored.job);
     drop(slot);
-    let (outcome, left) = finalize(runtime, &stored.job, outcome, executor.work(name)).await?;
+    let (outcome, left) = finalize(runtime, &stored.job, outcome, executor.work(name), control).await?;
     let job = finish(runtime, &stored.job, outcome, left).await?;
     let succeeded = job.status.state == State::Succeeded;
     if let Err(error) = executor.remove(name, succeeded).await {
@@ -267,33 +277,49 @@ pub(super) fn order_of(runtime: &Runtime, job: &Job, options: RunOptions) -> Att
         options: with_system_options(job, options),
         stop_grace_ms: job.spec.stop_grace_ms,
         deadline: deadlines.into_iter().flatten().min(),
-        files: JobFiles::new(&job.spec, runtime.layout.input(job.seq()), &runtime.files),
+        files: JobFiles::new(job, &runtime.layout, &runtime.files),
     }
+}
+
+/// What became of the start of an attempt.
+enum Started {
+    Run(RunHandle),
+    Over(Outcome),
+    /// The engine leaves it to its next life.
+    Detached,
 }
 
 /// Starts the attempt, or says how it ended without a start.
 async fn start(
-    runtime: &Runtime,
+    runtime: &Arc<Runtime>,
     stored: &mut Stored,
     control: &Control,
     executor: &dyn Executor,
-) -> Result<Result<RunHandle, Outcome>, Error> {
+) -> Result<Started, Error> {
     let job = &stored.job;
     match pending_effects(job).next() {
         Some(Effect::Start { .. }) if !control.stop.is_raised() => {}
         // It was started in an earlier life and its platform does not know it any more.
-        Some(Effect::Observe { .. }) => return Ok(Err(Outcome::Interrupted)),
-        _ => return Ok(Err(Outcome::Stopped)),
+        Some(Effect::Observe { .. }) => return Ok(Started::Over(Outcome::Interrupted)),
+        _ => return Ok(Started::Over(Outcome::Stopped)),
     }
-    let options = match open_options(runtime, stored) {
-        Ok(options) => options,
-        Err(error) => return Ok(Err(not_started(&error))),
+    let private = match open_private(runtime, stored) {
+        Ok(private) => private,
+        Err(error) => return Ok(Started::Over(not_started(&error))),
     };
-    let order = order_of(runtime, job, options);
+    let mut detach = runtime.detach.subscribe();
+    let brought = tokio::select! {
+        brought = bring(runtime, job, &private, control) => brought,
+        () = detached(&mut detach) => return Ok(Started::Detached),
+    };
+    if let Err(outcome) = brought {
+        return Ok(Started::Over(outcome));
+    }
+    let order = order_of(runtime, job, private.options);
     let handle = match executor.start(&order).await {
         Ok(handle) => handle,
         Err(error) => {
-            return Ok(Err(Outcome::NotStarted { message: error.message, permanent: error.permanent }));
+            return Ok(Started::Over(Outcome::NotStarted { message: error.message, permanent: error.permanent }));
         }
     };
     if !handle.0.is_empty() {
@@ -305,7 +331,7 @@ async fn start(
             stored.job = job;
         }
     }
-    Ok(Ok(handle))
+    Ok(Started::Run(handle))
 }
 
 /// What became of an attempt that an earlier life of the engine has begun.

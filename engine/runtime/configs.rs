@@ -13,7 +13,7 @@ impl Runtime {
         let name = DocumentName::new(DocumentKind::Config, project, name);
         let Some(document) = self.store.document(&name, None)? else { return Ok(None) };
         let JobConfig { mut spec, next, .. } = decode_config(&document.body)?;
-        spec.options = self.store.document_options(&document)?;
+        self.store.document_private(&document)?.put(&mut spec);
         spec.config = Some(name.name);
         spec.config_revision = Some(document.revision);
         Ok(Some((spec, next)))

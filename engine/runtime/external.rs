@@ -5,8 +5,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::attempt::{Begin, claimed, detached, finish, name_of, not_started, note_contact, open_options, order_of};
+use super::attempt::{Begin, claimed, detached, finish, name_of, not_started, note_contact, open_private, order_of};
 use super::attempts::Control;
+use super::fetch::bring;
 use super::finalize::finalize;
 use super::follow::Follower;
 use super::observer::{End, Report, Watch};
@@ -16,7 +17,7 @@ use crate::error::Error;
 use crate::executors::{AttemptOrder, BoxFuture, ContactError, Journal, Platform, Run, StartError, SubmitError};
 use crate::files::Masker;
 use crate::job::{
-    Effect, Event, Job, OnCrash, Outcome, RunHandle, RunOptions, State, Step, StopCause, Timestamp, pending_effects,
+    Effect, Event, Job, OnCrash, Outcome, Private, RunHandle, State, Step, StopCause, Timestamp, pending_effects,
 };
 use crate::store::{Moved, Stored};
 
@@ -45,6 +46,8 @@ struct External<'a> {
     executor: &'a str,
     job: Job,
     order: AttemptOrder,
+    /// What fetchers are told, until they have been.
+    private: Private,
     /// What nobody is to see; `None` where the run options cannot be opened.
     secrets: Option<Vec<String>>,
 }
@@ -73,14 +76,14 @@ pub(super) async fn run(
         let Some(job) = claimed(moved) else { return Ok(()) };
         stored.job = job;
     }
-    let opened = open_options(runtime, &stored);
-    let (options, refused) = match opened {
-        Ok(options) => (options, None),
-        Err(error) => (RunOptions::new(), Some(not_started(&error))),
+    let opened = open_private(runtime, &stored);
+    let (private, refused) = match opened {
+        Ok(private) => (private, None),
+        Err(error) => (Private::default(), Some(not_started(&error))),
     };
-    let secrets = refused.is_none().then(|| options.secrets().map(str::to_owned).collect());
-    let order = order_of(runtime, &stored.job, options);
-    let mut attempt = External { runtime, control, platform, executor, job: stored.job, order, secrets };
+    let secrets = refused.is_none().then(|| private.options.secrets().map(str::to_owned).collect());
+    let order = order_of(runtime, &stored.job, private.options.clone());
+    let mut attempt = External { runtime, control, platform, executor, job: stored.job, order, private, secrets };
     let begun = match (refused, begin) {
         (Some(refused), Begin::Claim) => Begun::Over(refused),
         (None, Begin::Claim) => attempt.submit().await?,
@@ -97,7 +100,7 @@ pub(super) async fn run(
     drop(slot);
     let run = attempt.run();
     let work = attempt.platform.work(run.name);
-    let (outcome, left) = finalize(runtime, &attempt.job, outcome, work).await?;
+    let (outcome, left) = finalize(runtime, &attempt.job, outcome, work, control).await?;
     let job = finish(runtime, &attempt.job, outcome, left).await?;
     let succeeded = job.status.state == State::Succeeded;
     if let Err(error) = attempt.in_time(attempt.platform.remove(&run, succeeded)).await {
@@ -155,6 +158,16 @@ impl External<'_> {
     /// stopped: nothing is known to have gone wrong with the attempt.
     async fn submit(&mut self) -> Result<Begun, Error> {
         let mut detach = self.runtime.detach.subscribe();
+        let brought = tokio::select! {
+            brought = bring(self.runtime, &self.job, &self.private, self.control) => brought,
+            () = detached(&mut detach) => return Ok(Begun::Detached),
+        };
+        match brought {
+            Ok(()) => {}
+            // What an earlier call has begun is asked to stop.
+            Err(Outcome::Stopped) => return self.find(None).await,
+            Err(outcome) => return Ok(Begun::Over(outcome)),
+        }
         let mut pause = FIRST_TRY_AGAIN_MS;
         loop {
             if self.control.stop.is_raised() {

@@ -1,15 +1,19 @@
-//! What a success leaves behind, before it is written down: its output value, its output records, and the files that become its project's.
+//! What a success leaves behind, before it is written down: its output value, its output records, the files that become its
+//! project's, and those that are delivered.
 //!
 //! A crash between the two has the next life do it again, which changes nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Runtime;
+use super::attempt::open_private;
+use super::attempts::Control;
 use super::outputs::Collected;
+use super::{Runtime, deliver};
 use crate::error::{Error, MOST_MESSAGE_BYTES, bounded};
+use crate::executors::TransferError;
 use crate::files::{FileError, read_value};
-use crate::job::{Event, Job, Outcome, State, Step, StopCause};
+use crate::job::{Event, Job, Outcome, Private, State, Step, StopCause};
 use crate::store::{Left, Moved};
 
 /// How the attempt ended with that, and what it leaves.
@@ -22,14 +26,14 @@ pub(super) async fn finalize(
     job: &Job,
     outcome: Outcome,
     work: Option<PathBuf>,
+    control: &Control,
 ) -> Result<Finalized, Error> {
     if outcome != Outcome::Succeeded {
         return Ok((outcome, Left::default()));
     }
     let Some(work) = work else {
-        let message = "it is to write files, and its executor has no work tree; allowed: an executor that has one";
-        let writes = !job.spec.writes.is_empty();
-        return Ok(if writes { failed(message.to_owned(), true) } else { (outcome, Left::default()) });
+        let message = "it is to leave files, and its executor has no work tree; allowed: an executor that has one";
+        return Ok(if leaves_files(job) { failed(message.to_owned(), true) } else { (outcome, Left::default()) });
     };
     let value = match value_of(runtime, &work) {
         Ok(value) => value,
@@ -38,15 +42,24 @@ pub(super) async fn finalize(
     // What is refused is told and no failure: the work is done, and doing it again would leave the same.
     let Collected { outputs, refused } = runtime.collect_outputs(job, &work).await?;
     let left = Left { value, outputs, refused, ..Left::default() };
-    if job.spec.writes.is_empty() || !begins(runtime, job).await? {
+    if !leaves_files(job) || !begins(runtime, job).await? {
         return Ok((outcome, left));
     }
-    Ok(match publish(runtime, job, work).await? {
+    Ok(match publish(runtime, job, control, work).await? {
         Ok(()) => (outcome, left),
-        // It is done by the next life.
-        Err(FileError::Closed) => return Err(Error::Closed),
-        Err(error) => failed(format!("its files could not be published: {error}"), false),
+        Err(Unpublished::Files(error)) => failed(format!("its files could not be published: {error}"), false),
+        Err(Unpublished::Delivery(error)) => failed(error.message, error.permanent),
     })
+}
+
+fn leaves_files(job: &Job) -> bool {
+    !job.spec.writes.is_empty() || !job.spec.deliveries.is_empty()
+}
+
+/// Why what an attempt has left appears nowhere.
+enum Unpublished {
+    Files(FileError),
+    Delivery(TransferError),
 }
 
 fn failed(message: String, permanent: bool) -> Finalized {
@@ -84,20 +97,69 @@ fn counts(job: &Job, attempt: u32) -> bool {
     under_way && job.status.attempt == attempt
 }
 
-async fn publish(runtime: &Arc<Runtime>, job: &Job, work: PathBuf) -> Result<Result<(), FileError>, Error> {
-    let (files, spec) = (runtime.files.clone(), job.spec.clone());
-    let staging = move || files.stage(&spec.project, &spec.writes, &work.join("output"));
+/// Stages everything, looks again whether the attempt counts, and has everything appear.
+async fn publish(
+    runtime: &Arc<Runtime>,
+    job: &Job,
+    control: &Control,
+    work: PathBuf,
+) -> Result<Result<(), Unpublished>, Error> {
+    let (files, spec, output) = (runtime.files.clone(), job.spec.clone(), work.join("output"));
+    let staging = move || files.stage(&spec.project, &spec.writes, &output);
     let staged = match tokio::task::spawn_blocking(staging).await.map_err(broken)? {
         Ok(staged) => staged,
-        Err(error) => return Ok(Err(error)),
+        Err(error) => return Ok(Err(Unpublished::Files(error))),
+    };
+    let mut delivered = match deliver(runtime, job, control, &work).await? {
+        Some(Ok(delivered)) => delivered,
+        Some(Err(error)) => return Ok(Err(Unpublished::Delivery(error))),
+        None => return Ok(Ok(())),
     };
     // Copying may have taken a while.
-    let still_counts = runtime.store.find(job.id)?.is_some_and(|stored| counts(&stored.job, job.status.attempt));
-    if !still_counts {
+    if !still_counts(runtime, job)? {
+        delivered.abort(runtime).await;
         tokio::task::spawn_blocking(move || drop(staged)).await.map_err(broken)?;
         return Ok(Ok(()));
     }
-    tokio::task::spawn_blocking(move || staged.publish()).await.map_err(broken)
+    if let Err(error) = delivered.commit(runtime).await {
+        delivered.abort(runtime).await;
+        return Ok(Err(Unpublished::Delivery(error)));
+    }
+    match tokio::task::spawn_blocking(move || staged.publish()).await.map_err(broken)? {
+        // It is done by the next life.
+        Err(FileError::Closed) => Err(Error::Closed),
+        published => Ok(published.map_err(Unpublished::Files)),
+    }
+}
+
+/// Stages what is to be delivered. `None` when the attempt counts no more meanwhile.
+async fn deliver(
+    runtime: &Arc<Runtime>,
+    job: &Job,
+    control: &Control,
+    work: &Path,
+) -> Result<Option<Result<deliver::Staged, TransferError>>, Error> {
+    let Some(stored) = runtime.store.find(job.id)? else { return Ok(None) };
+    let private = match &*job.spec.deliveries {
+        [] => Private::default(),
+        _ => open_private(runtime, &stored)?,
+    };
+    tokio::select! {
+        staged = deliver::stage(runtime, job, &private, work) => Ok(Some(staged)),
+        of_no_use = is_cancelled(runtime, job, control) => of_no_use.map(|()| None),
+        // The next life delivers.
+        () = runtime.handed_back() => Err(Error::Closed),
+    }
+}
+
+/// Returns when the attempt is stopped in a way that its success makes up for no more.
+async fn is_cancelled(runtime: &Runtime, job: &Job, control: &Control) -> Result<(), Error> {
+    control.stop.raised().await;
+    if still_counts(runtime, job)? { std::future::pending().await } else { Ok(()) }
+}
+
+fn still_counts(runtime: &Runtime, job: &Job) -> Result<bool, Error> {
+    Ok(runtime.store.find(job.id)?.is_some_and(|stored| counts(&stored.job, job.status.attempt)))
 }
 
 fn broken(error: tokio::task::JoinError) -> Error {

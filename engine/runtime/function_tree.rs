@@ -1,4 +1,5 @@
-//! The work tree of a function whose job reads or writes files of its project. Other functions have none.
+//! The work tree of a function whose job has files: it reads or writes some of its project, fetches or delivers some. Other
+//! functions have none.
 
 use std::path::PathBuf;
 
@@ -9,8 +10,8 @@ use crate::job::Job;
 
 /// The files of the job, where it is to have a work tree for them.
 pub(super) fn files_of(runtime: &Runtime, job: &Job) -> Option<JobFiles> {
-    let files = JobFiles::new(&job.spec, runtime.layout.input(job.seq()), &runtime.files);
-    (!files.is_empty()).then_some(files)
+    let files = JobFiles::new(job, &runtime.layout, &runtime.files);
+    (!files.is_empty() || !job.spec.deliveries.is_empty()).then_some(files)
 }
 
 /// Makes the work tree of an attempt and puts the files into it that the job reads.

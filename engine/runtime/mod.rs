@@ -7,9 +7,11 @@ mod attempt;
 mod attempts;
 mod call;
 mod configs;
+mod deliver;
 mod dispatcher;
 mod documents;
 mod external;
+mod fetch;
 mod files;
 mod finalize;
 mod follow;
@@ -27,6 +29,7 @@ pub(crate) mod schedules;
 mod slots;
 mod submission;
 mod sweep;
+mod transfer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -41,7 +44,7 @@ use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::error::Error;
 use crate::executors::function::{Functions, Reporter, StopSignal};
-use crate::executors::{AttemptName, BoxFuture, Executors, Platform};
+use crate::executors::{AttemptName, BoxFuture, Executors, Platform, Transfers};
 use crate::files::{Layout, LogLimits, ProjectFiles};
 use crate::job::output::NewOutput;
 use crate::job::{Event, JobEvent, JobId, Seq};
@@ -61,6 +64,7 @@ pub(crate) struct Runtime {
     pub(crate) files: ProjectFiles,
     pub(crate) functions: Functions,
     pub(crate) executors: Executors,
+    pub(crate) transfers: Transfers,
     pub(crate) hub: Arc<Hub>,
     pub(crate) schedules: Arc<Schedules>,
     pub(crate) outputs: outputs::Outputs,
@@ -88,6 +92,7 @@ pub(crate) struct Parts {
     pub(crate) files: ProjectFiles,
     pub(crate) functions: Functions,
     pub(crate) executors: Executors,
+    pub(crate) transfers: Transfers,
     pub(crate) hub: Arc<Hub>,
 }
 
@@ -102,7 +107,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::Storage`].
     pub(crate) async fn start(parts: Parts) -> Result<Arc<Runtime>, Error> {
-        let Parts { store, clock, entropy, config, layout, files, functions, executors, hub } = parts;
+        let Parts { store, clock, entropy, config, layout, files, functions, executors, transfers, hub } = parts;
         let schedules = hub.schedules.clone();
         let runtime = Arc::new(Runtime {
             schedules,
@@ -114,6 +119,7 @@ impl Runtime {
             files,
             functions,
             executors,
+            transfers,
             hub,
             outputs: outputs::Outputs::default(),
             slots: Mutex::new(Slots::default()),

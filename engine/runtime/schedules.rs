@@ -211,7 +211,7 @@ impl Runtime {
             return Ok(Some(Known { status, checked }));
         }
         let mut spec = decode_schedule_spec(&document.body)?.spec;
-        spec.options = self.store.document_options(&document)?;
+        spec.options = self.store.document_private(&document)?.options;
         let calendar = Calendar::parse(&spec.calendar, &self.config.schedule_limits).map_err(Error::Invalid)?;
         let checked = Arc::new(Checked { spec, calendar });
         let mut held = lock(&self.schedules.held);

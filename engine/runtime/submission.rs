@@ -89,10 +89,24 @@ impl Runtime {
             if config.is_some_and(|config| !configs.insert((&spec.project, config))) {
                 continue;
             }
-            let of_task = self.task_problems(&spec.task).await;
-            problems.extend(of_task.into_iter().map(|problem| Problem { field: field(&problem.field), ..problem }));
+            let mut found = self.task_problems(&spec.task).await;
+            found.extend(self.transfer_problems(spec).await);
+            problems.extend(found.into_iter().map(|problem| Problem { field: field(&problem.field), ..problem }));
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
+    }
+
+    async fn transfer_problems(&self, spec: &JobSpec) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (position, fetch) in spec.fetches.iter().enumerate() {
+            let found = self.transfers.fetch_problems(&fetch.from, &fetch.told.options).await;
+            problems.extend(found.into_iter().map(|it| within("fetch", position, it)));
+        }
+        for (position, delivery) in spec.deliveries.iter().enumerate() {
+            let found = self.transfers.delivery_problems(&delivery.to, &delivery.told.options).await;
+            problems.extend(found.into_iter().map(|it| within("deliver", position, it)));
+        }
+        problems
     }
 
     async fn task_problems(&self, task: &Task) -> Vec<Problem> {
@@ -115,6 +129,10 @@ impl Runtime {
             }
         }
     }
+}
+
+fn within(list: &str, position: usize, problem: Problem) -> Problem {
+    Problem { field: format!("{list}[{position}].{}", problem.field), ..problem }
 }
 
 /// The same mistakes, told of the nodes of a pipeline where it is these that the jobs are made of.

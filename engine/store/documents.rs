@@ -7,14 +7,14 @@ use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 
 use super::group::{Op, Refusal, Reply};
-use super::keys::{open_value, seal_value};
+use super::keys::{open_value, reseal_value, seal_value};
 use super::records::{decode_document, encode_document};
 use super::schedules::ScheduleWrite;
 use super::tables::{DOCUMENT, REVISION};
 use super::writer::Urgency;
 use super::{Store, lock, storage};
 use crate::error::Error;
-use crate::job::{RunOptions, Timestamp};
+use crate::job::{Private, Timestamp};
 use crate::secret::{KeyId, Keyring, Sealed};
 
 /// Revisions that are sealed anew at a time.
@@ -63,14 +63,14 @@ impl DocumentName {
         format!("{}/{}", self.project, self.name)
     }
 
-    /// What binds sealed options to their revision.
+    /// What binds what is sealed to its revision.
     fn aad(&self, revision: u32) -> Vec<u8> {
         aad(self.kind as u8, &self.text(), revision)
     }
 }
 
 fn aad(kind: u8, text: &str, revision: u32) -> Vec<u8> {
-    [b"document/options/".as_slice(), &[kind], text.as_bytes(), b"/", &revision.to_be_bytes()].concat()
+    [b"document/private/".as_slice(), &[kind], text.as_bytes(), b"/", &revision.to_be_bytes()].concat()
 }
 
 /// A revision of a document.
@@ -81,7 +81,7 @@ pub(crate) struct Document {
     /// Of how many, the forgotten ones included.
     pub(crate) latest: u32,
     pub(crate) stored_at: Timestamp,
-    /// What it says, but for its options.
+    /// What it says, but for what is private.
     pub(crate) body: Vec<u8>,
     sealed: Option<Sealed>,
 }
@@ -92,7 +92,7 @@ pub(super) struct DocumentRecord {
     stored_at: Timestamp,
     #[serde(with = "serde_bytes")]
     body: Vec<u8>,
-    /// The run options, sealed; `None` when there are none.
+    /// What is private, sealed; `None` when there is nothing.
     sealed: Option<Sealed>,
 }
 
@@ -108,7 +108,7 @@ pub(crate) struct DocumentChange {
 #[derive(Clone, Debug)]
 pub(crate) struct DocumentContent {
     pub(crate) body: Vec<u8>,
-    pub(crate) options: RunOptions,
+    pub(crate) private: Private,
 }
 
 /// One document as the writer changes it.
@@ -188,11 +188,11 @@ impl Store {
         Ok(found)
     }
 
-    /// The options of a revision.
+    /// What is private of a revision.
     ///
     /// # Errors
     /// [`Error::Key`] when the key is not there any more.
-    pub(crate) fn document_options(&self, document: &Document) -> Result<RunOptions, Error> {
+    pub(crate) fn document_private(&self, document: &Document) -> Result<Private, Error> {
         open_value(&self.keyring(), &document.name.aad(document.revision), document.sealed.as_ref())
     }
 
@@ -230,7 +230,7 @@ impl Store {
         changes.iter().map(latest).collect()
     }
 
-    /// Seals the options of every revision with the active key. How many there were.
+    /// Seals what is private of every revision with the active key. How many there were.
     pub(super) async fn reseal_documents(&self, active: KeyId) -> Result<u64, Error> {
         let mut resealed = 0;
         loop {
@@ -253,8 +253,7 @@ impl Store {
             let ((kind, name, revision), record) = (key.value(), decode_document(bytes.value())?);
             let Some(sealed) = record.sealed.as_ref().filter(|sealed| sealed.key() != active) else { continue };
             let aad = aad(kind, name, revision);
-            let options = open_value(&keyring, &aad, Some(sealed))?;
-            let record = DocumentRecord { sealed: seal_value(&keyring, &aad, &options)?, ..record };
+            let record = DocumentRecord { sealed: Some(reseal_value(&keyring, &aad, sealed)?), ..record };
             let row = Some(encode_document(&record)?);
             found.push(DocumentWrite { kind, name: name.to_owned(), revision, row });
             if found.len() >= RESEAL_BATCH {
@@ -273,8 +272,9 @@ fn document(name: DocumentName, revision: u32, latest: u32, row: &[u8]) -> Resul
 fn encode(keyring: &Keyring, change: DocumentChange, latest: u32, now: Timestamp) -> Result<DocumentWrite, Error> {
     let DocumentChange { name, content } = change;
     let revision = latest + u32::from(content.is_some());
-    let row = content.map(|DocumentContent { body, options }| {
-        let sealed = seal_value(keyring, &name.aad(revision), &options)?;
+    let row = content.map(|DocumentContent { body, private }| {
+        let private = (!private.is_empty()).then_some(private);
+        let sealed = seal_value(keyring, &name.aad(revision), private.as_ref())?;
         encode_document(&DocumentRecord { stored_at: now, body, sealed })
     });
     Ok(DocumentWrite { kind: name.kind as u8, name: name.text(), revision, row: row.transpose()? })

@@ -8,7 +8,7 @@ use super::{
     Store, decode_config, decode_pipeline, decode_schedule_spec, encode_config, encode_pipeline, encode_schedule_spec,
     index::placement,
 };
-use crate::job::{RunOptions, Status};
+use crate::job::{Private, RunOptions, Status};
 use crate::secret::{Key, Keyring};
 
 /// Any bytes as each kind of record: decoded or refused; what is decoded survives being written again.
@@ -17,7 +17,7 @@ pub(crate) fn fuzz_records(bytes: &[u8]) {
     if let Ok(stored) = decode_job(7, bytes, Status::default()) {
         let again = encode_spec(
             &stored.job,
-            Seals { options: stored.options.as_ref(), parameters: stored.parameters.as_ref() },
+            Seals { private: stored.private.as_ref(), parameters: stored.parameters.as_ref() },
             stored.large_input,
         );
         let again = again.and_then(|bytes| decode_job(7, &bytes, Status::default()));
@@ -55,7 +55,7 @@ pub(crate) fn fuzz_records(bytes: &[u8]) {
 /// Seals options and opens them again.
 pub(crate) fn fuzz_options(options: &RunOptions) {
     let Ok(keyring) = Keyring::from_key(Key::from_bytes([7; 32])) else { return };
-    let sealed = Store::seal_in_spec(&keyring, SealedField::Options, 7, options);
+    let sealed = Store::seal_in_spec(&keyring, SealedField::Private, 7, Some(&Private::from(options.clone())));
     let opened = sealed.and_then(|sealed| Store::open_sealed(&keyring, 7, sealed.as_ref()));
-    assert_eq!(opened.ok().as_ref(), Some(options));
+    assert_eq!(opened.ok().map(|private| private.options).as_ref(), Some(options));
 }

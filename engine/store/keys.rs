@@ -1,7 +1,9 @@
-//! Sealing: run options are sealed before they reach the writer, opened when an attempt is prepared, and
+//! Sealing: what is private of a job is sealed before they reach the writer, opened when an attempt is prepared, and
 //! sealed anew when the key is rotated.
 
 use redb::{Database, ReadableDatabase};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::group::{Op, Reply};
 use super::open::KeySource;
@@ -9,7 +11,7 @@ use super::tables::{META, SPEC, meta};
 use super::writer::Urgency;
 use super::{Store, records, records::SealedField, storage};
 use crate::error::Error;
-use crate::job::{RunOptions, Seq};
+use crate::job::{Private, RunOptions, Seq};
 use crate::secret::{Entropy, KeyId, Keyring, Sealed, SecretError};
 
 /// Records read and sealed anew at a time.
@@ -31,7 +33,7 @@ fn key_error(error: SecretError) -> Error {
 /// What binds something sealed to its record: it opens nowhere else.
 fn spec_aad(field: SealedField, seq: Seq) -> Vec<u8> {
     let field = match field {
-        SealedField::Options => b"spec/options/".as_slice(),
+        SealedField::Private => b"spec/private/".as_slice(),
         SealedField::Parameters => b"spec/parameters/".as_slice(),
     };
     [field, &seq.to_be_bytes()].concat()
@@ -72,20 +74,32 @@ fn save_digest_secret(db: &Database, row: &[u8]) -> Result<(), Error> {
     txn.commit().map_err(storage)
 }
 
-/// Seals options that belong to `aad`; `None` when there are none.
-pub(super) fn seal_value(keyring: &Keyring, aad: &[u8], options: &RunOptions) -> Result<Option<Sealed>, Error> {
-    if options.is_empty() {
-        return Ok(None);
-    }
-    let plain = rmp_serde::to_vec(options).map_err(|error| Error::Storage(error.to_string()))?;
+/// Seals what belongs to `aad`, where there is something.
+pub(super) fn seal_value(
+    keyring: &Keyring,
+    aad: &[u8],
+    value: Option<&impl Serialize>,
+) -> Result<Option<Sealed>, Error> {
+    let Some(value) = value else { return Ok(None) };
+    let plain = rmp_serde::to_vec(value).map_err(|error| Error::Storage(error.to_string()))?;
     keyring.seal(aad, &plain).map(Some).map_err(key_error)
 }
 
-/// Opens what [`seal_value`] has sealed.
-pub(super) fn open_value(keyring: &Keyring, aad: &[u8], sealed: Option<&Sealed>) -> Result<RunOptions, Error> {
-    let Some(sealed) = sealed else { return Ok(RunOptions::new()) };
+/// Opens what [`seal_value`] has sealed; the default where there was nothing.
+pub(super) fn open_value<T: DeserializeOwned + Default>(
+    keyring: &Keyring,
+    aad: &[u8],
+    sealed: Option<&Sealed>,
+) -> Result<T, Error> {
+    let Some(sealed) = sealed else { return Ok(T::default()) };
     let plain = keyring.open(aad, sealed).map_err(key_error)?;
     rmp_serde::from_slice(plain.as_ref()).map_err(|error| Error::Storage(error.to_string()))
+}
+
+/// Seals with the active key what was sealed with another one.
+pub(super) fn reseal_value(keyring: &Keyring, aad: &[u8], sealed: &Sealed) -> Result<Sealed, Error> {
+    let plain = keyring.open(aad, sealed).map_err(key_error)?;
+    keyring.seal(aad, plain.as_ref()).map_err(key_error)
 }
 
 impl Store {
@@ -95,21 +109,21 @@ impl Store {
         self.keyring.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Seals options or parameters of a job that is about to be stored; `None` when there are none.
+    /// Seals something of a job that is about to be stored.
     pub(super) fn seal_in_spec(
         keyring: &Keyring,
         field: SealedField,
         seq: Seq,
-        options: &RunOptions,
+        value: Option<&impl Serialize>,
     ) -> Result<Option<Sealed>, Error> {
-        seal_value(keyring, &spec_aad(field, seq), options)
+        seal_value(keyring, &spec_aad(field, seq), value)
     }
 
-    /// Opens the options of a job.
+    /// Opens what is private of a job.
     ///
     /// # Errors
     /// [`Error::Key`] when the key is not there any more.
-    pub(crate) fn open_options(&self, seq: Seq, sealed: Option<&Sealed>) -> Result<RunOptions, Error> {
+    pub(crate) fn open_private(&self, seq: Seq, sealed: Option<&Sealed>) -> Result<Private, Error> {
         Store::open_sealed(&self.keyring(), seq, sealed)
     }
 
@@ -121,8 +135,8 @@ impl Store {
         open_value(&self.keyring(), &spec_aad(SealedField::Parameters, first), sealed)
     }
 
-    pub(super) fn open_sealed(keyring: &Keyring, seq: Seq, sealed: Option<&Sealed>) -> Result<RunOptions, Error> {
-        open_value(keyring, &spec_aad(SealedField::Options, seq), sealed)
+    pub(super) fn open_sealed(keyring: &Keyring, seq: Seq, sealed: Option<&Sealed>) -> Result<Private, Error> {
+        open_value(keyring, &spec_aad(SealedField::Private, seq), sealed)
     }
 
     /// Makes a new key where keys are in a file, and seals every record with the first key that is not
@@ -179,8 +193,7 @@ impl Store {
                 if sealed.key() == active {
                     return Ok(None);
                 }
-                let (keyring, aad) = (self.keyring(), spec_aad(field, seq));
-                seal_value(&keyring, &aad, &open_value(&keyring, &aad, Some(sealed))?)
+                reseal_value(&self.keyring(), &spec_aad(field, seq), sealed).map(Some)
             })?;
             rows.extend(anew.map(|anew| (seq, anew)));
         }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::documents::DocumentRecord;
 use crate::error::Error;
 use crate::job::{
-    After, Deadlines, Fired, InputFile, Job, JobFact, JobId, JobSpec, NodeRun, OnCrash, RetryPolicy, RunOptions,
-    ScheduleStatus, Seq, State, Status, Task, Timestamp, spec::DEFAULT_NAME,
+    After, Deadlines, Delivery, Fetch, Fired, InputFile, Job, JobFact, JobId, JobSpec, NodeRun, OnCrash, RetryPolicy,
+    RunOptions, ScheduleStatus, Seq, State, Status, Task, Timestamp, Told, spec::DEFAULT_NAME,
 };
 use crate::secret::Sealed;
 
@@ -42,8 +42,8 @@ struct SpecRecord<'a> {
     config: Option<Cow<'a, str>>,
     priority: u8,
     task: Cow<'a, Task>,
-    /// The run options, sealed; `None` when there are none.
-    options: Option<Cow<'a, Sealed>>,
+    /// The run options and what fetchers and sinks are told, sealed; `None` when there is nothing of these.
+    private: Option<Cow<'a, Sealed>>,
     retry: Option<Cow<'a, RetryPolicy>>,
     deadlines: Option<Deadlines>,
     on_crash: OnCrash,
@@ -72,6 +72,12 @@ struct SpecRecord<'a> {
     reads: Cow<'a, [String]>,
     #[serde(default)]
     writes: Cow<'a, [String]>,
+    /// Fetchers, and where what they bring goes to.
+    #[serde(default)]
+    fetches: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// Sinks, what they take, and whether the log too.
+    #[serde(default)]
+    deliveries: Vec<(Cow<'a, str>, Cow<'a, str>, bool)>,
 }
 
 /// Where the in-memory index puts a live job; what opening the store reads of it.
@@ -87,11 +93,11 @@ pub(super) struct Placement<'a> {
     pub(super) after: Cow<'a, [Seq]>,
 }
 
-/// A job read back. Its options are still sealed, so `job.spec.options` is empty.
+/// A job read back. What is private is still sealed, so it is empty in the spec.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) job: Job,
-    pub(crate) options: Option<Sealed>,
+    pub(crate) private: Option<Sealed>,
     /// The parameters of the run of a pipeline, on its first job; those in the spec are empty.
     pub(crate) parameters: Option<Sealed>,
     /// The digest of the input, or of the input files, that lie in a file beside the store; those in the spec are empty.
@@ -130,7 +136,7 @@ pub(super) fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Res
 /// What is sealed of a spec, and stands for what it was.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seals<'a> {
-    pub(super) options: Option<&'a Sealed>,
+    pub(super) private: Option<&'a Sealed>,
     pub(super) parameters: Option<&'a Sealed>,
 }
 
@@ -149,7 +155,7 @@ pub(super) fn encode_spec(job: &Job, seals: Seals<'_>, large_input: Option<[u8; 
         config: spec.config.as_deref().map(Cow::Borrowed),
         priority: spec.priority,
         task: Cow::Borrowed(&spec.task),
-        options: seals.options.map(Cow::Borrowed),
+        private: seals.private.map(Cow::Borrowed),
         retry: (spec.retry != RetryPolicy::default()).then_some(Cow::Borrowed(&spec.retry)),
         deadlines: (spec.deadlines != Deadlines::default()).then_some(spec.deadlines),
         on_crash: spec.on_crash,
@@ -167,6 +173,8 @@ pub(super) fn encode_spec(job: &Job, seals: Seals<'_>, large_input: Option<[u8; 
         inputs: spec.inputs.iter().map(|input| Cow::Borrowed(input.path.as_str())).collect(),
         reads: Cow::Borrowed(&spec.reads),
         writes: Cow::Borrowed(&spec.writes),
+        fetches: spec.fetches.iter().map(|it| (it.from.as_str().into(), it.to.as_str().into())).collect(),
+        deliveries: spec.deliveries.iter().map(|it| (it.to.as_str().into(), it.from.as_str().into(), it.log)).collect(),
     };
     let mut out = Vec::with_capacity(256 + spec.task.payload_bytes());
     out.push(VERSION);
@@ -220,8 +228,8 @@ pub(super) fn versioned<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
 /// What is sealed in a spec record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SealedField {
-    /// The run options.
-    Options,
+    /// What is private of the job.
+    Private,
     /// The parameters of a run of a pipeline.
     Parameters,
 }
@@ -234,12 +242,12 @@ pub(super) fn reseal_spec(
     let (head, mut record) = split_spec(bytes)?;
     let anew =
         |field, sealed: Option<&Sealed>| Ok::<_, Error>(sealed.map(|it| reseal(field, it)).transpose()?.flatten());
-    let options = anew(SealedField::Options, record.options.as_deref())?;
+    let private = anew(SealedField::Private, record.private.as_deref())?;
     let parameters = anew(SealedField::Parameters, record.parameters.as_deref())?;
-    if options.is_none() && parameters.is_none() {
+    if private.is_none() && parameters.is_none() {
         return Ok(None);
     }
-    record.options = options.map(Cow::Owned).or(record.options);
+    record.private = private.map(Cow::Owned).or(record.private);
     record.parameters = parameters.map(Cow::Owned).or(record.parameters);
     let mut out = Vec::with_capacity(bytes.len() + 16);
     out.push(VERSION);
@@ -276,11 +284,23 @@ pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored
         inputs: record.inputs.into_iter().map(placed_beside).collect(),
         reads: record.reads.into_owned(),
         writes: record.writes.into_owned(),
+        fetches: record.fetches.into_iter().map(untold_fetch).collect(),
+        deliveries: record.deliveries.into_iter().map(untold_delivery).collect(),
     };
     let job = Job { id, chain, created_at: head.created_at, spec: Arc::new(spec), status };
     let sealed = |sealed: Option<Cow<'_, Sealed>>| sealed.map(Cow::into_owned);
-    let (options, parameters) = (sealed(record.options), sealed(record.parameters));
-    Ok(Stored { job, options, parameters, large_input: record.large_input })
+    let (private, parameters) = (sealed(record.private), sealed(record.parameters));
+    Ok(Stored { job, private, parameters, large_input: record.large_input })
+}
+
+/// A fetch of a stored job.
+fn untold_fetch((from, to): (Cow<'_, str>, Cow<'_, str>)) -> Fetch {
+    Fetch { from: from.into_owned(), told: Told::default(), to: to.into_owned() }
+}
+
+/// A delivery of a stored job.
+fn untold_delivery((to, from, log): (Cow<'_, str>, Cow<'_, str>, bool)) -> Delivery {
+    Delivery { to: to.into_owned(), told: Told::default(), from: from.into_owned(), log }
 }
 
 /// An input file of a stored job.
@@ -375,6 +395,7 @@ mod tests {
         let mut spec = JobSpec::process("wc", ["-l"]).named("count");
         spec.deadlines.attempt_ms = Some(5);
         spec = spec.reads("data/in").writes("data/out");
+        spec = spec.fetch(Fetch::new("s3", "").to("input/a")).deliver(Delivery::new("s3-sink", "").with_log());
         let id = JobId::new(77, Timestamp::from_millis(1_000), 42);
         Job::accept(id, Some(id), Arc::new(spec), vec![], Timestamp::from_millis(1_000))
     }

@@ -12,7 +12,9 @@ use super::{Store, Stored, idempotency_key, lock};
 use crate::error::Error;
 use crate::job::event::{fact_of, is_stored};
 use crate::job::id::MAX_SEQ;
-use crate::job::{Event, Illegal, Job, JobFact, JobId, JobSpec, RunOptions, Seq, Task, Timestamp, Verdict, apply};
+use crate::job::{
+    Event, Illegal, Job, JobFact, JobId, JobSpec, Private, RunOptions, Seq, Task, Timestamp, Verdict, apply,
+};
 use crate::secret::{Keyring, keyed_digest};
 
 /// The next job's place: sequence numbers and creation times never go back, so lists can be searched by time.
@@ -99,26 +101,26 @@ impl Store {
 
     pub(super) fn encode_new(&self, keyring: &Keyring, new: NewJob) -> Result<NewRow, Error> {
         let NewJob { mut job, large_input } = new;
-        let seal = |field, values: &RunOptions| Store::seal_in_spec(keyring, field, job.seq(), values);
-        let sealed = seal(SealedField::Options, &job.spec.options)?;
-        let told = parameters_of(&job.spec).map(|told| seal(SealedField::Parameters, told));
-        let parameters = told.transpose()?.flatten();
+        let private = private_of(&job.spec);
+        let sealed = Store::seal_in_spec(keyring, SealedField::Private, job.seq(), private.as_ref())?;
+        let told = parameters_of(&job.spec).filter(|told| !told.is_empty());
+        let parameters = Store::seal_in_spec(keyring, SealedField::Parameters, job.seq(), told)?;
         let idempotency = idempotency_key(&job.spec).map(|key| {
             let digest = self.digest(&job, large_input.as_deref())?;
             Ok::<_, Error>((key, digest))
         });
         let idempotency = idempotency.transpose()?;
         let large_input = large_input.map(|large| keyed_digest(&self.digest_secret, &[b"input", &large]));
-        let seals = Seals { options: sealed.as_ref(), parameters: parameters.as_ref() };
+        let seals = Seals { private: sealed.as_ref(), parameters: parameters.as_ref() };
         let spec = encode_spec(&job, seals, large_input)?;
         let live = encode_live(&job, &placement(&job))?;
         // From here on what is sealed is only on disk.
         let open = std::sync::Arc::make_mut(&mut job.spec);
-        open.options = RunOptions::new();
+        drop(Private::take(open));
         if let Some(run) = open.node.as_mut().and_then(|node| node.run.as_mut()) {
             run.parameters = RunOptions::new();
         }
-        let stored = Stored { job, options: sealed, parameters, large_input };
+        let stored = Stored { job, private: sealed, parameters, large_input };
         Ok(NewRow { stored, spec, live, idempotency })
     }
 
@@ -133,11 +135,11 @@ impl Store {
             task.input = large.to_vec();
         }
         let inputs = large_input.filter(|_| !job.spec.inputs.is_empty()).unwrap_or_default();
-        let options = rmp_serde::to_vec(&job.spec.options).map_err(|error| Error::Storage(error.to_string()))?;
+        let private = rmp_serde::to_vec(&Private::of(&job.spec)).map_err(|error| Error::Storage(error.to_string()))?;
         let encode = |told| rmp_serde::to_vec(told).map_err(|error| Error::Storage(error.to_string()));
         let parameters = parameters_of(&job.spec).map(encode).transpose()?.unwrap_or_default();
         let spec = encode_spec(&asked, Seals::default(), None)?;
-        Ok(keyed_digest(&self.digest_secret, &[&spec, &options, inputs, &parameters]))
+        Ok(keyed_digest(&self.digest_secret, &[&spec, &private, inputs, &parameters]))
     }
 
     /// Applies events to a job, one after the other, and writes the result once. `job` saves a read when the
@@ -257,6 +259,12 @@ impl Store {
         }
         Ok(moved)
     }
+}
+
+/// What is to be sealed of a spec, where there is something.
+fn private_of(spec: &JobSpec) -> Option<Private> {
+    let is_plain = spec.options.is_empty() && spec.fetches.is_empty() && spec.deliveries.is_empty();
+    (!is_plain).then(|| Private::of(spec))
 }
 
 /// The parameters of the run of a pipeline whose first job this is.

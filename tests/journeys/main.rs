@@ -27,3 +27,4 @@ mod secrets;
 mod stops;
 mod submissions;
 mod time;
+mod transfers;

@@ -42,6 +42,7 @@ const STARTS_TASKS: &[&str] = &[
     "cli",
     "executors/function",
     "executors/job_files",
+    "executors/project_fetcher",
     "plugin/native/in_process",
     "plugin/platform",
     "plugin/wasm",

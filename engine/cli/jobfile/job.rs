@@ -11,9 +11,10 @@ use super::node::{Node, Position};
 use super::options::Source;
 use super::settings::Settings;
 use super::task::read_task;
+use super::transfers::{read_deliveries, read_fetches};
 
 /// All fields of a job.
-pub(super) const JOB_FIELDS: [&str; 26] = [
+pub(super) const JOB_FIELDS: [&str; 28] = [
     "name",
     "command",
     "shell",
@@ -23,6 +24,8 @@ pub(super) const JOB_FIELDS: [&str; 26] = [
     "inputs",
     "reads",
     "writes",
+    "fetch",
+    "deliver",
     "executor",
     "with",
     "options",
@@ -90,6 +93,12 @@ pub(super) fn read_job(
     }
     spec.reads = read_paths("reads", fields, places, mistakes);
     spec.writes = read_paths("writes", fields, places, mistakes);
+    if let Some(field) = fields.get_as("fetch", "fetch", places) {
+        spec.fetches = read_fetches(&field, source, places, mistakes);
+    }
+    if let Some(field) = fields.get_as("deliver", "deliver", places) {
+        spec.deliveries = read_deliveries(&field, source, places, mistakes);
+    }
     let mut start_in_ms = None;
     if let Some(field) = fields.get_as("start_at", "start_at", places) {
         match read_start(&field, mistakes) {

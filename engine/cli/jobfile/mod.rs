@@ -20,6 +20,7 @@ mod plan;
 mod schedule;
 mod settings;
 mod task;
+mod transfers;
 mod wasm;
 mod words;
 

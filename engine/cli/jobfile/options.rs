@@ -95,7 +95,8 @@ fn read_value(field: &Field<'_>, source: &Source<'_>, mistakes: &mut Mistakes) -
     }
 }
 
-fn read_special(field: &Field<'_>, source: &Source<'_>, mistakes: &mut Mistakes) -> Option<(String, bool)> {
+/// The value that a map such as `{env: NAME}` stands for, and whether it is a secret.
+pub(super) fn read_special(field: &Field<'_>, source: &Source<'_>, mistakes: &mut Mistakes) -> Option<(String, bool)> {
     let known = ["secret", "env", "secret_env"];
     let fields = Fields::of(field.node, &field.path, &known, mistakes)?;
     if let Some(secret) = fields.get("secret") {

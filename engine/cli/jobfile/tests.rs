@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::{After, On, OnCrash, OptionValue, OutcomeKind, RetryOn, Task};
+use crate::job::{After, Delivery, On, OnCrash, OptionValue, OutcomeKind, RetryOn, Task};
 
 fn env(name: &str) -> Option<String> {
     match name {
@@ -184,6 +184,24 @@ fn a_job_says_what_it_reads_and_writes() {
     let lines: Vec<&str> = told.lines().collect();
     assert!(lines[0].starts_with("f.yaml:2:8: reads: \"../x.csv\" is no path of a file; allowed: a path of"), "{told}");
     assert!(lines[1].starts_with("f.yaml:3:9: writes: a directory of \"a/b\" is a file of its own"), "{told}");
+}
+
+#[test]
+fn a_job_says_what_it_fetches_and_delivers() {
+    let text = "shell: make\nfetch:\n- from: jdbc\n  to: input/rows\n  with: {query: 'select 1', password: {secret: p}, limits: [1, {secret: q}]}\n\
+                - {from: project}\ndeliver: [{to: s3-sink, from: output/a, log: true, keys: {K: {secret: v}}}]\n";
+    let file = good(text);
+    let spec = &file.jobs[0];
+    let told: Vec<_> =
+        spec.fetches.iter().map(|it| (it.from.as_str(), it.to.as_str(), it.told.options.as_str())).collect();
+    let options = r#"{"query":"select 1","password":"p","limits":[1,"q"]}"#;
+    assert_eq!(told, [("jdbc", "input/rows", options), ("project", "input", "{}")]);
+    let delivery = Delivery::new("s3-sink", "{}").from("output/a").with_log().key("K", "v");
+    assert_eq!(spec.deliveries, [delivery]);
+    let told = bad("shell: x\nfetch: [{from: a b, to: /x}]\n");
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("f.yaml:2:16: fetch[0].from: \"a b\" is not a name"), "{told}");
+    assert!(lines[1].starts_with("f.yaml:2:25: fetch[0].to: \"/x\" is no path in a work tree"), "{told}");
 }
 
 #[test]

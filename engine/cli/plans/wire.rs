@@ -112,6 +112,8 @@ pub(super) fn config_says(config: &JobConfig, option_names: &[String]) -> Value 
         "hold": spec.hold,
         "reads": spec.reads,
         "writes": spec.writes,
+        "fetch": spec.fetches.iter().map(|it| json!({"from": it.from, "to": it.to})).collect::<Vec<_>>(),
+        "deliver": spec.deliveries.iter().map(|it| json!({"to": it.to, "from": it.from, "log": it.log})).collect::<Vec<_>>(),
         "options": option_names,
         "schedule": config.schedule.as_ref().map(times_say),
     })

@@ -211,6 +211,17 @@ impl ProjectFiles {
         Copy { path, to, name: path, durable: false, most, left: most }.all(found)
     }
 
+    /// Copies a file to a path beneath `to`, which exists. A file that is there is replaced. How many bytes it has.
+    ///
+    /// # Errors
+    /// As [`ProjectFiles::open_file`].
+    pub fn place_as(&self, project: &str, path: &str, to: &Path, name: &str) -> Result<u64, FileError> {
+        let (view, found) = self.open_file(project, path)?;
+        let most = Room { bytes: u64::MAX, entries: 1 };
+        Copy { path, to, name, durable: false, most, left: most }.all(found)?;
+        Ok(view.bytes)
+    }
+
     /// Copies files and folders that a finished attempt has left beneath `from`, each under its path, to where they can
     /// become those of the project.
     ///

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod fetches;
+mod jobs;
 mod proxy;
 mod refusals;
 mod stores;
