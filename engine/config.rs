@@ -6,6 +6,7 @@ pub(crate) mod quantity;
 use std::collections::BTreeMap;
 
 use crate::files::{FileLimits, LogLimits};
+use crate::job::items::ITEMS_QUEUE;
 use crate::job::{JobLimits, OutputLimits, PipelineLimits, ScheduleLimits};
 
 /// How an engine is run. [`EngineConfig::default`] suits a machine that does other things too.
@@ -62,6 +63,8 @@ pub struct EngineConfig {
     /// What plugins may take.
     #[cfg(feature = "plugin")]
     pub plugins: PluginBounds,
+    /// Jobs with items that are under way at once. They take no slots of a queue; the jobs of their items do.
+    pub jobs_with_items: usize,
     /// What fetches and deliveries may take.
     pub transfers: TransferLimits,
     /// When finished jobs are forgotten.
@@ -98,6 +101,7 @@ impl Default for EngineConfig {
             wasm: WasmConfig::default(),
             #[cfg(feature = "plugin")]
             plugins: PluginBounds::default(),
+            jobs_with_items: 100,
             transfers: TransferLimits::default(),
             retention: Retention::default(),
         }
@@ -107,6 +111,9 @@ impl Default for EngineConfig {
 impl EngineConfig {
     /// The slots of a queue.
     pub fn slots(&self, queue: &str) -> usize {
+        if queue == ITEMS_QUEUE {
+            return self.jobs_with_items;
+        }
         self.queues.get(queue).copied().unwrap_or(self.default_slots)
     }
 }

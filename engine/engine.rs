@@ -5,6 +5,7 @@ mod child_process;
 mod configs;
 mod executors;
 mod files;
+mod items;
 mod outlook;
 mod output;
 mod output_types;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 pub use builder::Builder;
 pub use child_process::supervise_if_asked;
 pub use configs::ConfigView;
+pub use items::{ItemPage, ItemView};
 pub use output_types::OutputTypeView;
 pub use outputs::{OutputCursor, OutputPage, OutputView};
 pub use pipelines::{Missing, PipelineView};
@@ -38,7 +40,7 @@ use crate::job::{ChainId, Cursor, Event, Filter, Job, JobEvent, JobId, JobSpec, 
 #[cfg(feature = "wasm")]
 use crate::plugin::Fleet;
 use crate::runtime::Runtime;
-use crate::store::{Moved, Stored};
+use crate::store::{Moved, Stored, inputs_lie_beside};
 
 /// A durable job engine over one store directory. Cheap to clone; all clones are the same engine.
 ///
@@ -308,17 +310,21 @@ impl Engine {
         if !state.is_final() {
             return Err(Error::Conflict(format!("job {id} is {state}; only a job that is over is submitted again")));
         }
+        if stored.job.spec.items.as_ref().is_some_and(|items| items.count > 0) {
+            let text = format!("job {id} was given its items with its submission; each of them can be submitted again");
+            return Err(Error::Conflict(text));
+        }
         let mut spec = (*stored.job.spec).clone();
         runtime.store.open_private(id.seq(), stored.private.as_ref())?.put(&mut spec);
         runtime.put_late_together(&stored.job, &mut spec.options)?;
-        spec.node = None;
+        (spec.node, spec.item) = (None, None);
         (spec.after, spec.hold, spec.open_items) = (Vec::new(), false, false);
         (spec.start_at, spec.idempotency_key) = (None, None);
         if let (true, Task::Function(task)) = (stored.large_input.is_some(), &mut spec.task) {
             let path = runtime.layout.input(id.seq());
             task.input = read_payload(&path).map_err(|error| Error::io(path.display(), &error))?;
         }
-        if !spec.inputs.is_empty() {
+        if stored.large_input.is_some() && inputs_lie_beside(&spec) {
             let path = runtime.layout.input(id.seq());
             let inputs = read_payload(&path).and_then(|packed| unpack_inputs(&packed));
             spec.inputs = inputs.map_err(|error| Error::io(path.display(), &error))?;

@@ -27,9 +27,9 @@ pub use config::{EngineConfig, KeepWork, PlatformConfig, Retention};
 #[cfg(feature = "plugin")]
 pub use config::{PluginBounds, PluginLimits};
 pub use engine::{
-    Applied, Backfill, Builder, ChainView, Change, ConfigView, Engine, EngineStats, JobPage, JobView, KeyRotation,
-    Missed, Missing, NodeView, OutputCursor, OutputPage, OutputTypeView, OutputView, PipelineView, Plan, Prune,
-    RunPage, RunView, ScheduleView, Subscription, supervise_if_asked,
+    Applied, Backfill, Builder, ChainView, Change, ConfigView, Engine, EngineStats, ItemPage, ItemView, JobPage,
+    JobView, KeyRotation, Missed, Missing, NodeView, OutputCursor, OutputPage, OutputTypeView, OutputView,
+    PipelineView, Plan, Prune, RunPage, RunView, ScheduleView, Subscription, supervise_if_asked,
 };
 pub use error::{Error, Problem};
 pub use executors::function::{Function, FunctionContext, FunctionError, Progress};

@@ -19,17 +19,21 @@ impl Engine {
 
     /// Accepts what a caller asks for, who cannot say what the engine itself says of a job.
     pub(super) async fn accept(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<JobId>, Error> {
-        let named = |spec: &JobSpec| spec.fired.is_some() || spec.config_revision.is_some() || spec.node.is_some();
+        let named = |spec: &JobSpec| {
+            spec.fired.is_some() || spec.config_revision.is_some() || spec.node.is_some() || spec.item.is_some()
+        };
         if specs.iter().any(named) {
-            let allowed = "nothing: the engine itself says what config, fire and pipeline a job comes from";
-            return Err(Error::invalid("config_revision, fired and node", "they are set", allowed));
+            let allowed = "nothing: the engine itself says what config, fire, pipeline and item a job comes from";
+            return Err(Error::invalid("config_revision, fired, node and item", "they are set", allowed));
         }
         self.accept_known(specs, chained).await
     }
 
-    /// Accepts jobs that the engine has made.
+    /// Accepts jobs that the engine has made. A job that comes with items is a chain with their jobs.
     pub(super) async fn accept_known(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<JobId>, Error> {
         let runtime = self.runtime();
+        let with_items = |spec: &JobSpec| spec.items.as_ref().is_some_and(|items| !items.given.is_empty());
+        let chained = chained || specs.iter().any(with_items);
         let jobs = runtime.prepare(specs, chained).await?;
         let large: Vec<JobId> = with_files(&jobs).collect();
         let accepted = runtime.store.submit(jobs, chained, self.inner.may_lead).await;

@@ -7,7 +7,7 @@ use super::StartError;
 use crate::files::{
     FileError, Layout, ProjectFiles, create_work_tree, merge_tree, place_inputs, read_payload, unpack_inputs,
 };
-use crate::job::{Job, RunOptions};
+use crate::job::{InputFile, Job, Private, RunOptions};
 
 /// Where the work is told of the files of its project that it reads, one path a line.
 const INPUTS: &str = "WINDLASS_INPUTS";
@@ -17,7 +17,9 @@ const OUTPUTS: &str = "WINDLASS_OUTPUTS";
 /// The files of an attempt. The default is none.
 #[derive(Clone, Debug, Default)]
 pub struct JobFiles {
-    /// The file with the input files of the job, where it has any.
+    /// Input files of the job that come from its record.
+    given: Vec<InputFile>,
+    /// The file with its input files, where it has some that do not.
     inputs: Option<PathBuf>,
     /// The tree of what was fetched for it, where something is.
     fetched: Option<PathBuf>,
@@ -28,11 +30,16 @@ pub struct JobFiles {
 }
 
 impl JobFiles {
-    pub(crate) fn new(job: &Job, layout: &Layout, files: &ProjectFiles) -> JobFiles {
+    pub(crate) fn new(job: &Job, private: &Private, layout: &Layout, files: &ProjectFiles) -> JobFiles {
         let spec = &job.spec;
+        let given = spec.inputs.iter().zip(&private.inputs);
+        let given: Vec<InputFile> =
+            given.map(|(input, content)| InputFile { path: input.path.clone(), content: content.to_vec() }).collect();
+        let lie_beside = !spec.inputs.is_empty() && given.is_empty();
         let fetched = || layout.fetched(job.id, job.status.attempt);
         JobFiles {
-            inputs: (!spec.inputs.is_empty()).then(|| layout.input(job.seq())),
+            inputs: lie_beside.then(|| layout.input(job.seq())),
+            given,
             fetched: (!spec.fetches.is_empty()).then(fetched),
             project: (!spec.reads.is_empty()).then(|| (files.clone(), spec.project.clone())),
             reads: spec.reads.clone(),
@@ -42,7 +49,11 @@ impl JobFiles {
 
     /// Whether there are none, so that the attempt needs no work tree for them.
     pub fn is_empty(&self) -> bool {
-        self.inputs.is_none() && self.fetched.is_none() && self.reads.is_empty() && self.writes.is_empty()
+        self.inputs.is_none()
+            && self.given.is_empty()
+            && self.fetched.is_none()
+            && self.reads.is_empty()
+            && self.writes.is_empty()
     }
 
     /// What the work is told of them. The paths begin with `at`, which is empty for paths that are relative to the work tree.
@@ -73,6 +84,9 @@ impl JobFiles {
             let placed = read_payload(inputs).and_then(|packed| unpack_inputs(&packed));
             let placed = placed.and_then(|inputs| place_inputs(&inputs, &work.join("input")));
             placed.map_err(no_work_tree)?;
+        }
+        if !self.given.is_empty() {
+            place_inputs(&self.given, &work.join("input")).map_err(no_work_tree)?;
         }
         let Some((files, project)) = self.project.clone() else { return Ok(()) };
         let (paths, to) = (self.reads.clone(), work.join("input"));

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{AttemptName, BoxFuture};
 use crate::error::Problem;
-use crate::job::{RunHandle, RunOptions};
+use crate::job::{ListedItem, RunHandle, RunOptions};
 
 /// Brings inputs in. Every call may be made twice and must mean the same the second time.
 pub trait Fetcher: Send + Sync + 'static {
@@ -56,6 +56,20 @@ pub struct FetchItem {
     pub version: Option<String>,
     /// What the fetcher needs to find it.
     pub reference: Vec<u8>,
+}
+
+impl From<FetchItem> for ListedItem {
+    fn from(item: FetchItem) -> ListedItem {
+        let FetchItem { name, size, version, reference } = item;
+        ListedItem { name, size, version, reference }
+    }
+}
+
+impl From<ListedItem> for FetchItem {
+    fn from(item: ListedItem) -> FetchItem {
+        let ListedItem { name, size, version, reference } = item;
+        FetchItem { name, size, version, reference }
+    }
 }
 
 /// Some of the items.

@@ -61,6 +61,7 @@ impl JobConfig {
             ("idempotency_key", spec.idempotency_key.is_some(), "a key is given with each request"),
             ("open_items", spec.open_items, "items belong to one job"),
             ("inputs", !spec.inputs.is_empty(), "no files: they are given with each job"),
+            ("items", spec.items.as_ref().is_some_and(|items| !items.given.is_empty()), "fetchers that list items"),
             ("fired", spec.fired.is_some(), "the engine itself says what fired a job"),
         ];
         let set = of_one_job.into_iter().filter(|(_, is_set, _)| *is_set);

@@ -62,7 +62,11 @@ pub fn next_tick(job: &Job) -> Option<Timestamp> {
 
 /// When a deadline of the job passes, where it has that deadline and its clock runs.
 pub fn deadline_at(job: &Job, deadline: Deadline) -> Option<Timestamp> {
-    let JobSpec { deadlines, .. } = &*job.spec;
+    let JobSpec { deadlines, items, .. } = &*job.spec;
+    // Those of one try are for the jobs of its items.
+    if items.is_some() && deadline != Deadline::Total {
+        return None;
+    }
     let (from, millis) = match deadline {
         Deadline::Queue => (Some(job.status.ready_at), deadlines.queue_ms),
         Deadline::Attempt => (job.status.attempt_started_at, deadlines.attempt_ms),

@@ -1,6 +1,108 @@
-//! Counters of the items of a job.
+//! The items of a job: named units of input, each run on its own, and how many of them are in which condition.
 
 use serde::{Deserialize, Serialize};
+
+use super::id::JobId;
+use super::spec::{Deadlines, InputFile, JobSpec};
+use super::transfer::{Delivery, Fetch};
+
+/// The queue that jobs with items are in while they wait for their turn; the jobs of the items are in the one that was asked for.
+/// No user can name it.
+pub const ITEMS_QUEUE: &str = ":items";
+
+/// What stands for the name of the item in the paths that its job writes and in the options of its deliveries.
+pub const ITEM_NAME: &str = "${item}";
+
+/// The items of a job. Each is run through the task of the job as a job of its own, with its own state, times, result and log;
+/// one that fails stops no other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Items {
+    /// Those that are given with the job. When the job is stored they are jobs, and here are none.
+    #[serde(skip)]
+    pub given: Vec<Item>,
+    /// How many were given.
+    pub count: u32,
+    /// Where more are found when the job begins: what these fetchers list, each item of theirs being one.
+    #[serde(skip)]
+    pub listed: Vec<Fetch>,
+    /// How many are under way at once; `None`: as many as their queue has slots for.
+    pub parallel: Option<u32>,
+    /// How many may fail before the job has failed; `None`: all of them.
+    pub tolerated: Option<u32>,
+}
+
+/// One item.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Item {
+    /// Its name: any text without NUL and other control characters, unique among the items of the job.
+    pub name: String,
+    /// Files that its job finds in `input`.
+    pub inputs: Vec<InputFile>,
+    /// What is fetched for it.
+    pub fetches: Vec<Fetch>,
+}
+
+impl Item {
+    /// An item without inputs.
+    pub fn new(name: impl Into<String>) -> Self {
+        Item { name: name.into(), ..Item::default() }
+    }
+
+    /// Adds a file that its job finds in `input`.
+    #[must_use]
+    pub fn input(mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        self.inputs.push(InputFile { path: path.into(), content: content.into() });
+        self
+    }
+
+    /// Adds something that is fetched for it.
+    #[must_use]
+    pub fn fetch(mut self, fetch: Fetch) -> Self {
+        self.fetches.push(fetch);
+        self
+    }
+}
+
+/// The item that a job runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemOf {
+    /// The job whose item it is.
+    pub job: JobId,
+    /// Its name.
+    pub name: String,
+}
+
+/// The job that runs one item of a job with items. It waits until it is released.
+///
+/// What belongs to the job as a whole is not its: name, config, edges, times and limits of all attempts.
+pub fn item_spec(parent: &JobSpec, of: JobId, item: Item) -> JobSpec {
+    let Item { name, inputs, fetches } = item;
+    let in_json = serde_json::Value::from(name.as_str()).to_string();
+    let in_json = in_json.trim_matches('"');
+    let delivery = |delivery: &Delivery| {
+        let mut delivery = delivery.clone();
+        delivery.told.options = delivery.told.options.replace(ITEM_NAME, in_json);
+        delivery
+    };
+    JobSpec {
+        options: parent.options.clone(),
+        retry: parent.retry.clone(),
+        deadlines: Deadlines { total_ms: None, ..parent.deadlines },
+        on_crash: parent.on_crash,
+        stop_grace_ms: parent.stop_grace_ms,
+        priority: parent.priority,
+        project: parent.project.clone(),
+        queue: parent.queue.clone(),
+        hold: true,
+        inputs,
+        reads: parent.reads.clone(),
+        writes: parent.writes.iter().map(|path| path.replace(ITEM_NAME, &name)).collect(),
+        fetches: parent.fetches.iter().cloned().chain(fetches).collect(),
+        deliveries: parent.deliveries.iter().map(delivery).collect(),
+        item: Some(ItemOf { job: of, name }),
+        ..JobSpec::new(parent.task.clone())
+    }
+}
 
 /// How many items of a job are in which condition. The parts always add up to `total`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +148,11 @@ impl ItemCounts {
     /// The job is over: what has not ended never will.
     pub fn close(self) -> ItemCounts {
         ItemCounts { pending: 0, running: 0, dropped: self.dropped + self.pending + self.running, ..self }
+    }
+
+    /// Those that are over.
+    pub fn ended(self) -> u32 {
+        self.succeeded + self.failed + self.dropped
     }
 
     /// Whether the parts add up, the law of this type.

@@ -47,7 +47,7 @@ pub use config::{JobConfig, LinkError};
 pub use effect::{Effect, deadline_at, pending_effects};
 pub use event::{Event, EventKind, JobEvent, JobFact};
 pub use id::{ChainId, JobId, Seq};
-pub use items::ItemCounts;
+pub use items::{Item, ItemCounts, ItemOf, Items};
 pub use limits::{JobLimits, OutputLimits, PipelineLimits, ScheduleLimits};
 pub use node::{Again, Kept, NodeRun, PipelineRun};
 pub use options::{OptionValue, RunOptions};
@@ -62,5 +62,5 @@ pub use spec::{
 };
 pub use status::{Job, RunHandle, State, Status, Step, StopCause, Stopping, Wait, Waits};
 pub use time::Timestamp;
-pub use transfer::{Delivery, Fetch, Private, Told};
+pub use transfer::{Delivery, Fetch, ListedItem, Private, Told};
 pub use transition::{Illegal, Verdict, apply};

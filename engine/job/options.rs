@@ -100,6 +100,9 @@ pub const JOB_ID: &str = "jobId";
 /// the job runs where it was late, made up for or asked for. RFC 3339 in UTC.
 pub const NOMINAL_TIME: &str = "WINDLASS_NOMINAL_TIME";
 
+/// The option that the system sets in jobs of items: the name of the item.
+pub const ITEM: &str = "WINDLASS_ITEM";
+
 /// The option that the system sets in jobs of a pipeline that lists requirements: the only libraries of the step, one a line,
 /// as `name==version` with the version as it was written, or the name alone where any version will do.
 pub const REQUIREMENTS: &str = "WINDLASS_REQUIREMENTS";

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::id::{ChainId, Seq};
+use super::id::{ChainId, JobId, Seq};
 use super::status::State;
 use super::time::Timestamp;
 
@@ -16,6 +16,10 @@ pub struct Filter {
     pub config: Option<String>,
     /// The first job of a run of this pipeline.
     pub run_of: Option<String>,
+    /// The jobs of the items of this job.
+    pub items_of: Option<JobId>,
+    /// Those of the items of all jobs too.
+    pub with_items: bool,
     /// Of this chain.
     pub chain: Option<ChainId>,
     /// In this project.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::after::After;
 use super::id::Seq;
+use super::items::{ITEMS_QUEUE, ItemOf, Items};
 use super::node::NodeRun;
 use super::options::RunOptions;
 use super::retry::RetryPolicy;
@@ -66,6 +67,10 @@ pub struct JobSpec {
     pub fetches: Vec<Fetch>,
     /// What sinks take out after a success.
     pub deliveries: Vec<Delivery>,
+    /// Its items: the job runs its task once for each of them, and is over when they are.
+    pub items: Option<Items>,
+    /// The item that it runs. Set by the engine only.
+    pub item: Option<ItemOf>,
 }
 
 /// A file that a job begins with.
@@ -123,6 +128,8 @@ impl JobSpec {
             writes: Vec::new(),
             fetches: Vec::new(),
             deliveries: Vec::new(),
+            items: None,
+            item: None,
         }
     }
 
@@ -190,6 +197,18 @@ impl JobSpec {
     pub fn deliver(mut self, delivery: Delivery) -> Self {
         self.deliveries.push(delivery);
         self
+    }
+
+    /// Sets its items.
+    #[must_use]
+    pub fn with_items(mut self, items: Items) -> Self {
+        self.items = Some(items);
+        self
+    }
+
+    /// The queue whose slots it takes: one with items takes none of those that its items need.
+    pub(crate) fn slots_of(&self) -> &str {
+        if self.items.is_some() { ITEMS_QUEUE } else { &self.queue }
     }
 
     /// Sets a run option.

@@ -50,7 +50,9 @@ impl Job {
             retry: false,
         };
         let state = if waits.is_over() { State::Queued } else { State::Waiting };
-        let status = Status { waits, state, ready_at: now, ..Status::default() };
+        let given = spec.items.as_ref().and_then(|items| ItemCounts::default().add(items.count));
+        let items = given.unwrap_or_default();
+        let status = Status { waits, state, ready_at: now, items, ..Status::default() };
         Job { id, chain, created_at: now, spec, status }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use serde_json::Value;
 
 use super::options::RunOptions;
@@ -114,12 +115,29 @@ pub struct Told {
     /// Keys that the engine itself signs its requests with, by the names that the endpoint is configured with. They are laid over
     /// the run options, and neither the fetcher or sink nor the work sees them.
     pub keys: RunOptions,
+    /// The one item that is fetched; `None`: all that the fetcher lists. Set by the engine only.
+    #[serde(default)]
+    pub only: Option<ListedItem>,
+}
+
+/// An item as a fetcher lists it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedItem {
+    /// Its name.
+    pub name: String,
+    /// Its bytes, where that is known.
+    pub size: Option<u64>,
+    /// What changes when its content does.
+    pub version: Option<String>,
+    /// What the fetcher needs to find it.
+    #[serde(with = "serde_bytes")]
+    pub reference: Vec<u8>,
 }
 
 impl Told {
     /// Options without keys.
     pub fn new(options: impl Into<String>) -> Self {
-        Told { options: options.into(), keys: RunOptions::new() }
+        Told { options: options.into(), ..Told::default() }
     }
 }
 
@@ -165,23 +183,25 @@ impl fmt::Debug for Told {
 pub struct Private {
     /// The run options.
     pub options: RunOptions,
-    /// What its fetchers are told and then its sinks, in their order.
+    /// What its fetchers are told, then its sinks, then those that list its items, in their order.
     pub transfers: Vec<Told>,
+    /// What its input files hold, unless they lie beside the store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<ByteBuf>,
 }
 
 impl Private {
     /// What is sealed of this spec.
     pub fn of(spec: &JobSpec) -> Private {
-        let fetches = spec.fetches.iter().map(|fetch| fetch.told.clone());
-        let deliveries = spec.deliveries.iter().map(|delivery| delivery.told.clone());
-        Private { options: spec.options.clone(), transfers: fetches.chain(deliveries).collect() }
+        Private::take(&mut spec.clone())
     }
 
     /// Takes it out of a spec.
     pub fn take(spec: &mut JobSpec) -> Private {
         let options = std::mem::take(&mut spec.options);
         let transfers = told_of(spec).map(std::mem::take).collect();
-        Private { options, transfers }
+        let inputs = spec.inputs.iter_mut().map(|input| ByteBuf::from(std::mem::take(&mut input.content))).collect();
+        Private { options, transfers, inputs }
     }
 
     /// Puts it into the spec that it was taken from.
@@ -190,23 +210,27 @@ impl Private {
         for (place, told) in told_of(spec).zip(self.transfers) {
             *place = told;
         }
+        for (place, content) in spec.inputs.iter_mut().zip(self.inputs) {
+            place.content = content.into_vec();
+        }
     }
 
     /// Whether there is nothing to seal.
     pub fn is_empty(&self) -> bool {
-        self.options.is_empty() && self.transfers.is_empty()
+        self.options.is_empty() && self.transfers.is_empty() && self.inputs.is_empty()
     }
 }
 
 impl From<RunOptions> for Private {
     fn from(options: RunOptions) -> Private {
-        Private { options, transfers: Vec::new() }
+        Private { options, ..Private::default() }
     }
 }
 
 fn told_of(spec: &mut JobSpec) -> impl Iterator<Item = &mut Told> {
     let fetches = spec.fetches.iter_mut().map(|fetch| &mut fetch.told);
-    fetches.chain(spec.deliveries.iter_mut().map(|delivery| &mut delivery.told))
+    let listed = spec.items.iter_mut().flat_map(|items| &mut items.listed).map(|fetch| &mut fetch.told);
+    fetches.chain(spec.deliveries.iter_mut().map(|delivery| &mut delivery.told)).chain(listed)
 }
 
 #[cfg(test)]

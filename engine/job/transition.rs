@@ -223,6 +223,10 @@ fn unblock(job: &Job, event: &Event, now: Timestamp) -> Option<Status> {
         _ => &mut next.waits.items_open,
     };
     let was_waited_for = std::mem::take(wait);
+    // Until it is released the job of an item ends with the job whose item it is.
+    if *event == Event::Release && job.spec.item.is_some() {
+        next.waits.after.clear();
+    }
     was_waited_for.then(|| queue_if_ready(next, now))
 }
 

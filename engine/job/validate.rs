@@ -1,6 +1,7 @@
 //! Checks of what a caller submits: every mistake at once, each with the field, what is wrong, what is allowed.
 
 mod files;
+mod items;
 mod transfers;
 
 use super::chain::{self, GraphError, Link, Node};
@@ -146,6 +147,7 @@ fn check_spec(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
     check_task(&spec.task, limits, check);
     files::check_files(spec, limits, check);
     transfers::check_transfers(spec, limits, check);
+    items::check_items(spec, limits, check);
     check_options(&spec.options, limits, check);
     check_retry(&spec.retry, limits, check);
     check_deadlines(&spec.deadlines, limits, check);

@@ -10,12 +10,13 @@ use super::fetch::bring;
 use super::finalize::{Finalized, finalize};
 use super::function_tree;
 use super::slots::Slot;
-use super::{Runtime, external, lock, newcomers};
+use super::transfer::open_private;
+use super::{Runtime, external, items, lock, newcomers};
 use crate::error::Error;
 use crate::executors::function::Input;
 use crate::executors::{AttemptName, AttemptOrder, Executor, JobFiles, Registered, StartError};
 use crate::files::{read_payload, write_payload};
-use crate::job::options::{JOB_ID, NOMINAL_TIME};
+use crate::job::options::JOB_ID;
 use crate::job::{
     Deadline, Effect, Event, Job, OnCrash, Outcome, Private, RunHandle, RunOptions, State, Step, Task, Timestamp,
     deadline_at, pending_effects,
@@ -73,6 +74,11 @@ async fn run(
     slot: Slot,
     begin: Begin,
 ) -> Result<(), Error> {
+    if stored.job.spec.items.is_some() {
+        let supervised = Box::pin(items::run(runtime, stored, control, begin)).await;
+        drop(slot);
+        return supervised;
+    }
     match &stored.job.spec.clone().task {
         Task::Function(task) => in_process(runtime, stored, control, slot, &task.name).await,
         // Boxed, so that the many small attempts of functions do not carry the space of this one.
@@ -92,7 +98,7 @@ async fn in_process(
     let opened = open_private(runtime, &stored);
     let input = input_of(runtime, &stored.job, stored.large_input.is_some());
     let (outcome, left) = match (opened, input) {
-        (Ok(private), Ok(input)) => match function_tree::files_of(runtime, &stored.job) {
+        (Ok(private), Ok(input)) => match function_tree::files_of(runtime, &stored.job, &private) {
             None => call(runtime, control, &stored.job, function, private.options, input, None).await,
             Some(files) => {
                 Box::pin(call_in_tree(runtime, control, &stored.job, function, private, input, &files)).await?
@@ -194,17 +200,6 @@ fn input_of(runtime: &Runtime, job: &Job, large: bool) -> Result<Input, Error> {
     read_payload(&path).map(Input::Large).map_err(|error| Error::io(path.display(), &error))
 }
 
-/// What is private of a job: its options, with the nominal time where a schedule fired it, and what its fetchers and sinks
-/// are told.
-pub(super) fn open_private(runtime: &Runtime, stored: &Stored) -> Result<Private, Error> {
-    let mut private = runtime.store.open_private(stored.job.seq(), stored.private.as_ref())?;
-    runtime.put_late_together(&stored.job, &mut private.options)?;
-    if let Some(fired) = &stored.job.spec.fired {
-        private.options.set(NOMINAL_TIME, fired.nominal.to_string());
-    }
-    Ok(private)
-}
-
 /// Request and config options were merged when the job was accepted; the system's own win over both.
 fn with_system_options(job: &Job, options: RunOptions) -> RunOptions {
     let system = [(JOB_ID, job.id.to_string())].into_iter().collect();
@@ -267,17 +262,17 @@ pub(super) fn name_of(job: &Job) -> AttemptName {
 }
 
 /// What an executor is told of an attempt.
-pub(super) fn order_of(runtime: &Runtime, job: &Job, options: RunOptions) -> AttemptOrder {
+pub(super) fn order_of(runtime: &Runtime, job: &Job, private: &Private) -> AttemptOrder {
     let deadlines = [Deadline::Attempt, Deadline::Total].map(|deadline| deadline_at(job, deadline));
     AttemptOrder {
         name: name_of(job),
         job_name: job.spec.name.clone(),
         chain: job.chain,
         task: job.spec.task.clone(),
-        options: with_system_options(job, options),
+        options: with_system_options(job, private.options.clone()),
         stop_grace_ms: job.spec.stop_grace_ms,
         deadline: deadlines.into_iter().flatten().min(),
-        files: JobFiles::new(job, &runtime.layout, &runtime.files),
+        files: JobFiles::new(job, private, &runtime.layout, &runtime.files),
     }
 }
 
@@ -315,7 +310,7 @@ async fn start(
     if let Err(outcome) = brought {
         return Ok(Started::Over(outcome));
     }
-    let order = order_of(runtime, job, private.options);
+    let order = order_of(runtime, job, &private);
     let handle = match executor.start(&order).await {
         Ok(handle) => handle,
         Err(error) => {

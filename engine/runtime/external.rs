@@ -5,13 +5,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::attempt::{Begin, claimed, detached, finish, name_of, not_started, note_contact, open_private, order_of};
+use super::attempt::{Begin, claimed, detached, finish, name_of, not_started, note_contact, order_of};
 use super::attempts::Control;
 use super::fetch::bring;
 use super::finalize::finalize;
 use super::follow::Follower;
 use super::observer::{End, Report, Watch};
 use super::slots::Slot;
+use super::transfer::open_private;
 use super::{Runtime, lock};
 use crate::error::Error;
 use crate::executors::{AttemptOrder, BoxFuture, ContactError, Journal, Platform, Run, StartError, SubmitError};
@@ -82,7 +83,7 @@ pub(super) async fn run(
         Err(error) => (Private::default(), Some(not_started(&error))),
     };
     let secrets = refused.is_none().then(|| private.options.secrets().map(str::to_owned).collect());
-    let order = order_of(runtime, &stored.job, private.options.clone());
+    let order = order_of(runtime, &stored.job, &private);
     let mut attempt = External { runtime, control, platform, executor, job: stored.job, order, private, secrets };
     let begun = match (refused, begin) {
         (Some(refused), Begin::Claim) => Begun::Over(refused),

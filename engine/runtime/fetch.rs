@@ -65,7 +65,8 @@ async fn bring_all(runtime: &Arc<Runtime>, job: &Job, private: &Private) -> Resu
             options: told.options,
             destination: fetch.to.clone(),
         });
-        let brought = bringing.one(fetch, &order).await;
+        let only = told.only.map(FetchItem::from);
+        let brought = bringing.one(fetch, &order, only).await;
         brought.map_err(|error| bringing.refused(position, fetch, &error))?;
     }
     Ok(())
@@ -88,10 +89,19 @@ impl Bringing<'_> {
         StartError { message, permanent: error.permanent }
     }
 
-    /// Brings in all items of one order, page by page.
-    async fn one(&mut self, fetch: &Fetch, order: &Arc<FetchOrder>) -> Result<(), TransferError> {
+    /// Brings in this item of one order, or all of them, page by page.
+    async fn one(
+        &mut self,
+        fetch: &Fetch,
+        order: &Arc<FetchOrder>,
+        only: Option<FetchItem>,
+    ) -> Result<(), TransferError> {
         let unknown = || TransferError::passing(format!("the fetcher {:?} is not enabled here", fetch.from));
         let fetcher = self.runtime.transfers.fetcher(&fetch.from).ok_or_else(unknown)?;
+        if let Some(item) = only {
+            self.room_for(std::slice::from_ref(&item))?;
+            return self.page(&fetcher, order, vec![item]).await;
+        }
         let mut cursor: Option<String> = None;
         loop {
             let page = tried(self.runtime, || fetcher.items(order, cursor.as_deref())).await?;

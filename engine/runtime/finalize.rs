@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::attempt::open_private;
 use super::attempts::Control;
 use super::outputs::Collected;
+use super::transfer::open_private;
 use super::{Runtime, deliver};
 use crate::error::{Error, MOST_MESSAGE_BYTES, bounded};
 use crate::executors::TransferError;

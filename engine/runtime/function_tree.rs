@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use super::Runtime;
 use crate::executors::{AttemptName, JobFiles, StartError};
 use crate::files::{WORK_TREE, create_work_tree, remove_tree};
-use crate::job::Job;
+use crate::job::{Job, Private};
 
 /// The files of the job, where it is to have a work tree for them.
-pub(super) fn files_of(runtime: &Runtime, job: &Job) -> Option<JobFiles> {
-    let files = JobFiles::new(job, &runtime.layout, &runtime.files);
+pub(super) fn files_of(runtime: &Runtime, job: &Job, private: &Private) -> Option<JobFiles> {
+    let files = JobFiles::new(job, private, &runtime.layout, &runtime.files);
     (!files.is_empty() || !job.spec.deliveries.is_empty()).then_some(files)
 }
 

@@ -17,6 +17,7 @@ mod finalize;
 mod follow;
 mod function_tree;
 mod hub;
+mod items;
 mod lost;
 mod newcomers;
 mod observer;

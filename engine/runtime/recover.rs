@@ -18,6 +18,7 @@ pub(super) async fn run(runtime: &Arc<Runtime>) -> Result<(), Error> {
         let mut interrupted = Vec::new();
         for mut stored in runtime.store.load_many(batch)?.into_iter().flatten() {
             match stored.job.spec.task {
+                _ if stored.job.spec.items.is_some() => find_again(runtime, stored),
                 Task::Function(_) => interrupted.push(stored),
                 Task::Process(_) | Task::Named(_) => {
                     runtime.count_anew(&mut stored.job).await?;
@@ -59,6 +60,6 @@ fn find_again(runtime: &Arc<Runtime>, stored: Stored) {
     if is_to_stop(&stored.job) {
         control.stop.raise();
     }
-    let slot = Slot::take(runtime, &stored.job.spec.queue.as_str().into(), None);
+    let slot = Slot::take(runtime, &stored.job.spec.slots_of().into(), None);
     attempt::spawn(runtime, Box::new(stored), control, slot, attempt::Begin::Recover);
 }

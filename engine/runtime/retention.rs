@@ -137,6 +137,7 @@ pub(super) async fn prune(runtime: &Arc<Runtime>) -> Result<(), Error> {
                 },
                 None => false,
             };
+            let is_needed = is_needed || (is_due && is_of_live_job(runtime, &finished.job)?);
             if is_due && !is_needed {
                 let bytes = if too_heavy > 0 { weight(runtime, &finished) } else { 0 };
                 too_many = too_many.saturating_sub(1);
@@ -149,6 +150,13 @@ pub(super) async fn prune(runtime: &Arc<Runtime>) -> Result<(), Error> {
             return Ok(());
         }
     }
+}
+
+/// Whether it is that of an item of a job that is not over: its result belongs to that of the whole.
+fn is_of_live_job(runtime: &Runtime, job: &Job) -> Result<bool, Error> {
+    let Some(item) = &job.spec.item else { return Ok(false) };
+    let of = runtime.store.load(item.job.seq())?;
+    Ok(of.is_some_and(|stored| !stored.job.status.state.is_final()))
 }
 
 async fn forget_jobs(runtime: &Arc<Runtime>, jobs: Vec<Job>) -> Result<(), Error> {

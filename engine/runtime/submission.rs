@@ -6,24 +6,33 @@ use std::sync::Arc;
 use super::Runtime;
 use crate::error::{Error, Problem};
 use crate::files::{pack_inputs, write_payload};
+use crate::job::items::item_spec;
 use crate::job::validate::{check_submission, field_of, shown};
-use crate::job::{Before, FunctionTask, Job, JobId, JobSpec, Task};
-use crate::store::NewJob;
+use crate::job::{Before, Fetch, FunctionTask, Item, Job, JobId, JobSpec, Task};
+use crate::store::{NewJob, inputs_lie_beside};
 
 impl Runtime {
     /// Checks jobs that are to be accepted together and makes them ready to be stored. Those of a chain know it.
     ///
     /// # Errors
     /// [`Error::Invalid`] with every mistake, [`Error::Full`], [`Error::Storage`].
-    pub(crate) async fn prepare(&self, specs: Vec<JobSpec>, chained: bool) -> Result<Vec<NewJob>, Error> {
+    pub(crate) async fn prepare(&self, mut specs: Vec<JobSpec>, chained: bool) -> Result<Vec<NewJob>, Error> {
         let edges = check_submission(&specs, &self.config.job_limits).map_err(Error::Invalid);
         let edges = edges.map_err(|error| of_nodes(error, &specs))?;
         self.check_runnable(&specs).await.map_err(|error| of_nodes(error, &specs))?;
-        let (first, created_at) = self.store.reserve(specs.len() as u64, self.clock.now())?;
-        let mut jobs = Vec::with_capacity(specs.len());
+        let items = items_given_with(&mut specs)?;
+        let count = specs.len() + items.len();
+        let (first, created_at) = self.store.reserve(count as u64, self.clock.now())?;
+        let new_id = |seq| JobId::new(seq, created_at, self.entropy.next_u64() as u32);
+        let mut jobs = Vec::with_capacity(count);
         let mut chain = None;
-        for (seq, (mut spec, before)) in (first..).zip(specs.into_iter().zip(edges)) {
-            let id = JobId::new(seq, created_at, self.entropy.next_u64() as u32);
+        // Items come with one job only, which is the first.
+        let first_id = new_id(first);
+        let parent = specs.first().filter(|_| !items.is_empty()).cloned();
+        let of_items = items.into_iter().filter_map(|item| Some(item_spec(parent.as_ref()?, first_id, item)));
+        let specs = specs.into_iter().chain(of_items).zip(edges.into_iter().chain(std::iter::repeat(Vec::new())));
+        for (seq, (mut spec, before)) in (first..).zip(specs) {
+            let id = if seq == first { first_id } else { new_id(seq) };
             if chained {
                 chain.get_or_insert(id);
             }
@@ -31,16 +40,20 @@ impl Runtime {
                 Some(inputs) => Some(inputs),
                 None => self.move_large_input(id, &mut spec)?,
             };
-            let after = before.into_iter().map(|(position, on)| Before { seq: first + position as u64, on }).collect();
+            let after = match &spec.item {
+                Some(item) => vec![Before { seq: item.job.seq(), on: None }],
+                None => before.into_iter().map(|(position, on)| Before { seq: first + position as u64, on }).collect(),
+            };
             let job = Job::accept(id, chain, Arc::new(spec), after, created_at);
             jobs.push(NewJob { job, large_input });
         }
         Ok(jobs)
     }
 
-    /// Input files go into one file beside the store, on disk before the job is.
+    /// Input files that are too large for the store go into one file beside it, on disk before the job is.
     fn move_inputs(&self, id: JobId, spec: &mut JobSpec) -> Result<Option<Vec<u8>>, Error> {
-        if spec.inputs.is_empty() {
+        let bytes: usize = spec.inputs.iter().map(|input| input.content.len()).sum();
+        if bytes <= self.config.inline_payload_bytes || !inputs_lie_beside(spec) {
             return Ok(None);
         }
         let (path, packed) = (self.layout.input(id.seq()), pack_inputs(&spec.inputs));
@@ -84,6 +97,10 @@ impl Runtime {
                 let allowed = "a key of its own for each job of a project".into();
                 problems.push(Problem { field: field("idempotency_key"), problem, allowed });
             }
+            // What was asked about when the job with items was accepted.
+            if spec.item.is_some() {
+                continue;
+            }
             // What a revision of a config runs is asked about once, however many nodes of a pipeline run it.
             let config = spec.config.as_deref().zip(spec.config_revision);
             if config.is_some_and(|config| !configs.insert((&spec.project, config))) {
@@ -98,15 +115,25 @@ impl Runtime {
 
     async fn transfer_problems(&self, spec: &JobSpec) -> Vec<Problem> {
         let mut problems = Vec::new();
-        for (position, fetch) in spec.fetches.iter().enumerate() {
-            let found = self.transfers.fetch_problems(&fetch.from, &fetch.told.options).await;
-            problems.extend(found.into_iter().map(|it| within("fetch", position, it)));
+        self.fetch_problems("fetch", &spec.fetches, &mut problems).await;
+        if let Some(items) = &spec.items {
+            self.fetch_problems("items.listed", &items.listed, &mut problems).await;
+            for (position, item) in items.given.iter().enumerate() {
+                self.fetch_problems(&format!("items[{position}].fetch"), &item.fetches, &mut problems).await;
+            }
         }
         for (position, delivery) in spec.deliveries.iter().enumerate() {
             let found = self.transfers.delivery_problems(&delivery.to, &delivery.told.options).await;
             problems.extend(found.into_iter().map(|it| within("deliver", position, it)));
         }
         problems
+    }
+
+    async fn fetch_problems(&self, list: &str, fetches: &[Fetch], problems: &mut Vec<Problem>) {
+        for (position, fetch) in fetches.iter().enumerate() {
+            let found = self.transfers.fetch_problems(&fetch.from, &fetch.told.options).await;
+            problems.extend(found.into_iter().map(|it| within(list, position, it)));
+        }
     }
 
     async fn task_problems(&self, task: &Task) -> Vec<Problem> {
@@ -133,6 +160,20 @@ impl Runtime {
 
 fn within(list: &str, position: usize, problem: Problem) -> Problem {
     Problem { field: format!("{list}[{position}].{}", problem.field), ..problem }
+}
+
+/// Takes the items out of a submission of one job.
+fn items_given_with(specs: &mut [JobSpec]) -> Result<Vec<Item>, Error> {
+    let is_single = specs.len() == 1;
+    let mut all = Vec::new();
+    for items in specs.iter_mut().filter_map(|spec| spec.items.as_mut()).filter(|items| !items.given.is_empty()) {
+        if !is_single {
+            return Err(Error::invalid("items", "they are given with one of several jobs", "one job with its items"));
+        }
+        all = std::mem::take(&mut items.given);
+        items.count = all.len() as u32;
+    }
+    Ok(all)
 }
 
 /// The same mistakes, told of the nodes of a pipeline where it is these that the jobs are made of.

@@ -1,9 +1,27 @@
-//! What fetches and deliveries have in common: second tries, keys, and what of their messages is shown.
+//! What is private of a job, and what fetches and deliveries have in common: second tries, keys, and what of their messages is
+//! shown.
 
 use super::Runtime;
+use crate::error::Error;
 use crate::executors::{BoxFuture, TransferError};
 use crate::files::Masker;
+use crate::job::options::{ITEM, NOMINAL_TIME};
 use crate::job::{Private, RunOptions, Told};
+use crate::store::Stored;
+
+/// What is private of a job: its options, with the nominal time where a schedule fired it, and what its fetchers and sinks
+/// are told.
+pub(super) fn open_private(runtime: &Runtime, stored: &Stored) -> Result<Private, Error> {
+    let mut private = runtime.store.open_private(stored.job.seq(), stored.private.as_ref())?;
+    runtime.put_late_together(&stored.job, &mut private.options)?;
+    if let Some(fired) = &stored.job.spec.fired {
+        private.options.set(NOMINAL_TIME, fired.nominal.to_string());
+    }
+    if let Some(item) = &stored.job.spec.item {
+        private.options.set(ITEM, item.name.as_str());
+    }
+    Ok(private)
+}
 
 /// Tries a call again while it fails in a way that may pass, as often as the configuration says.
 ///

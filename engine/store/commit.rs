@@ -8,13 +8,13 @@ use super::changes::{Answer, Held, Results};
 use super::group::{Change, Envelope, NewRow, Op, Pruned, Refusal, Reply, Submission};
 use super::index::Index;
 use super::tables::{
-    BY_NAME, BY_OUTPUT_TYPE, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, KIND_CONFIG, KIND_PIPELINE,
+    BY_ITEM, BY_NAME, BY_OUTPUT_TYPE, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, KIND_CONFIG, KIND_PIPELINE,
     KIND_PROJECT, LIVE, META, NAME, OUTPUT, OUTPUT_RECORD, REVISION, SCHEDULE, SPEC, meta,
 };
 use super::{Stored, lock, records, storage};
 use crate::error::Error;
 use crate::job::spec::DEFAULT_NAME;
-use crate::job::{Job, JobId, Seq, Status};
+use crate::job::{Job, JobId, JobSpec, Seq, Status};
 
 /// What the writer knows beside the index: the numbers of names.
 #[derive(Debug, Default)]
@@ -57,6 +57,7 @@ pub(super) struct Group<'t, 's> {
     name: Lazy<'t, (u8, &'static str), u32>,
     by_name: Lazy<'t, (u32, u64), ()>,
     pub(super) by_state: Lazy<'t, (u8, u64), ()>,
+    by_item: Lazy<'t, (u64, u64), ()>,
     pub(super) meta: Lazy<'t, &'static str, &'static [u8]>,
     pub(super) document: Lazy<'t, (u8, &'static str), (u32, bool)>,
     pub(super) revision: Lazy<'t, (u8, &'static str, u32), &'static [u8]>,
@@ -91,6 +92,7 @@ impl<'t, 's> Group<'t, 's> {
             name: Lazy::new(NAME),
             by_name: Lazy::new(BY_NAME),
             by_state: Lazy::new(BY_STATE),
+            by_item: Lazy::new(BY_ITEM),
             meta: Lazy::new(META),
             document: Lazy::new(DOCUMENT),
             revision: Lazy::new(REVISION),
@@ -192,6 +194,9 @@ impl<'t, 's> Group<'t, 's> {
             let number = self.number(kind, name)?;
             self.by_name.open(self.txn)?.insert((number, seq), ()).map_err(storage)?;
         }
+        if let Some(item) = &row.stored.job.spec.item {
+            self.by_item.open(self.txn)?.insert((item.job.seq(), seq), ()).map_err(storage)?;
+        }
         Ok(())
     }
 
@@ -243,7 +248,7 @@ impl<'t, 's> Group<'t, 's> {
             let stored = spec.map(|spec| records::decode_job(seq, spec.value(), Status::default())).transpose()?;
             // What has no key is known by where it stands and by what was asked for.
             let Some(Stored { job, .. }) = stored.filter(|Stored { job, large_input, .. }| {
-                let is_same = job.spec == row.stored.job.spec && *large_input == row.stored.large_input;
+                let is_same = is_same_spec(&job.spec, &row.stored.job.spec) && *large_input == row.stored.large_input;
                 job.chain.is_some_and(|chain| chain.seq() == *base) && is_same
             }) else {
                 let text = "a job of this submission was accepted before as part of another one, or of one that is \
@@ -266,7 +271,7 @@ impl<'t, 's> Group<'t, 's> {
     fn queues_are_full(&mut self, submission: &Submission, known: &[Option<JobId>]) -> Option<Refusal> {
         let is_new = |at: usize| known.get(at).is_none_or(Option::is_none);
         let rows = submission.rows.iter().enumerate().filter(|(at, _)| is_new(*at));
-        let mut queues: Vec<&str> = rows.map(|(_, row)| row.stored.job.spec.queue.as_str()).collect();
+        let mut queues: Vec<&str> = rows.map(|(_, row)| row.stored.job.spec.slots_of()).collect();
         queues.sort_unstable();
         let adds =
             || queues.chunk_by(|one, other| one == other).filter_map(|run| Some((*run.first()?, run.len() as u64)));
@@ -338,6 +343,9 @@ impl<'t, 's> Group<'t, 's> {
                 self.by_name.open(self.txn)?.remove((number, seq)).map_err(storage)?;
             }
             self.by_state.open(self.txn)?.remove((job.status.state.into(), seq)).map_err(storage)?;
+            if let Some(item) = &job.spec.item {
+                self.by_item.open(self.txn)?.remove((item.job.seq(), seq)).map_err(storage)?;
+            }
             self.forget_fire(job)?;
         }
         // The newest job may be among them: its number is not given out again.
@@ -363,6 +371,17 @@ fn indexed_names(job: &Job) -> impl Iterator<Item = (u8, &str)> {
     let names =
         [(KIND_PROJECT, project), (KIND_CONFIG, config), (KIND_PIPELINE, node.map(|node| node.pipeline.as_str()))];
     names.into_iter().filter_map(|(kind, name)| Some((kind, name?)))
+}
+
+/// Whether the same was asked for: a job of an item may have been one of another job.
+fn is_same_spec(one: &JobSpec, other: &JobSpec) -> bool {
+    match (&one.item, &other.item) {
+        (Some(of_one), Some(of_other)) => {
+            let other = JobSpec { item: one.item.clone(), ..other.clone() };
+            of_one.name == of_other.name && *one == other
+        }
+        _ => one == other,
+    }
 }
 
 fn another_job(row: &NewRow) -> Refusal {

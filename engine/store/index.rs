@@ -35,7 +35,7 @@ struct Queue {
 
 /// Where the index puts a job.
 pub(super) fn placement(job: &Job) -> Placement<'_> {
-    let queue = job.spec.queue.as_str();
+    let queue = job.spec.slots_of();
     Placement {
         queue: (queue != DEFAULT_NAME).then_some(queue.into()),
         state: job.status.state,

@@ -7,7 +7,7 @@
 use redb::ReadableTable;
 
 use super::read::Snapshot;
-use super::tables::{BY_NAME, BY_STATE, DONE, KIND_CONFIG, KIND_PIPELINE, KIND_PROJECT, LIVE, NAME, SPEC};
+use super::tables::{BY_ITEM, BY_NAME, BY_STATE, DONE, KIND_CONFIG, KIND_PIPELINE, KIND_PROJECT, LIVE, NAME, SPEC};
 use super::{Store, Stored, lock, records, storage};
 use crate::error::Error;
 use crate::job::spec::DEFAULT_NAME;
@@ -71,6 +71,10 @@ impl Store {
         let Bounds { from, to } = bounds;
         let found: Candidates<'a> = if filter.chain.is_some() {
             keys(read.open_table(SPEC).map_err(storage)?.range(from..=to).map_err(storage)?, filter.order)
+        } else if let Some(of) = filter.items_of {
+            let rows = read.open_table(BY_ITEM).map_err(storage)?.range((of.seq(), from)..=(of.seq(), to));
+            let rows = rows.map_err(storage)?.map(|row| row.map(|(key, _)| key.value().1).map_err(storage));
+            ordered(rows, filter.order)
         } else if all(&[State::Running, State::Cancelling]) {
             let active = lock(&self.index).active();
             let active = active.into_iter().filter(move |seq| (from..=to).contains(seq)).map(Ok);
@@ -189,6 +193,8 @@ fn matches(filter: &Filter, stored: &Stored) -> bool {
         && same(&filter.queue, &spec.queue)
         && filter.config.as_deref().is_none_or(|wanted| spec.config.as_deref() == Some(wanted))
         && filter.run_of.as_deref().is_none_or(|wanted| begins_run(spec) == Some(wanted))
+        && (filter.with_items || filter.items_of.is_some() || filter.chain.is_some() || spec.item.is_none())
+        && filter.items_of.is_none_or(|of| spec.item.as_ref().is_some_and(|item| item.job == of))
         && filter.created_from.is_none_or(|from| job.created_at >= from)
         && filter.created_before.is_none_or(|before| job.created_at < before)
 }

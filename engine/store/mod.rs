@@ -45,7 +45,7 @@ pub(crate) use outputs::{Left, OutputPlace, OutputRows, StoredOutput};
 pub(crate) use prune::Finished;
 pub(crate) use records::Stored;
 pub(crate) use schedules::{Fired, NewFire, ScheduleChange};
-pub(crate) use verbs::{Moved, NewJob, with_files};
+pub(crate) use verbs::{Moved, NewJob, inputs_lie_beside, with_files};
 
 use crate::error::Error;
 use crate::job::JobSpec;

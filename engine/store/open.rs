@@ -12,7 +12,7 @@ use super::commit::{Names, read_u64};
 use super::group::Listener;
 use super::index::Index;
 use super::tables::{
-    BY_NAME, BY_OUTPUT_TYPE, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, LIVE, META, NAME, OUTPUT,
+    BY_ITEM, BY_NAME, BY_OUTPUT_TYPE, BY_STATE, DOCUMENT, DONE, EVENT, FIRE, IDEMPOTENCY, LIVE, META, NAME, OUTPUT,
     OUTPUT_RECORD, REVISION, SCHEDULE, SPEC, meta,
 };
 use super::verbs::NextJob;
@@ -209,6 +209,7 @@ fn create(db: &Database) -> Result<(), Error> {
         txn.open_table(NAME).map_err(storage)?;
         txn.open_table(BY_NAME).map_err(storage)?;
         txn.open_table(BY_STATE).map_err(storage)?;
+        txn.open_table(BY_ITEM).map_err(storage)?;
         txn.open_table(DOCUMENT).map_err(storage)?;
         txn.open_table(REVISION).map_err(storage)?;
         txn.open_table(SCHEDULE).map_err(storage)?;

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::documents::DocumentRecord;
 use crate::error::Error;
 use crate::job::{
-    After, Deadlines, Delivery, Fetch, Fired, InputFile, Job, JobFact, JobId, JobSpec, NodeRun, OnCrash, RetryPolicy,
-    RunOptions, ScheduleStatus, Seq, State, Status, Task, Timestamp, Told, spec::DEFAULT_NAME,
+    After, Deadlines, Delivery, Fetch, Fired, InputFile, ItemOf, Items, Job, JobFact, JobId, JobSpec, NodeRun, OnCrash,
+    RetryPolicy, RunOptions, ScheduleStatus, Seq, State, Status, Task, Timestamp, Told, spec::DEFAULT_NAME,
 };
 use crate::secret::Sealed;
 
@@ -78,6 +78,18 @@ struct SpecRecord<'a> {
     /// Sinks, what they take, and whether the log too.
     #[serde(default)]
     deliveries: Vec<(Cow<'a, str>, Cow<'a, str>, bool)>,
+    #[serde(default)]
+    items: Option<ItemsRecord<'a>>,
+    #[serde(default)]
+    item: Option<Cow<'a, ItemOf>>,
+}
+
+/// The items of a job: their fetchers with where what they bring goes to.
+#[derive(Debug, Serialize, Deserialize)]
+struct ItemsRecord<'a> {
+    items: Cow<'a, Items>,
+    #[serde(borrow)]
+    listed: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 /// Where the in-memory index puts a live job; what opening the store reads of it.
@@ -175,6 +187,11 @@ pub(super) fn encode_spec(job: &Job, seals: Seals<'_>, large_input: Option<[u8; 
         writes: Cow::Borrowed(&spec.writes),
         fetches: spec.fetches.iter().map(|it| (it.from.as_str().into(), it.to.as_str().into())).collect(),
         deliveries: spec.deliveries.iter().map(|it| (it.to.as_str().into(), it.from.as_str().into(), it.log)).collect(),
+        items: spec.items.as_ref().map(|items| ItemsRecord {
+            items: Cow::Borrowed(items),
+            listed: items.listed.iter().map(|it| (it.from.as_str().into(), it.to.as_str().into())).collect(),
+        }),
+        item: spec.item.as_ref().map(Cow::Borrowed),
     };
     let mut out = Vec::with_capacity(256 + spec.task.payload_bytes());
     out.push(VERSION);
@@ -286,6 +303,11 @@ pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored
         writes: record.writes.into_owned(),
         fetches: record.fetches.into_iter().map(untold_fetch).collect(),
         deliveries: record.deliveries.into_iter().map(untold_delivery).collect(),
+        items: record.items.map(|record| Items {
+            listed: record.listed.into_iter().map(untold_fetch).collect(),
+            ..record.items.into_owned()
+        }),
+        item: record.item.map(Cow::into_owned),
     };
     let job = Job { id, chain, created_at: head.created_at, spec: Arc::new(spec), status };
     let sealed = |sealed: Option<Cow<'_, Sealed>>| sealed.map(Cow::into_owned);

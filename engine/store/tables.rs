@@ -31,6 +31,9 @@ pub(super) const NAME: TableDefinition<'static, (u8, &str), u32> = TableDefiniti
 /// pipeline only the first of each run.
 pub(super) const BY_NAME: TableDefinition<'static, (u32, u64), ()> = TableDefinition::new("by_name");
 
+/// The jobs of items: (seq of the job whose items they are, seq).
+pub(super) const BY_ITEM: TableDefinition<'static, (u64, u64), ()> = TableDefinition::new("by_item");
+
 /// Jobs that ended other than well: (state, seq). The others are found fast without it.
 pub(super) const BY_STATE: TableDefinition<'static, (u8, u64), ()> = TableDefinition::new("by_state");
 

@@ -101,7 +101,7 @@ impl Store {
 
     pub(super) fn encode_new(&self, keyring: &Keyring, new: NewJob) -> Result<NewRow, Error> {
         let NewJob { mut job, large_input } = new;
-        let private = private_of(&job.spec);
+        let private = private_of(&job.spec, large_input.is_some());
         let sealed = Store::seal_in_spec(keyring, SealedField::Private, job.seq(), private.as_ref())?;
         let told = parameters_of(&job.spec).filter(|told| !told.is_empty());
         let parameters = Store::seal_in_spec(keyring, SealedField::Parameters, job.seq(), told)?;
@@ -134,7 +134,7 @@ impl Store {
         {
             task.input = large.to_vec();
         }
-        let inputs = large_input.filter(|_| !job.spec.inputs.is_empty()).unwrap_or_default();
+        let inputs = large_input.filter(|_| inputs_lie_beside(&job.spec)).unwrap_or_default();
         let private = rmp_serde::to_vec(&Private::of(&job.spec)).map_err(|error| Error::Storage(error.to_string()))?;
         let encode = |told| rmp_serde::to_vec(told).map_err(|error| Error::Storage(error.to_string()));
         let parameters = parameters_of(&job.spec).map(encode).transpose()?.unwrap_or_default();
@@ -261,10 +261,20 @@ impl Store {
     }
 }
 
+/// Whether what lies beside the store of a job that has something there is its input files. That of a function is its input.
+pub(crate) fn inputs_lie_beside(spec: &JobSpec) -> bool {
+    !spec.inputs.is_empty() && !matches!(spec.task, Task::Function(_))
+}
+
 /// What is to be sealed of a spec, where there is something.
-fn private_of(spec: &JobSpec) -> Option<Private> {
-    let is_plain = spec.options.is_empty() && spec.fetches.is_empty() && spec.deliveries.is_empty();
-    (!is_plain).then(|| Private::of(spec))
+fn private_of(spec: &JobSpec, has_payload: bool) -> Option<Private> {
+    let transfers = spec.fetches.is_empty() && spec.deliveries.is_empty() && spec.items.is_none();
+    let is_plain = spec.options.is_empty() && transfers && spec.inputs.is_empty();
+    let mut private = (!is_plain).then(|| Private::of(spec))?;
+    if has_payload && inputs_lie_beside(spec) {
+        private.inputs.clear();
+    }
+    Some(private).filter(|private| !private.is_empty())
 }
 
 /// The parameters of the run of a pipeline whose first job this is.

@@ -9,6 +9,7 @@ mod files;
 mod functions;
 mod graphs;
 mod idle;
+mod items;
 mod keeping;
 mod lives;
 mod lost;

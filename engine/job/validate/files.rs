@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Check, shown};
 use crate::job::file_path::{MOST_PATH_BYTES, file_path_allowed, folders, is_file_path};
 use crate::job::limits::JobLimits;
-use crate::job::spec::{JobSpec, Task};
+use crate::job::spec::JobSpec;
 
 pub(super) fn check_files(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
     check_inputs(spec, limits, check);
@@ -33,9 +33,6 @@ fn check_inputs(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
     if spec.inputs.is_empty() {
         return;
     }
-    let is_function = matches!(spec.task, Task::Function(_));
-    let in_process = || "input, which is the argument of the function, and reads".to_owned();
-    check.require(!is_function, "inputs", || "a function takes no input files".into(), in_process);
     let (count, most) = (spec.inputs.len(), limits.input_files);
     check.require(count <= most, "inputs", || format!("there are {count}"), || format!("at most {most} files"));
     let bytes: usize = spec.inputs.iter().map(|input| input.content.len()).sum();
@@ -64,7 +61,12 @@ fn check_paths(field: &str, paths: &[String], limits: &JobLimits, check: &mut Ch
 }
 
 /// Each is a path, and is there once.
-fn check_each<'a>(field: &str, paths: impl Iterator<Item = &'a str>, most_bytes: usize, check: &mut Check<'_>) {
+pub(super) fn check_each<'a>(
+    field: &str,
+    paths: impl Iterator<Item = &'a str>,
+    most_bytes: usize,
+    check: &mut Check<'_>,
+) {
     let mut known = HashSet::new();
     for path in paths {
         let field = format!("{field}.{}", path.escape_debug().take(40).collect::<String>());
@@ -75,7 +77,7 @@ fn check_each<'a>(field: &str, paths: impl Iterator<Item = &'a str>, most_bytes:
 }
 
 /// None is in another one.
-fn check_apart<'a>(field: &str, mut paths: impl Iterator<Item = &'a str> + Clone, check: &mut Check<'_>) {
+pub(super) fn check_apart<'a>(field: &str, mut paths: impl Iterator<Item = &'a str> + Clone, check: &mut Check<'_>) {
     let known: HashSet<&str> = paths.clone().collect();
     let within = paths.find(|path| folders(path).any(|folder| known.contains(folder)));
     if let Some(path) = within {
@@ -106,12 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn a_function_has_files_of_its_project_only() {
+    fn a_function_has_files_too() {
         let mut spec = JobSpec::function("f", "1").reads("a").writes("b");
-        assert_eq!(problems(spec.clone()), [] as [&str; 0]);
         spec.inputs.push(InputFile { path: "x".into(), content: Vec::new() });
-        let found = problems(spec);
-        assert!(found.len() == 1 && found[0].starts_with("inputs: a function takes no input files"), "{found:?}");
+        assert_eq!(problems(spec), [] as [&str; 0]);
     }
 
     #[test]

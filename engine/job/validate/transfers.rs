@@ -4,25 +4,32 @@ use super::Check;
 use crate::job::file_path::{MOST_PATH_BYTES, file_path_allowed, is_file_path};
 use crate::job::limits::JobLimits;
 use crate::job::spec::JobSpec;
-use crate::job::transfer::Told;
+use crate::job::transfer::{Fetch, Told};
 
 pub(super) fn check_transfers(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
-    let most = limits.transfers;
-    for (field, count) in [("fetch", spec.fetches.len()), ("deliver", spec.deliveries.len())] {
-        check.require(count <= most, field, || format!("there are {count}"), || format!("at most {most}"));
-    }
-    for (position, fetch) in spec.fetches.iter().enumerate() {
-        let field = |name: &str| format!("fetch[{position}].{name}");
-        check.name(&field("from"), &fetch.from, limits);
-        check_place(&field("to"), &fetch.to, check);
-        check_told(&field("with"), &field("keys"), &fetch.told, limits, check);
-    }
+    let (count, most) = (spec.deliveries.len(), limits.transfers);
+    check.require(count <= most, "deliver", || format!("there are {count}"), || format!("at most {most}"));
+    check_fetch_list("fetch", &spec.fetches, limits, check);
     for (position, delivery) in spec.deliveries.iter().enumerate() {
         let field = |name: &str| format!("deliver[{position}].{name}");
         check.name(&field("to"), &delivery.to, limits);
         check_place(&field("from"), &delivery.from, check);
         check_told(&field("with"), &field("keys"), &delivery.told, limits, check);
     }
+}
+
+pub(super) fn check_fetch_list(list: &str, fetches: &[Fetch], limits: &JobLimits, check: &mut Check<'_>) {
+    let (count, most) = (fetches.len(), limits.transfers);
+    check.require(count <= most, list, || format!("there are {count}"), || format!("at most {most}"));
+    for (position, fetch) in fetches.iter().enumerate() {
+        check_fetch(&format!("{list}[{position}]"), fetch, limits, check);
+    }
+}
+
+pub(super) fn check_fetch(of: &str, fetch: &Fetch, limits: &JobLimits, check: &mut Check<'_>) {
+    check.name(&format!("{of}.from"), &fetch.from, limits);
+    check_place(&format!("{of}.to"), &fetch.to, check);
+    check_told(&format!("{of}.with"), &format!("{of}.keys"), &fetch.told, limits, check);
 }
 
 fn check_place(field: &str, path: &str, check: &mut Check<'_>) {

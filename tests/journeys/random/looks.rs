@@ -31,6 +31,8 @@ impl World {
         let word = |chance, words: &[&str]| self.percent(chance).then(|| self.pick(words).unwrap().to_owned());
         let states = (0..self.pick(&[0, 0, 1, 1, 2, 4]).unwrap()).map(|_| self.pick(&State::ALL).unwrap()).collect();
         Filter {
+            items_of: None,
+            with_items: false,
             states,
             config: word(25, &["daily", "hourly", "none"]),
             run_of: None,
