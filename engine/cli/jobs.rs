@@ -7,7 +7,7 @@ use super::request::{ListRequest, MAX_PAGE};
 use super::store_dir::{Place, open_to_manage};
 use super::table::{duration, printable, seconds, table};
 use super::target::Target;
-use super::wire::{EventWire, JobDetailWire, JobListWire, JobWire};
+use super::wire::{EventWire, ItemCountsWire, JobDetailWire, JobListWire, JobWire};
 
 /// What `windlass jobs` shows.
 #[derive(clap::Args)]
@@ -140,6 +140,17 @@ async fn show_one(target: &mut Target, id: &str, json: bool) -> Result<(), Failu
     print(&detail_text(&detail))
 }
 
+/// `3 of 10 succeeded, 1 failed, 2 running, 4 pending`.
+fn counted(items: &ItemCountsWire) -> String {
+    let mut text = format!("{} of {} succeeded", items.succeeded, items.total);
+    let others =
+        [(items.failed, "failed"), (items.running, "running"), (items.pending, "pending"), (items.dropped, "dropped")];
+    for (count, word) in others.into_iter().filter(|(count, _)| *count > 0) {
+        text.push_str(&format!(", {count} {word}"));
+    }
+    text
+}
+
 fn detail_text(detail: &JobDetailWire) -> String {
     let job = &detail.job;
     let words = |words: &Vec<String>| words.join(" ");
@@ -159,6 +170,9 @@ fn detail_text(detail: &JobDetailWire) -> String {
         ("writes", Some(job.writes.join(" ")).filter(|paths| !paths.is_empty())),
         ("fetch", Some(job.fetch.join(", ")).filter(|what| !what.is_empty())),
         ("deliver", Some(job.deliver.join(", ")).filter(|what| !what.is_empty())),
+        ("items", job.items.as_ref().map(counted)),
+        ("item", job.item.clone()),
+        ("item of", job.item_of.clone()),
         ("chain", job.chain.clone()),
         ("attempts", Some(attempts(job))),
         ("created", Some(seconds(&job.created_at))),

@@ -9,6 +9,7 @@ mod control;
 mod doctor;
 mod failure;
 mod files;
+mod items;
 pub mod jobfile;
 mod jobs;
 mod key;
@@ -74,6 +75,8 @@ enum Command {
     Schedule(plans::ScheduleCommand),
     /// List jobs, or show one
     Jobs(jobs::JobsArgs),
+    /// List the items of a job with what became of them
+    Items(items::ItemsArgs),
     /// Show the output records of a job
     Outputs(outputs::OutputsArgs),
     /// Look after the types of output records
@@ -142,6 +145,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Pipeline(command) => plans::pipeline(&place, command, cli.json).await,
         Command::Schedule(command) => plans::schedule(&place, command, cli.json).await,
         Command::Jobs(args) => jobs::jobs(&place, args, cli.json).await,
+        Command::Items(args) => items::items(&place, args, cli.json).await,
         Command::Outputs(args) => outputs::outputs(&place, args, cli.json).await,
         Command::OutputType(command) => outputs::output_type(&place, command, cli.json).await,
         Command::Logs(args) => logs::logs(&place, args, cli.json).await,

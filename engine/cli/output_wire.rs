@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::failure::Failure;
+use super::failure::{Failure, USAGE};
 use super::request::job_id;
-use crate::engine::{Applied, Engine, OutputTypeView, OutputView};
-use crate::job::OutputType;
+use super::wire::JobWire;
+use crate::engine::{Applied, Engine, ItemView, OutputTypeView, OutputView};
+use crate::job::{Cursor, OutputType};
 
 /// Records that are read together.
 const PAGE: usize = 1_000;
@@ -20,6 +21,7 @@ pub(super) enum OutputRequest {
     Type { project: String, name: String, revision: Option<u32> },
     DeleteType { project: String, name: String },
     Outputs { job: String, from: u32 },
+    Items { job: String, cursor: Option<String> },
 }
 
 impl OutputRequest {
@@ -43,6 +45,11 @@ pub(super) enum OutputReply {
     Records {
         records: Vec<OutputWire>,
         next: Option<u32>,
+    },
+    /// Items, and where the list goes on.
+    Items {
+        items: Vec<ItemWire>,
+        next: Option<String>,
     },
     Done,
 }
@@ -102,7 +109,38 @@ pub(super) async fn answer(engine: &Engine, request: OutputRequest) -> Result<Ou
             OutputReply::Done
         }
         OutputRequest::Outputs { job, from } => records(engine, &job, from)?,
+        OutputRequest::Items { job, cursor } => items(engine, &job, cursor.as_deref())?,
     })
+}
+
+/// Items that are listed together.
+const ITEMS_AT_ONCE: usize = 200;
+/// Bytes of the output of an item that are listed with it.
+const MOST_LISTED_BYTES: usize = 8 << 10;
+
+/// An item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ItemWire {
+    pub(super) name: String,
+    /// The job that runs it.
+    pub(super) job: JobWire,
+    /// What it has made; `null` for nothing, and where that is too much for a list.
+    pub(super) output: Option<Value>,
+    pub(super) output_bytes: usize,
+}
+
+fn items(engine: &Engine, job: &str, cursor: Option<&str>) -> Result<OutputReply, Failure> {
+    let cursor = cursor.map(str::parse::<Cursor>).transpose();
+    let cursor = cursor.map_err(|problem| Failure::new(USAGE, problem))?;
+    let page = engine.items(job_id(job)?, cursor, ITEMS_AT_ONCE)?;
+    let item = |ItemView { name, job, output }: ItemView| {
+        let output_bytes = output.as_ref().map_or(0, Vec::len);
+        let output = output.filter(|output| output.len() <= MOST_LISTED_BYTES);
+        let output = output.and_then(|output| serde_json::from_slice(&output).ok());
+        ItemWire { name, job: JobWire::from(&job), output, output_bytes }
+    };
+    let items = page.items.into_iter().map(item).collect();
+    Ok(OutputReply::Items { items, next: page.next.map(|next| next.to_string()) })
 }
 
 /// Types that are listed together: each may have a schema of many bytes.

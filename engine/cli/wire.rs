@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::JobView;
-use crate::job::{Job, JobEvent, JobFact, Reason, Task, Timestamp, Wait};
+use crate::job::{ItemCounts, Job, JobEvent, JobFact, Reason, Task, Timestamp, Wait};
 
 /// A job as it is shown.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,6 +43,14 @@ pub(super) struct JobWire {
     /// What is delivered of it: `PATH to SINK`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(super) deliver: Vec<String>,
+    /// How many of its items are in which condition.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) items: Option<ItemCountsWire>,
+    /// The item that it runs, and the job whose item that is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) item: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) item_of: Option<String>,
     /// The schedule that fired it, and the time that its calendar says.
     #[serde(default)]
     pub(super) schedule: Option<String>,
@@ -203,6 +211,9 @@ impl From<&JobView> for JobWire {
             writes: spec.writes.clone(),
             fetch: spec.fetches.iter().map(|it| format!("{} to {}", it.from, it.to)).collect(),
             deliver: spec.deliveries.iter().map(|it| format!("{} to {}", it.from, it.to)).collect(),
+            items: (status.items.total > 0).then(|| ItemCountsWire::from(status.items)),
+            item: spec.item.as_ref().map(|item| item.name.clone()),
+            item_of: spec.item.as_ref().map(|item| item.job.to_string()),
             schedule: spec.fired.as_ref().map(|fired| fired.name.clone()),
             nominal_time: spec.fired.as_ref().map(|fired| fired.nominal.to_string()),
             chain: chain.map(|chain| chain.to_string()),
@@ -235,6 +246,25 @@ fn wait_text(wait: Wait) -> String {
         Wait::After => "other jobs".into(),
         Wait::Until(at) => format!("its start at {at}"),
         Wait::Retry(at) => format!("its next attempt at {at}"),
+    }
+}
+
+/// How many items are in which condition.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct ItemCountsWire {
+    pub(super) total: u32,
+    pub(super) pending: u32,
+    pub(super) running: u32,
+    pub(super) succeeded: u32,
+    pub(super) failed: u32,
+    /// Left unfinished when the job ended.
+    pub(super) dropped: u32,
+}
+
+impl From<ItemCounts> for ItemCountsWire {
+    fn from(counts: ItemCounts) -> Self {
+        let ItemCounts { total, pending, running, succeeded, failed, dropped } = counts;
+        ItemCountsWire { total, pending, running, succeeded, failed, dropped }
     }
 }
 

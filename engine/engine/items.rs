@@ -44,7 +44,7 @@ impl Engine {
     ///     .open()
     ///     .await?;
     /// let given = [("hello", "hello you"), ("empty", "")].map(|(name, text)| Item::new(name).input("text", text));
-    /// let spec = JobSpec::function("count", "null").with_items(Items { given: given.into(), ..Items::default() });
+    /// let spec = JobSpec::function("count", "null").with_items(Items::given(given));
     /// let id = engine.submit(spec).await?;
     /// let job = engine.wait(id).await?.job;
     /// assert_eq!((job.state(), job.status.items.succeeded), (State::Succeeded, 2));

@@ -34,6 +34,7 @@ impl Engine {
         let runtime = self.runtime();
         let with_items = |spec: &JobSpec| spec.items.as_ref().is_some_and(|items| !items.given.is_empty());
         let chained = chained || specs.iter().any(with_items);
+        let asked = specs.len();
         let jobs = runtime.prepare(specs, chained).await?;
         let large: Vec<JobId> = with_files(&jobs).collect();
         let accepted = runtime.store.submit(jobs, chained, self.inner.may_lead).await;
@@ -43,6 +44,9 @@ impl Engine {
         }
         let unused = |id: &JobId| !accepted.as_ref().is_ok_and(|ids| ids.contains(id));
         runtime.discard_inputs(large.into_iter().filter(unused));
-        accepted
+        accepted.map(|mut ids| {
+            ids.truncate(asked);
+            ids
+        })
     }
 }

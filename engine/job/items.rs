@@ -15,7 +15,7 @@ pub const ITEM_NAME: &str = "${item}";
 
 /// The items of a job. Each is run through the task of the job as a job of its own, with its own state, times, result and log;
 /// one that fails stops no other.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Items {
     /// Those that are given with the job. When the job is stored they are jobs, and here are none.
     #[serde(skip)]
@@ -29,6 +29,32 @@ pub struct Items {
     pub parallel: Option<u32>,
     /// How many may fail before the job has failed; `None`: all of them.
     pub tolerated: Option<u32>,
+}
+
+impl Default for Items {
+    /// None; all may run at once, and none may fail.
+    fn default() -> Self {
+        Items { given: Vec::new(), count: 0, listed: Vec::new(), parallel: None, tolerated: Some(0) }
+    }
+}
+
+impl Items {
+    /// Items that are given with the job.
+    pub fn given(items: impl IntoIterator<Item = Item>) -> Self {
+        Items { given: items.into_iter().collect(), ..Items::default() }
+    }
+
+    /// Items that a fetcher lists when the job begins.
+    pub fn listed(fetch: Fetch) -> Self {
+        Items { listed: vec![fetch], ..Items::default() }
+    }
+
+    /// Lets the job succeed whatever becomes of its items.
+    #[must_use]
+    pub fn whatever_fails(mut self) -> Self {
+        self.tolerated = None;
+        self
+    }
 }
 
 /// One item.

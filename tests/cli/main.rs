@@ -8,6 +8,7 @@ mod file_server;
 mod files;
 mod guide;
 mod inputs;
+mod items;
 mod manage;
 #[cfg(all(feature = "native", feature = "wasm"))]
 mod native;

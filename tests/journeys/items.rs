@@ -141,7 +141,7 @@ async fn until(holds: impl Fn() -> bool) {
 
 fn work(given: impl IntoIterator<Item = (String, &'static str)>) -> JobSpec {
     let given = given.into_iter().map(|(name, text)| Item::new(name).input("text", text)).collect();
-    JobSpec::function("work", "null").with_items(Items { given, ..Items::default() })
+    JobSpec::function("work", "null").with_items(Items { given, tolerated: None, ..Items::default() })
 }
 
 fn named(names: &[&str]) -> JobSpec {
@@ -316,7 +316,7 @@ async fn lives_that_end_in_the_middle_repeat_no_item_that_is_over() {
     let mut engine = open_with(dir.path(), &bench, config(), numbers(0)).await;
     let listed = vec![Fetch::new("numbers", "{}")];
     let given = (0..200).map(|number| Item::new(format!("given-{number}"))).collect();
-    let items_of_it = Items { given, listed, parallel: Some(7), ..Items::default() };
+    let items_of_it = Items { given, listed, parallel: Some(7), ..Items::default() }.whatever_fails();
     let id = engine.submit(JobSpec::function("work", "null").with_items(items_of_it)).await.unwrap();
     let over = || bench.0.done.lock().unwrap().len();
     for stop_at in [30, 80, 81, 150, 220] {
@@ -389,7 +389,7 @@ async fn a_list_that_fails_is_tried_again_and_then_ends_the_job() {
     let dir = tempfile::tempdir().unwrap();
     let listed = || {
         let mut spec = JobSpec::function("work", "null");
-        spec = spec.with_items(Items { listed: vec![Fetch::new("numbers", "{}")], ..Items::default() });
+        spec = spec.with_items(Items::listed(Fetch::new("numbers", "{}")).whatever_fails());
         let backoff = Backoff { initial_ms: 1, ..Backoff::default() };
         spec.retry = RetryPolicy { max_attempts: 2, backoff, ..spec.retry };
         spec

@@ -5,6 +5,7 @@ use crate::job::JobSpec;
 use super::after::read_after;
 use super::fields::{Field, Fields, Places, join};
 use super::inputs::read_inputs;
+use super::items::read_items;
 use super::mistake::Mistakes;
 use super::moment::{Start, parse_start};
 use super::node::{Node, Position};
@@ -14,7 +15,7 @@ use super::task::read_task;
 use super::transfers::{read_deliveries, read_fetches};
 
 /// All fields of a job.
-pub(super) const JOB_FIELDS: [&str; 28] = [
+pub(super) const JOB_FIELDS: [&str; 29] = [
     "name",
     "command",
     "shell",
@@ -26,6 +27,7 @@ pub(super) const JOB_FIELDS: [&str; 28] = [
     "writes",
     "fetch",
     "deliver",
+    "items",
     "executor",
     "with",
     "options",
@@ -48,12 +50,22 @@ pub(super) const JOB_FIELDS: [&str; 28] = [
 /// A job as far as it could be read, and where it is.
 pub(super) struct Decoded {
     pub(super) spec: JobSpec,
-    /// Input files that are to be read: the position among the inputs, and where it is.
-    pub(super) files: Vec<(usize, String)>,
+    /// Input files that are to be read.
+    pub(super) files: Vec<FilePath>,
     pub(super) start_in_ms: Option<u64>,
     pub(super) at: Position,
     pub(super) path: String,
     pub(super) places: Places,
+}
+
+/// An input file that is to be read.
+pub(super) struct FilePath {
+    /// Which item of the job it is of, if of one.
+    pub(super) item: Option<usize>,
+    /// Its position among the inputs.
+    pub(super) input: usize,
+    /// Where it is.
+    pub(super) path: String,
 }
 
 /// Reads one job. What is wrong becomes a mistake and stays at its default, so that it is told once.
@@ -94,10 +106,18 @@ pub(super) fn read_job(
     spec.reads = read_paths("reads", fields, places, mistakes);
     spec.writes = read_paths("writes", fields, places, mistakes);
     if let Some(field) = fields.get_as("fetch", "fetch", places) {
-        spec.fetches = read_fetches(&field, source, places, mistakes);
+        spec.fetches = read_fetches(&field, "fetch", source, places, mistakes);
     }
     if let Some(field) = fields.get_as("deliver", "deliver", places) {
         spec.deliveries = read_deliveries(&field, source, places, mistakes);
+    }
+    let mut files: Vec<FilePath> =
+        files.into_iter().map(|(input, path)| FilePath { item: None, input, path }).collect();
+    if let Some(field) = fields.get_as("items", "items", places) {
+        let (items, of_items) = read_items(&field, source, places, mistakes);
+        spec.items = items;
+        let of_item = |(item, input, path)| FilePath { item: Some(item), input, path };
+        files.extend(of_items.into_iter().map(of_item));
     }
     let mut start_in_ms = None;
     if let Some(field) = fields.get_as("start_at", "start_at", places) {

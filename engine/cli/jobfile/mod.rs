@@ -8,6 +8,7 @@ mod after;
 mod executor;
 mod fields;
 mod inputs;
+mod items;
 mod job;
 mod json;
 mod load;
@@ -33,7 +34,7 @@ use crate::job::spelling::closest;
 use crate::job::{JobLimits, JobSpec, Timestamp, validate};
 
 use self::fields::{Fields, join};
-use self::job::{Decoded, JOB_FIELDS};
+use self::job::{Decoded, FilePath, JOB_FIELDS};
 use self::mistake::Mistakes;
 use self::node::{Key, Node, Value};
 use self::options::Source;
@@ -64,7 +65,9 @@ pub struct JobFile {
 pub struct InputPath {
     /// Which job of the file.
     pub job: usize,
-    /// Which of its inputs.
+    /// Which of its items, where it is an input of one.
+    pub item: Option<usize>,
+    /// Which of the inputs.
     pub input: usize,
     /// The path, as the file has it.
     pub path: String,
@@ -244,7 +247,7 @@ fn finish(
 
 fn input_files(jobs: &[Decoded]) -> Vec<InputPath> {
     let of_job = |(job, decoded): (usize, &Decoded)| {
-        let path = move |(input, path): &(usize, String)| InputPath { job, input: *input, path: path.clone() };
+        let path = move |it: &FilePath| InputPath { job, item: it.item, input: it.input, path: it.path.clone() };
         decoded.files.iter().map(path).collect::<Vec<_>>()
     };
     jobs.iter().enumerate().flat_map(of_job).collect()

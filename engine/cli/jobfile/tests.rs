@@ -205,6 +205,34 @@ fn a_job_says_what_it_fetches_and_delivers() {
 }
 
 #[test]
+fn a_job_has_items() {
+    let text = "shell: make\nitems:\n  parallel: 3\n  tolerate: all\n  given:\n    one: {inputs: {a.txt: {text: x}, b: {file: b.bin}}}\n    \
+                two words: {fetch: [{from: s3, with: {key: k}}]}\n  listed: [{from: s3, to: input/x, with: {prefix: p}}]\n";
+    let file = good(text);
+    let items = file.jobs[0].items.as_ref().unwrap();
+    assert_eq!((items.parallel, items.tolerated, items.listed[0].to.as_str()), (Some(3), None, "input/x"));
+    let names: Vec<_> =
+        items.given.iter().map(|item| (item.name.as_str(), item.inputs.len(), item.fetches.len())).collect();
+    assert_eq!(names, [("one", 2, 0), ("two words", 0, 1)]);
+    let files: Vec<_> = file.input_files.iter().map(|it| (it.job, it.item, it.input, it.path.as_str())).collect();
+    assert_eq!(files, [(0, Some(0), 1, "b.bin")]);
+    let names = good("{shell: make, items: {given: [a, b]}}").jobs[0].items.as_ref().unwrap().given.len();
+    assert_eq!(names, 2);
+    let told = bad(
+        "shell: x\nwrites: out\nitems: {given: {a: {inputs: {../x: {text: y}}}, b: {form: 1}}, tolerate: some, parallel: 0}\n",
+    );
+    for says in [
+        "writes: each item would write \"out\"",
+        "f.yaml:3:29: items.given.a.inputs",
+        "items.given.b.form: unknown field",
+        "items.tolerate: ",
+        "items.parallel: ",
+    ] {
+        assert!(told.contains(says), "{says}: {told}");
+    }
+}
+
+#[test]
 fn an_executor_is_told_what_only_it_knows() {
     let file = good(
         "jobs:\n  - {executor: docker, with: {image: alpine, cpus: 1.5, ports: [80, 0x50], on: true}}\n  - {executor: noop}",

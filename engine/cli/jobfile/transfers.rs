@@ -15,16 +15,17 @@ const WITH_ALLOWED: &str = "a map, whose meaning the fetcher or sink knows";
 /// What values stand in other places, as [`read_special`] reads them.
 const SPECIAL: [&str; 3] = ["secret", "env", "secret_env"];
 
-/// Reads a list of what is fetched.
+/// Reads a list of what is fetched; `checked_as` is what its checks call it.
 pub(super) fn read_fetches(
     field: &Field<'_>,
+    checked_as: &str,
     source: &mut Source<'_>,
     places: &mut Places,
     mistakes: &mut Mistakes,
 ) -> Vec<Fetch> {
     let mut fetches = Vec::new();
     for (position, node) in elements(field, mistakes) {
-        let (path, checked) = (format!("{}[{position}]", field.path), format!("fetch[{position}]"));
+        let (path, checked) = (format!("{}[{position}]", field.path), format!("{checked_as}[{position}]"));
         let Some(fields) = Fields::of(node, &path, &FETCH_FIELDS, mistakes) else { continue };
         let told = read_told(&fields, &checked, source, places, mistakes);
         let from = needed(&fields, "from", "the name of a fetcher", &checked, places, mistakes);

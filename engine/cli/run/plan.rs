@@ -8,7 +8,7 @@ use crate::cli::jobfile::{InputPath, JobFile, parse_job_file};
 use crate::cli::output::note;
 use crate::clock::Clock;
 use crate::engine::{Engine, JobView};
-use crate::job::{Filter, JobId, JobLimits, RunOptions, State};
+use crate::job::{Filter, InputFile, JobId, JobLimits, JobSpec, RunOptions, State};
 
 /// The option with the directory of the job file.
 const DIR_OPTION: &str = "JOB_FILE_DIR";
@@ -80,7 +80,7 @@ fn read_file(path: &Path, pairs: &[String]) -> Result<Planned, Vec<String>> {
 fn read_inputs(file: &mut JobFile, name: &str, dir: &Path) -> Result<(), Vec<String>> {
     let most = JobLimits::default().input_bytes as u64;
     let mut mistakes = Vec::new();
-    for InputPath { job, input, path } in &file.input_files {
+    for InputPath { job, item, input, path } in &file.input_files {
         let at = file.positions.get(*job).map(ToString::to_string).unwrap_or_default();
         let mut fail = |problem: String| mistakes.push(format!("{name}:{at}: inputs: {path}: {problem}"));
         let from = dir.join(path);
@@ -89,14 +89,22 @@ fn read_inputs(file: &mut JobFile, name: &str, dir: &Path) -> Result<(), Vec<Str
             .and_then(|it| if it.len() > most { Ok(None) } else { std::fs::read(&from).map(Some) })
         {
             Ok(Some(content)) => {
-                let spec = file.jobs.get_mut(*job).and_then(|spec| spec.inputs.get_mut(*input));
-                spec.into_iter().for_each(|it| it.content.clone_from(&content));
+                let place = file.jobs.get_mut(*job).and_then(|spec| inputs_of(spec, *item)?.get_mut(*input));
+                place.into_iter().for_each(|it| it.content.clone_from(&content));
             }
             Ok(None) => fail(format!("is too large; allowed: at most {most} bytes in all")),
             Err(error) => fail(format!("cannot be read: {error}")),
         }
     }
     if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
+}
+
+/// The input files of a job, or of one of its items.
+fn inputs_of(spec: &mut JobSpec, item: Option<usize>) -> Option<&mut Vec<InputFile>> {
+    match item {
+        None => Some(&mut spec.inputs),
+        Some(item) => Some(&mut spec.items.as_mut()?.given.get_mut(item)?.inputs),
+    }
 }
 
 /// `NAME@DIGEST`: the same for the same file with the same content and request options, so that a second run of it
