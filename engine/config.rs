@@ -121,6 +121,8 @@ impl EngineConfig {
 /// Bounds on what one attempt fetches and delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransferLimits {
+    /// Bytes of one row that becomes an item.
+    pub row_bytes: usize,
     /// Items that are fetched at once.
     pub parallel: usize,
     /// How often a call is made that fails in a way that may pass; after that the attempt has failed.
@@ -136,9 +138,10 @@ pub struct TransferLimits {
 }
 
 impl Default for TransferLimits {
-    /// Four at once, five tries from half a second to thirty apart, 100,000 items, 64 GiB.
+    /// Rows of 1 MiB; four items at once, five tries from half a second to thirty apart, 100,000 items, 64 GiB.
     fn default() -> Self {
         TransferLimits {
+            row_bytes: 1 << 20,
             parallel: 4,
             tries: 5,
             first_pause_ms: 500,

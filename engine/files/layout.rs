@@ -103,6 +103,11 @@ impl Layout {
         self.of_attempt(job, attempt).join("fetched")
     }
 
+    /// The rows that the items of a job are made of.
+    pub fn rows(&self, job: JobId) -> PathBuf {
+        self.of_job("work", job.seq()).join("rows")
+    }
+
     /// Everything of an attempt but its log: what an executor on this machine keeps about it, and its work tree.
     pub fn of_attempt(&self, job: JobId, attempt: u32) -> PathBuf {
         self.of_job("work", job.seq()).join(attempt.to_string())

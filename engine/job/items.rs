@@ -25,6 +25,10 @@ pub struct Items {
     /// Where more are found when the job begins: what these fetchers list, each item of theirs being one.
     #[serde(skip)]
     pub listed: Vec<Fetch>,
+    /// Where rows are found when the job begins: what these fetchers bring is lines of JSON objects, each of them an item that is
+    /// called by its number, from 1, and finds each field in a file of that name in `input`.
+    #[serde(skip)]
+    pub rows: Vec<Fetch>,
     /// How many are under way at once; `None`: as many as their queue has slots for.
     pub parallel: Option<u32>,
     /// How many may fail before the job has failed; `None`: all of them.
@@ -34,7 +38,7 @@ pub struct Items {
 impl Default for Items {
     /// None; all may run at once, and none may fail.
     fn default() -> Self {
-        Items { given: Vec::new(), count: 0, listed: Vec::new(), parallel: None, tolerated: Some(0) }
+        Items { given: Vec::new(), count: 0, listed: Vec::new(), rows: Vec::new(), parallel: None, tolerated: Some(0) }
     }
 }
 
@@ -47,6 +51,11 @@ impl Items {
     /// Items that a fetcher lists when the job begins.
     pub fn listed(fetch: Fetch) -> Self {
         Items { listed: vec![fetch], ..Items::default() }
+    }
+
+    /// Items that are the rows which a fetcher brings when the job begins.
+    pub fn rows(fetch: Fetch) -> Self {
+        Items { rows: vec![fetch], ..Items::default() }
     }
 
     /// Lets the job succeed whatever becomes of its items.

@@ -183,7 +183,7 @@ impl fmt::Debug for Told {
 pub struct Private {
     /// The run options.
     pub options: RunOptions,
-    /// What its fetchers are told, then its sinks, then those that list its items, in their order.
+    /// What its fetchers are told, then its sinks, then those that list its items and bring its rows, in their order.
     pub transfers: Vec<Told>,
     /// What its input files hold, unless they lie beside the store.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -229,7 +229,8 @@ impl From<RunOptions> for Private {
 
 fn told_of(spec: &mut JobSpec) -> impl Iterator<Item = &mut Told> {
     let fetches = spec.fetches.iter_mut().map(|fetch| &mut fetch.told);
-    let listed = spec.items.iter_mut().flat_map(|items| &mut items.listed).map(|fetch| &mut fetch.told);
+    let listed = spec.items.iter_mut().flat_map(|items| items.listed.iter_mut().chain(&mut items.rows));
+    let listed = listed.map(|fetch| &mut fetch.told);
     fetches.chain(spec.deliveries.iter_mut().map(|delivery| &mut delivery.told)).chain(listed)
 }
 

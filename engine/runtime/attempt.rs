@@ -126,6 +126,7 @@ async fn call_in_tree(
         () = runtime.handed_back() => return Ok((Outcome::HandedBack, Left::default())),
     };
     if let Err(outcome) = brought {
+        function_tree::clear(runtime, name_of(job), false).await;
         return Ok((outcome, Left::default()));
     }
     let work = match function_tree::make(runtime, job, files).await {

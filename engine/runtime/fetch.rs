@@ -55,10 +55,32 @@ pub(super) async fn bring(
 /// Something is not there, is refused, or is more than the limits allow. No secret is in the message.
 async fn bring_all(runtime: &Arc<Runtime>, job: &Job, private: &Private) -> Result<(), StartError> {
     let tree = runtime.layout.fetched(job.id, job.status.attempt);
+    let fetches: Vec<Fetch> = job
+        .spec
+        .fetches
+        .iter()
+        .zip(&private.transfers)
+        .map(|(it, told)| Fetch { told: told.clone(), ..it.clone() })
+        .collect();
+    bring_into(runtime, job, private, "fetch", &fetches, tree).await
+}
+
+/// Brings what these fetches are told into a tree of their own, which is made anew; `list` is what messages call them.
+///
+/// # Errors
+/// As [`bring_all`].
+pub(super) async fn bring_into(
+    runtime: &Arc<Runtime>,
+    job: &Job,
+    private: &Private,
+    list: &str,
+    fetches: &[Fetch],
+    tree: PathBuf,
+) -> Result<(), StartError> {
     let mut bringing = Bringing { runtime, job, tree, masked: Masked::of(private), progress: Progress::default() };
-    bringing.make_tree().await?;
-    for (position, fetch) in job.spec.fetches.iter().enumerate() {
-        let told = private.transfers.get(position).cloned().unwrap_or_default();
+    bringing.make_tree(fetches).await?;
+    for (position, fetch) in fetches.iter().enumerate() {
+        let told = fetch.told.clone();
         let order = Arc::new(FetchOrder {
             project: job.spec.project.clone(),
             keys: keys_of(private, &told),
@@ -67,15 +89,15 @@ async fn bring_all(runtime: &Arc<Runtime>, job: &Job, private: &Private) -> Resu
         });
         let only = told.only.map(FetchItem::from);
         let brought = bringing.one(fetch, &order, only).await;
-        brought.map_err(|error| bringing.refused(position, fetch, &error))?;
+        brought.map_err(|error| bringing.refused(list, position, fetch, &error))?;
     }
     Ok(())
 }
 
 impl Bringing<'_> {
-    async fn make_tree(&self) -> Result<(), StartError> {
+    async fn make_tree(&self, fetches: &[Fetch]) -> Result<(), StartError> {
         let tree = self.tree.clone();
-        let folders: Vec<String> = self.job.spec.fetches.iter().map(|fetch| fetch.to.clone()).collect();
+        let folders: Vec<String> = fetches.iter().map(|fetch| fetch.to.clone()).collect();
         let made = tokio::task::spawn_blocking(move || {
             remove_tree(&tree)?;
             create_work_tree(&tree, &folders.iter().map(String::as_str).collect::<Vec<_>>())
@@ -84,8 +106,8 @@ impl Bringing<'_> {
         made.map_err(|error| StartError { message: format!("no tree for what is fetched: {error}"), permanent: false })
     }
 
-    fn refused(&self, position: usize, fetch: &Fetch, error: &TransferError) -> StartError {
-        let message = format!("fetch[{position}] from {}: {}", fetch.from, self.masked.show(&error.message));
+    fn refused(&self, list: &str, position: usize, fetch: &Fetch, error: &TransferError) -> StartError {
+        let message = format!("{list}[{position}] from {}: {}", fetch.from, self.masked.show(&error.message));
         StartError { message, permanent: error.permanent }
     }
 

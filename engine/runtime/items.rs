@@ -12,9 +12,12 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use super::Runtime;
 use super::attempt::{Begin, claimed, detached, finish, not_started};
 use super::attempts::Control;
+use super::fetch::bring_into;
+use super::rows::Rows;
 use super::transfer::{Masked, keys_of, open_private, tried};
 use crate::error::Error;
-use crate::executors::{FetchOrder, TransferError};
+use crate::executors::{FetchOrder, StartError, TransferError};
+use crate::files::remove_tree;
 use crate::job::items::item_spec;
 use crate::job::{
     Event, Fetch, Filter, Item, Job, JobEvent, JobFact, JobId, JobSpec, ListedItem, Order, Outcome, Private, Seq,
@@ -45,7 +48,15 @@ pub(super) async fn run(
         // The next life goes on with it.
         () = detached(&mut detach) => return Ok(()),
     };
-    finish(runtime, &supervision.job, supervised, Left::default()).await.map(drop)
+    let job = finish(runtime, &supervision.job, supervised, Left::default()).await?;
+    let rows = runtime.layout.rows(job.id);
+    if job.status.state.is_final() && rows.exists() {
+        let removed = tokio::task::spawn_blocking(move || remove_tree(&rows)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(%error, job = %job.id, "the rows of a job stay");
+        }
+    }
+    Ok(())
 }
 
 /// Where the job of an item is.
@@ -318,7 +329,8 @@ impl<'a> Supervision<'a> {
         };
         let (mut spec, masked) = ((*self.job.spec).clone(), Masked::of(&private));
         private.clone().put(&mut spec);
-        let listed = spec.items.as_mut().map(|items| std::mem::take(&mut items.listed)).unwrap_or_default();
+        let items = spec.items.take().unwrap_or_default();
+        let (listed, rows) = (items.listed, items.rows);
         let known = self.names.clone();
         let mut new = HashSet::new();
         for (position, fetch) in listed.iter().enumerate() {
@@ -329,6 +341,10 @@ impl<'a> Supervision<'a> {
                     return Ok(Err(Outcome::NotStarted { message, permanent }));
                 }
             }
+        }
+        if let Err(error) = self.list_rows(&spec, &private, &rows, &known, &mut new).await? {
+            let StartError { message, permanent } = error;
+            return Ok(Err(Outcome::NotStarted { message, permanent }));
         }
         let executing = Event::Step { attempt: self.job.status.attempt, step: Step::Executing };
         if let Moved::Changed(job) =
@@ -384,6 +400,62 @@ impl<'a> Supervision<'a> {
                 }
                 Some(next) => cursor = Some(next),
                 None => return Ok(Ok(())),
+            }
+        }
+    }
+
+    /// Brings in rows, unless that was done before, and stores a job for each.
+    async fn list_rows(
+        &mut self,
+        spec: &JobSpec,
+        private: &Private,
+        rows: &[Fetch],
+        known: &HashSet<String>,
+        new: &mut HashSet<String>,
+    ) -> Result<Result<(), StartError>, Error> {
+        if rows.is_empty() {
+            return Ok(Ok(()));
+        }
+        let tree = self.runtime.layout.rows(self.job.id);
+        let found = Rows::new(tree.clone(), self.runtime.config.transfers.row_bytes);
+        // Each has a folder of its own there, whatever it was asked for.
+        let folders: Vec<Fetch> = (0..).zip(rows).map(|(at, fetch)| fetch.clone().to(format!("rows/{at}"))).collect();
+        if !found.are_complete() {
+            let brought = bring_into(self.runtime, &self.job, private, "items.rows", &folders, tree).await;
+            let completed = brought.and_then(|()| {
+                let message = |error| StartError { message: format!("the rows: {error}"), permanent: false };
+                found.complete("rows").map_err(message)
+            });
+            if let Err(error) = completed {
+                return Ok(Err(error));
+            }
+        }
+        let refused = |TransferError { message, permanent, .. }| StartError {
+            message: format!("items.rows: {message}"),
+            permanent,
+        };
+        let mut lines = match found.read("rows") {
+            Ok(lines) => lines,
+            Err(error) => return Ok(Err(refused(TransferError::passing(error.to_string())))),
+        };
+        loop {
+            let items = match lines.next_items(BATCH) {
+                Ok(items) if items.is_empty() => return Ok(Ok(())),
+                Ok(items) => items,
+                Err(error) => return Ok(Err(refused(error))),
+            };
+            let mut wanted = Vec::with_capacity(items.len());
+            for item in items {
+                if !new.insert(item.name.clone()) {
+                    let error = TransferError::permanent(format!("two items are called {:?}", item.name));
+                    return Ok(Err(refused(error)));
+                }
+                if !known.contains(&item.name) {
+                    wanted.push(item);
+                }
+            }
+            if let Err(error) = self.store(spec, wanted).await? {
+                return Ok(Err(refused(error)));
             }
         }
     }

@@ -25,6 +25,7 @@ mod outputs;
 pub(crate) mod pipelines;
 mod recover;
 mod retention;
+mod rows;
 mod scheduler;
 pub(crate) mod schedules;
 mod slots;

@@ -118,6 +118,7 @@ impl Runtime {
         self.fetch_problems("fetch", &spec.fetches, &mut problems).await;
         if let Some(items) = &spec.items {
             self.fetch_problems("items.listed", &items.listed, &mut problems).await;
+            self.fetch_problems("items.rows", &items.rows, &mut problems).await;
             for (position, item) in items.given.iter().enumerate() {
                 self.fetch_problems(&format!("items[{position}].fetch"), &item.fetches, &mut problems).await;
             }

@@ -247,8 +247,10 @@ impl<'t, 's> Group<'t, 's> {
             let spec = self.spec.open(self.txn)?.get(seq).map_err(storage)?;
             let stored = spec.map(|spec| records::decode_job(seq, spec.value(), Status::default())).transpose()?;
             // What has no key is known by where it stands and by what was asked for.
-            let Some(Stored { job, .. }) = stored.filter(|Stored { job, large_input, .. }| {
-                let is_same = is_same_spec(&job.spec, &row.stored.job.spec) && *large_input == row.stored.large_input;
+            let Some(Stored { job, .. }) = stored.filter(|Stored { job, large_input, told, .. }| {
+                let is_same = is_same_spec(&job.spec, &row.stored.job.spec)
+                    && *large_input == row.stored.large_input
+                    && *told == row.stored.told;
                 job.chain.is_some_and(|chain| chain.seq() == *base) && is_same
             }) else {
                 let text = "a job of this submission was accepted before as part of another one, or of one that is \

@@ -17,7 +17,7 @@ pub(crate) fn fuzz_records(bytes: &[u8]) {
     if let Ok(stored) = decode_job(7, bytes, Status::default()) {
         let again = encode_spec(
             &stored.job,
-            Seals { private: stored.private.as_ref(), parameters: stored.parameters.as_ref() },
+            Seals { private: stored.private.as_ref(), parameters: stored.parameters.as_ref(), told: stored.told },
             stored.large_input,
         );
         let again = again.and_then(|bytes| decode_job(7, &bytes, Status::default()));

@@ -90,7 +90,7 @@ mod tests {
     fn stored(seq: Seq) -> Stored {
         let now = Timestamp::from_millis(1);
         let job = Job::accept(JobId::new(seq, now, 7), None, Arc::new(JobSpec::function("f", "1")), vec![], now);
-        Stored { job, private: None, parameters: None, large_input: None }
+        Stored { job, private: None, parameters: None, large_input: None, told: None }
     }
 
     #[test]

@@ -82,6 +82,9 @@ struct SpecRecord<'a> {
     items: Option<ItemsRecord<'a>>,
     #[serde(default)]
     item: Option<Cow<'a, ItemOf>>,
+    /// The digest of what its fetchers and sinks are told and of the input files that are sealed.
+    #[serde(default)]
+    told: Option<[u8; 16]>,
 }
 
 /// The items of a job: their fetchers with where what they bring goes to.
@@ -90,6 +93,8 @@ struct ItemsRecord<'a> {
     items: Cow<'a, Items>,
     #[serde(borrow)]
     listed: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    #[serde(borrow)]
+    rows: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 /// Where the in-memory index puts a live job; what opening the store reads of it.
@@ -114,6 +119,8 @@ pub(crate) struct Stored {
     pub(crate) parameters: Option<Sealed>,
     /// The digest of the input, or of the input files, that lie in a file beside the store; those in the spec are empty.
     pub(crate) large_input: Option<[u8; 16]>,
+    /// The digest of what its fetchers and sinks are told and of the input files that are sealed.
+    pub(crate) told: Option<[u8; 16]>,
 }
 
 fn non_default(name: &str) -> Option<Cow<'_, str>> {
@@ -150,6 +157,8 @@ pub(super) fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Res
 pub(super) struct Seals<'a> {
     pub(super) private: Option<&'a Sealed>,
     pub(super) parameters: Option<&'a Sealed>,
+    /// The digest of what is sealed but for the options, where there is something.
+    pub(super) told: Option<[u8; 16]>,
 }
 
 /// Encodes what was asked for.
@@ -190,8 +199,10 @@ pub(super) fn encode_spec(job: &Job, seals: Seals<'_>, large_input: Option<[u8; 
         items: spec.items.as_ref().map(|items| ItemsRecord {
             items: Cow::Borrowed(items),
             listed: items.listed.iter().map(|it| (it.from.as_str().into(), it.to.as_str().into())).collect(),
+            rows: items.rows.iter().map(|it| (it.from.as_str().into(), it.to.as_str().into())).collect(),
         }),
         item: spec.item.as_ref().map(Cow::Borrowed),
+        told: seals.told,
     };
     let mut out = Vec::with_capacity(256 + spec.task.payload_bytes());
     out.push(VERSION);
@@ -305,6 +316,7 @@ pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored
         deliveries: record.deliveries.into_iter().map(untold_delivery).collect(),
         items: record.items.map(|record| Items {
             listed: record.listed.into_iter().map(untold_fetch).collect(),
+            rows: record.rows.into_iter().map(untold_fetch).collect(),
             ..record.items.into_owned()
         }),
         item: record.item.map(Cow::into_owned),
@@ -312,7 +324,7 @@ pub(super) fn decode_job(seq: Seq, spec: &[u8], status: Status) -> Result<Stored
     let job = Job { id, chain, created_at: head.created_at, spec: Arc::new(spec), status };
     let sealed = |sealed: Option<Cow<'_, Sealed>>| sealed.map(Cow::into_owned);
     let (private, parameters) = (sealed(record.private), sealed(record.parameters));
-    Ok(Stored { job, private, parameters, large_input: record.large_input })
+    Ok(Stored { job, private, parameters, large_input: record.large_input, told: record.told })
 }
 
 /// A fetch of a stored job.

@@ -103,15 +103,16 @@ impl Store {
         let NewJob { mut job, large_input } = new;
         let private = private_of(&job.spec, large_input.is_some());
         let sealed = Store::seal_in_spec(keyring, SealedField::Private, job.seq(), private.as_ref())?;
-        let told = parameters_of(&job.spec).filter(|told| !told.is_empty());
-        let parameters = Store::seal_in_spec(keyring, SealedField::Parameters, job.seq(), told)?;
+        let parameters = parameters_of(&job.spec).filter(|parameters| !parameters.is_empty());
+        let parameters = Store::seal_in_spec(keyring, SealedField::Parameters, job.seq(), parameters)?;
         let idempotency = idempotency_key(&job.spec).map(|key| {
             let digest = self.digest(&job, large_input.as_deref())?;
             Ok::<_, Error>((key, digest))
         });
         let idempotency = idempotency.transpose()?;
         let large_input = large_input.map(|large| keyed_digest(&self.digest_secret, &[b"input", &large]));
-        let seals = Seals { private: sealed.as_ref(), parameters: parameters.as_ref() };
+        let told = private.map(|private| self.digest_of_told(&private)).transpose()?.flatten();
+        let seals = Seals { private: sealed.as_ref(), parameters: parameters.as_ref(), told };
         let spec = encode_spec(&job, seals, large_input)?;
         let live = encode_live(&job, &placement(&job))?;
         // From here on what is sealed is only on disk.
@@ -120,8 +121,18 @@ impl Store {
         if let Some(run) = open.node.as_mut().and_then(|node| node.run.as_mut()) {
             run.parameters = RunOptions::new();
         }
-        let stored = Stored { job, private: sealed, parameters, large_input };
+        let stored = Stored { job, private: sealed, parameters, large_input, told };
         Ok(NewRow { stored, spec, live, idempotency })
+    }
+
+    /// What tells a job from another one whose record says the same, but for its options.
+    fn digest_of_told(&self, private: &Private) -> Result<Option<[u8; 16]>, Error> {
+        if private.transfers.is_empty() && private.inputs.is_empty() {
+            return Ok(None);
+        }
+        let told = rmp_serde::to_vec(&(&private.transfers, &private.inputs));
+        let told = told.map_err(|error| Error::Storage(error.to_string()))?;
+        Ok(Some(keyed_digest(&self.digest_secret, &[b"told", &told])))
     }
 
     /// What an idempotency key stands for: everything that was asked for, with names and values of options, and

@@ -114,6 +114,40 @@ impl Fetcher for Numbers {
     }
 }
 
+/// Brings rows.
+#[derive(Default)]
+struct Table {
+    brought: AtomicU32,
+}
+
+impl Fetcher for Table {
+    fn validate<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), Vec<Problem>>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn items<'a>(&'a self, _: &'a FetchOrder, _: Option<&'a str>) -> BoxFuture<'a, Result<FetchPage, TransferError>> {
+        let item = FetchItem { name: "rows".into(), size: None, version: None, reference: Vec::new() };
+        Box::pin(async { Ok(FetchPage { items: vec![item], next: None }) })
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        order: &'a FetchOrder,
+        _: &'a FetchItem,
+        work: &'a Path,
+    ) -> BoxFuture<'a, Result<Fetched, TransferError>> {
+        Box::pin(async move {
+            self.brought.fetch_add(1, Ordering::SeqCst);
+            let rows: String = match order.options.as_str() {
+                "{}" => (1..=2_500).map(|row| format!("{{\"text\": \"row {row}\", \"n\": {row}.10}}\n")).collect(),
+                _ => "{\"text\": \"x\"}\n{\"/etc/passwd\": 1}\n".to_owned(),
+            };
+            std::fs::write(work.join(&order.destination).join("rows.jsonl"), &rows).unwrap();
+            Ok(Fetched { path: "rows.jsonl".into(), bytes: rows.len() as u64, version: None })
+        })
+    }
+}
+
 async fn open(dir: &Path, bench: &Bench) -> Engine {
     open_with(dir, bench, EngineConfig::default(), Numbers { count: 0, faults: 0.into() }).await
 }
@@ -446,6 +480,9 @@ async fn inputs_of_items_are_sealed_and_a_key_gives_the_same_job() {
     let mut other = spec("k");
     other.items.as_mut().unwrap().given.pop();
     assert!(matches!(engine.submit(other).await, Err(Error::Conflict(_))));
+    let mut other = spec("k");
+    other.items.as_mut().unwrap().given[1].inputs[0].content = b"c".to_vec();
+    assert!(matches!(engine.submit(other).await, Err(Error::Conflict(_))));
     let found = std::process::Command::new("grep").args(["-rla", SECRET]).arg(dir.path()).output().unwrap();
     assert!(!String::from_utf8_lossy(&found.stdout).contains("store.redb"), "{found:?}");
     bench.0.waits.store(false, Ordering::SeqCst);
@@ -480,5 +517,39 @@ async fn items_that_are_over_are_kept_until_the_job_is() {
     within(engine.wait(id)).await.unwrap();
     let left = || engine.list(&Filter { with_items: true, ..Filter::default() }, None, 100).unwrap().jobs.len();
     until(|| left() <= 1).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_items_and_are_brought_once_whatever_happens_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let (bench, table) = (Bench::default(), Arc::new(Table::default()));
+    let open = || {
+        let config = EngineConfig { shutdown_grace_ms: 0, default_slots: 8, ..EngineConfig::default() };
+        let builder = Engine::builder(dir.path()).config(config).fetcher("table", table.clone());
+        let bench = bench.clone();
+        builder.function("work", move |context, (): ()| bench.clone().work(context)).open()
+    };
+    let mut engine = open().await.unwrap();
+    let spec = |options: &str| JobSpec::function("work", "null").with_items(Items::rows(Fetch::new("table", options)));
+    let id = engine.submit(spec("{}")).await.unwrap();
+    // Once while rows are being stored, later while they run.
+    for at in [1_000, 1_001, 2_500] {
+        until(|| counts(&engine.get(id).unwrap()).total >= at).await;
+        drop(engine);
+        engine = open().await.unwrap();
+    }
+    let view = within(engine.wait(id)).await.unwrap();
+    assert_eq!((view.job.state(), counts(&view).succeeded), (State::Succeeded, 2_500), "{:?}", view.job.status.reason);
+    assert_eq!(table.brought.load(Ordering::SeqCst), 1);
+    for (row, item) in (1..).zip(items(&engine, id)) {
+        assert_eq!((item.name, item.output.unwrap()), (row.to_string(), format!("\"did row {row}\"").into_bytes()));
+    }
+    let bad = engine.submit(spec(r#"{"bad": 1}"#)).await.unwrap();
+    let view = within(engine.wait(bad)).await.unwrap();
+    let Some(Reason::NotStarted(message)) = view.job.status.reason else { panic!("{:?}", view.job.status) };
+    assert!(message.starts_with("items.rows: row 2 is no item: \"/etc/passwd\" is no name of an input"), "{message}");
+    let rows = std::process::Command::new("find").arg(dir.path()).args(["-name", "rows*"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&rows.stdout), "", "what was brought is gone");
     engine.shutdown().await;
 }

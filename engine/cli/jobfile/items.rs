@@ -10,7 +10,7 @@ use super::node::Value;
 use super::options::Source;
 use super::transfers::read_fetches;
 
-const FIELDS: [&str; 4] = ["given", "listed", "parallel", "tolerate"];
+const FIELDS: [&str; 5] = ["given", "listed", "rows", "parallel", "tolerate"];
 const ITEM_FIELDS: [&str; 2] = ["inputs", "fetch"];
 
 /// An input file of an item that is to be read from elsewhere: which item, which input, and where it is.
@@ -30,6 +30,9 @@ pub(super) fn read_items(
     }
     if let Some(listed) = fields.get_as("listed", "items.listed", places) {
         items.listed = read_fetches(&listed, "items.listed", source, places, mistakes);
+    }
+    if let Some(rows) = fields.get_as("rows", "items.rows", places) {
+        items.rows = read_fetches(&rows, "items.rows", source, places, mistakes);
     }
     if let Some(parallel) = fields.get_as("parallel", "items.parallel", places) {
         items.parallel = parallel.whole(mistakes, 1, u64::from(u32::MAX)).map(|number| number as u32);

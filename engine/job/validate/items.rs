@@ -14,7 +14,7 @@ const MOST_NAME_BYTES: usize = 1_024;
 
 pub(super) fn check_items(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
     let Some(items) = &spec.items else { return };
-    let none = items.given.is_empty() && items.count == 0 && items.listed.is_empty();
+    let none = items.given.is_empty() && items.count == 0 && items.listed.is_empty() && items.rows.is_empty();
     let allowed = || "items that are given, or fetchers that list some".to_owned();
     check.require(!none, "items", || "there is none".into(), allowed);
     let at_once = || "1 or more".to_owned();
@@ -25,6 +25,7 @@ pub(super) fn check_items(spec: &JobSpec, limits: &JobLimits, check: &mut Check<
     check_apart(spec, check);
     check_given(spec, items, limits, check);
     check_fetch_list("items.listed", &items.listed, limits, check);
+    check_fetch_list("items.rows", &items.rows, limits, check);
 }
 
 /// What items leave is not to take the place of what others leave.
