@@ -4,6 +4,8 @@
 mod archive;
 #[cfg(feature = "component")]
 mod candidate;
+#[cfg(any(feature = "native", feature = "wasm"))]
+mod child;
 #[cfg(feature = "component")]
 mod claims;
 #[cfg(feature = "component")]
