@@ -28,6 +28,7 @@ use super::endpoint::EndpointConfig;
 use super::fields::{Field, Fields, Problems, read_document};
 use super::limits::SomeLimits;
 use super::manifest::{NAME_ALLOWED, WorkAccess, check_rights, is_name};
+use super::sql::SqlGrant;
 use crate::error::Problem;
 use crate::secret::hex;
 
@@ -79,6 +80,8 @@ pub struct PluginConfig {
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// The platforms it may reach, by its own names for them.
     pub endpoints: BTreeMap<String, EndpointConfig>,
+    /// The databases that it may ask through JDBC drivers.
+    pub sql: Option<SqlGrant>,
 }
 
 impl fmt::Debug for PluginConfig {
@@ -91,6 +94,7 @@ impl fmt::Debug for PluginConfig {
             // Somebody may have put a credential there all the same.
             .field("settings", &self.settings.keys().collect::<Vec<_>>())
             .field("endpoints", &self.endpoints)
+            .field("sql", &self.sql)
             .finish()
     }
 }
@@ -158,7 +162,7 @@ fn read_native(field: &Field<'_>, problems: &mut Problems) -> Option<NativeGrant
 }
 
 fn read_plugin(field: &Field<'_>, problems: &mut Problems) -> Option<PluginConfig> {
-    let fields = field.fields(&["source", "sha256", "work", "settings", "limits", "endpoint"], problems)?;
+    let fields = field.fields(&["source", "sha256", "work", "settings", "limits", "endpoint", "sql"], problems)?;
     let mut config = PluginConfig::default();
     if let Some(field) = fields.get("source") {
         config.source = read_source(&field, problems);
@@ -180,6 +184,7 @@ fn read_plugin(field: &Field<'_>, problems: &mut Problems) -> Option<PluginConfi
     if let Some(field) = fields.get("limits") {
         config.limits = SomeLimits::read(&field, problems);
     }
+    config.sql = fields.get("sql").and_then(|field| SqlGrant::read(&field, problems));
     let endpoints =
         fields.get("endpoint").and_then(|field| field.entries(problems, "tables [plugin.NAME.endpoint.NAME]"));
     for (name, field) in endpoints.unwrap_or_default() {

@@ -8,6 +8,7 @@ use super::WorkAccess;
 use super::endpoint::Endpoint;
 use super::platform::{PlatformSetting, PluginPlatform};
 use super::rights::PluginRights;
+use super::sql::Jdbc;
 use super::wasm::{Endpoints, ExecutorWorld, Granted, Machine, WasmPlugin, WasmPluginSetting, World};
 use crate::config::KeepWork;
 use crate::error::Problem;
@@ -54,6 +55,7 @@ impl Package {
             component: self.component.clone(),
             endpoints: self.endpoints()?,
             work: self.rights.work,
+            sql: self.rights.sql.clone().map(|grant| Arc::new(Jdbc::new(grant))),
             limits: self.rights.limits,
         };
         Ok(WasmPlugin::new(setting))

@@ -16,6 +16,9 @@
 //! [work]
 //! access = "write"
 //!
+//! [sql]
+//! purpose = "Reads the tables that it reports on"
+//!
 //! [limits]
 //! memory = "32 MiB"
 //! call_time = "10s"
@@ -61,8 +64,17 @@ pub struct Manifest {
     pub endpoints: Vec<EndpointRequest>,
     /// What it wants to do with the work trees of attempts.
     pub work: WorkAccess,
+    /// Whether it wants to ask databases through JDBC drivers, and what for.
+    pub sql: Option<SqlRequest>,
     /// What it wants to take.
     pub limits: SomeLimits,
+}
+
+/// That a plugin asks for JDBC drivers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SqlRequest {
+    /// What it is for, for people.
+    pub purpose: String,
 }
 
 /// What a plugin does, which says the world that it exports.
@@ -163,7 +175,7 @@ pub fn parse_manifest(text: &[u8]) -> Result<Manifest, Vec<Problem>> {
     let Some(table) = read_document(text, MOST_BYTES, &mut problems) else {
         return Err(problems.into_list());
     };
-    let known = ["name", "version", "kind", "api", "summary", "endpoint", "work", "limits"];
+    let known = ["name", "version", "kind", "api", "summary", "endpoint", "work", "sql", "limits"];
     let fields = Fields::of(&table, "", &known, &mut problems);
     let manifest = read_manifest(&fields, &mut problems);
     match manifest {
@@ -183,6 +195,11 @@ fn read_manifest(fields: &Fields<'_>, problems: &mut Problems) -> Option<Manifes
         let fields = field.fields(&["access"], problems)?;
         fields.needed("access", "none, read, write, host", problems)?.choice(problems, &WorkAccess::ALL)
     });
+    let sql = fields.get("sql").and_then(|field| {
+        let fields = field.fields(&["purpose"], problems)?;
+        let purpose = fields.get("purpose").and_then(|field| field.line(problems, MOST_SUMMARY)).unwrap_or_default();
+        Some(SqlRequest { purpose: purpose.to_owned() })
+    });
     let limits = fields.get("limits").map(|field| SomeLimits::read(&field, problems)).unwrap_or_default();
     Some(Manifest {
         name: name?,
@@ -192,6 +209,7 @@ fn read_manifest(fields: &Fields<'_>, problems: &mut Problems) -> Option<Manifes
         summary: summary.to_owned(),
         endpoints,
         work: work.unwrap_or_default(),
+        sql,
         limits,
     })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::endpoint::{EndpointConfig, Rights};
 use super::grants::PluginConfig;
 use super::manifest::{EndpointRequest, Manifest, WorkAccess};
+use super::sql::SqlGrant;
 use crate::config::{PluginBounds, PluginLimits};
 
 /// What a plugin may do.
@@ -14,6 +15,8 @@ pub struct PluginRights {
     pub endpoints: BTreeMap<String, EndpointRight>,
     /// What it may do with work trees.
     pub work: WorkAccess,
+    /// The databases that it may ask.
+    pub sql: Option<SqlGrant>,
     /// What it may take.
     pub limits: PluginLimits,
     /// What it is told, a JSON object.
@@ -78,6 +81,7 @@ impl PluginRights {
         let mut rights = PluginRights {
             endpoints: BTreeMap::new(),
             work: manifest.work.min(config.work),
+            sql: config.sql.clone().filter(|_| manifest.sql.is_some()),
             limits: manifest.limits.effective(&config.limits, bounds),
             settings: serde_json::Value::Object(config.settings.clone()).to_string(),
             missing: Vec::new(),
@@ -88,6 +92,11 @@ impl PluginRights {
             rights.missing.push(Difference::new("work", manifest.work, config.work));
         } else if manifest.work < config.work {
             rights.unused.push(Difference::new("work", manifest.work, config.work));
+        }
+        match (&manifest.sql, &config.sql) {
+            (Some(_), None) => rights.missing.push(Difference::new("sql", "asked for", "")),
+            (None, Some(_)) => rights.unused.push(Difference::new("sql", "", "granted")),
+            _ => {}
         }
         rights.compare_limits(manifest, config, bounds);
         rights

@@ -1,4 +1,5 @@
-//! Real platforms: a Docker Engine, an image registry and an S3 store that are started here, and what runs on them.
+//! Real platforms: a Docker Engine, an image registry and an S3 store that are started here, and what runs on them; JDBC
+//! drivers in a JVM.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +10,7 @@
 )]
 
 mod docker;
+mod jvm;
 mod lab;
 mod s3;
 mod siege;

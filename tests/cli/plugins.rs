@@ -144,18 +144,18 @@ auth = { kind = "bearer", token = { value = "hush-hush" } }
 #[test]
 fn what_cannot_run_here_is_told_whole() {
     let place = Place::new();
-    let imports = ["wasi:http/incoming-handler@0.2.0", "windlass:plugin/sql@0.1.0"];
+    let imports = ["wasi:http/incoming-handler@0.2.0", "acme:thing/x@1.0.0"];
     let file = component(&place, "odd", &imports, "");
     let file = file.to_str().unwrap();
     let told = place.run(&["plugin", "inspect", file]).expect(1).stderr;
     assert!(told.contains("manifest: there is none"), "{told}");
     place.file("odd.toml", &MANIFEST.replace("distant", "odd"));
     let done = place.run(&["plugin", "inspect", file]).expect(1);
-    for says in ["do not listen", "sql is not served yet", "unfit"] {
+    for says in ["do not listen", "nobody offers it", "unfit"] {
         assert!(done.stdout.contains(says), "{says} in {done:#?}");
     }
     let told = place.run(&["plugin", "add", file]).expect(2).stderr;
-    assert!(told.contains("do not listen") && told.contains("not served yet"), "{told}");
+    assert!(told.contains("do not listen") && told.contains("nobody offers it"), "{told}");
     place.file("odd.toml", "name = \"Odd\"\nkind = \"thing\"\n");
     let told = place.run(&["plugin", "add", file]).expect(2).stderr;
     for says in

@@ -8,6 +8,7 @@ use crate::cli::failure::{FAILED, Failure};
 use crate::cli::output::{print, print_json};
 use crate::cli::table::{duration, printable, table};
 use crate::config::PluginBounds;
+use crate::plugin::sql::{Database, SqlGrant};
 use crate::plugin::{Candidate, ComponentInfo, Found, Grants, Manifest, Plugin, PluginConfig, PluginRights, Registry};
 use crate::secret::hex;
 
@@ -114,6 +115,14 @@ impl Facts<'_> {
                 Some(list) => format!("what both {paths} and {} match", list.join(", ")),
             };
             rows.push(row(&format!("{key}.paths"), paths, granted, effective));
+        }
+        if let Some(requested) = &self.manifest.sql {
+            let shown = |list: &[Database]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let granted = |sql: &SqlGrant| shown(&sql.databases);
+            let configured = self.config.and_then(|config| config.sql.as_ref()).map(granted).unwrap_or_default();
+            let effective = self.rights.sql.as_ref().map(granted).unwrap_or_default();
+            let purpose = if requested.purpose.is_empty() { "asked for" } else { &requested.purpose };
+            rows.push(row("sql.databases", purpose, configured, effective));
         }
         rows.extend(self.limits());
         rows

@@ -74,8 +74,7 @@ pub(super) fn templates(language: Language, kind: PluginKind) -> Vec<Template> {
 }
 
 /// The contract, for languages whose tools read it: the paths under one directory, and the texts.
-pub(super) const WIT: [(&str, &str); 15] = [
-    ("python.wit", include_str!("templates/python/world.wit")),
+pub(super) const WIT: [(&str, &str); 14] = [
     ("executor.wit", include_str!("../../../wit/executor.wit")),
     ("fetcher.wit", include_str!("../../../wit/fetcher.wit")),
     ("host.wit", include_str!("../../../wit/host.wit")),

@@ -25,6 +25,7 @@ mod sandbox;
 mod scratch;
 mod sink;
 mod sink_world;
+mod sql;
 mod start;
 mod task;
 mod ticker;

@@ -33,6 +33,7 @@ use crate::plugin::contract::{
 };
 use crate::plugin::endpoint::{AwsCredentials, SecretText};
 use crate::plugin::room::Room;
+use crate::plugin::sql::Jdbc;
 use crate::plugin::{PluginKind, WorkAccess};
 
 /// What a plugin is given.
@@ -47,6 +48,7 @@ pub(crate) struct WasmPluginSetting {
     pub(crate) component: Arc<[u8]>,
     pub(crate) endpoints: Endpoints,
     pub(crate) work: WorkAccess,
+    pub(crate) sql: Option<Arc<Jdbc>>,
     pub(crate) limits: PluginLimits,
 }
 
@@ -217,6 +219,7 @@ impl Inner {
             hooks: self.hooks.for_call(order.wait_ms > 0, order.aws, order.cut.clone()),
             checkpoints: order.checkpoints,
             work: order.work,
+            sql: self.setting.sql.clone(),
             secrets: order.secrets,
             cut: order.cut,
             ..Call::default()

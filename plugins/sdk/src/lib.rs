@@ -104,6 +104,7 @@ pub mod http;
 pub mod native;
 mod options;
 mod sink;
+pub mod sql;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod work;

@@ -1,5 +1,5 @@
 //! Real platforms for tests: Docker Engines, image registries and an S3 store, each in a directory of its own, and gone with
-//! the process that wanted them, however that ends.
+//! the process that wanted them, however that ends; and JDBC drivers.
 //!
 //! They are started as root from what the script `install` beside this has installed. Where that cannot be, a test fails
 //! and says why, unless `WINDLASS_SKIP_BACKENDS=1` leaves it out.
@@ -15,6 +15,7 @@
 mod authority;
 mod client;
 mod docker;
+mod drivers;
 mod events;
 mod image;
 mod keeper;
@@ -26,6 +27,7 @@ mod tokens;
 pub use authority::{Authority, Identity};
 pub use client::{Answer, Client};
 pub use docker::{BUSYBOX, Docker, Door, Setup};
+pub use drivers::drivers_in;
 pub use events::{Event, Events};
 pub use registry::{Registry, Visitors};
 pub use s3::{S3, S3Keys};
