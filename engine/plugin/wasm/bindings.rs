@@ -14,16 +14,20 @@ wasmtime::component::bindgen!({
     additional_derives: [PartialEq],
 });
 
-/// What the other worlds export. What they import is what executors do, or is not served.
+/// What the other worlds export. What they import is what executors do, or connections of their own, or is not served.
 pub(super) mod transfer {
     pub(in super::super) mod fetcher {
         wasmtime::component::bindgen!({
             path: "wit",
-            inline: "package windlass:host; world fetcher { export windlass:plugin/fetcher@0.1.0; }",
+            inline: "package windlass:host; world fetcher { import windlass:plugin/net@0.1.0; export windlass:plugin/fetcher@0.1.0; }",
             world: "windlass:host/fetcher",
             imports: { default: async | trappable },
             exports: { default: async },
-            with: { "windlass:plugin/types": super::super::windlass::plugin::types },
+            with: {
+                "wasi:io": wasmtime_wasi::p2::bindings::io,
+                "windlass:plugin/net.connection": crate::plugin::wasm::net::Connection,
+                "windlass:plugin/types": super::super::windlass::plugin::types,
+            },
             additional_derives: [PartialEq],
         });
     }
