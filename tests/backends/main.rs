@@ -1,4 +1,4 @@
-//! Real platforms: a Docker Engine, an image registry and an S3 store that are started here, and what runs on them.
+//! Real platforms: a Docker Engine, an image registry, an S3 store and databases that are started here, and what runs on them.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,5 +10,7 @@
 
 mod docker;
 mod lab;
+mod proxy;
 mod s3;
 mod siege;
+mod sql;
