@@ -159,7 +159,7 @@ fn push(list: &mut Vec<Interface>, name: &str) -> Result<(), ComponentError> {
 /// The package of the contract and the series of its versions that this engine speaks.
 const CONTRACT: (&str, &str) = ("windlass:plugin", "0.1");
 /// The interfaces of the contract that a plugin may import.
-const SERVED: [&str; 5] = ["host", "logs", "sql", "types", "work"];
+const SERVED: [&str; 6] = ["host", "logs", "net", "sql", "types", "work"];
 /// The series of WASI that is offered.
 const WASI: &str = "0.2";
 /// The packages of WASI that are offered.
@@ -168,7 +168,7 @@ const OFFERED: [&str; 7] =
 /// Every call of it is refused. It is there because the runtime of Python asks for it, whatever the program does.
 const SOCKETS: &str = "wasi:sockets";
 const OFFERED_SHOWN: &str =
-    "windlass:plugin@0.1 (host, logs, sql, types, work) and WASI 0.2 (cli, clocks, filesystem, http, io, random)";
+    "windlass:plugin@0.1 (host, logs, net, sql, types, work) and WASI 0.2 (cli, clocks, filesystem, http, io, random)";
 
 impl ComponentInfo {
     /// Whether it imports sockets, all of whose calls are refused.

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::WorkAccess;
-use super::endpoint::Endpoint;
+use super::endpoint::{ConnectionGrant, Endpoint};
 use super::platform::{PlatformSetting, PluginPlatform};
 use super::rights::PluginRights;
 use super::sql::Jdbc;
-use super::wasm::{Endpoints, ExecutorWorld, Granted, Machine, WasmPlugin, WasmPluginSetting, World};
+use super::wasm::{Connections, Endpoints, ExecutorWorld, Granted, Machine, WasmPlugin, WasmPluginSetting, World};
 use crate::config::KeepWork;
 use crate::error::Problem;
 use crate::files::Layout;
@@ -54,6 +54,7 @@ impl Package {
             source: self.source.clone(),
             component: self.component.clone(),
             endpoints: self.endpoints()?,
+            connections: self.connections()?,
             work: self.rights.work,
             sql: self.rights.sql.clone().map(|grant| Arc::new(Jdbc::new(grant))),
             limits: self.rights.limits,
@@ -98,13 +99,29 @@ impl Package {
                 Ok(endpoint) => {
                     endpoints.insert(name.clone(), Granted { endpoint, rights: Arc::new(right.asked()) });
                 }
-                Err(found) => problems.extend(
-                    found
-                        .into_iter()
-                        .map(|problem| Problem { field: format!("plugin.{}.{}", self.name, problem.field), ..problem }),
-                ),
+                Err(found) => problems.extend(self.of_this(found)),
             }
         }
         if problems.is_empty() { Ok(Arc::new(endpoints)) } else { Err(problems) }
+    }
+
+    fn connections(&self) -> Result<Connections, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut connections = BTreeMap::new();
+        for (name, right) in &self.rights.connections {
+            match ConnectionGrant::new(name, &right.config(&self.rights.limits)) {
+                Ok(grant) => {
+                    connections.insert(name.clone(), grant);
+                }
+                Err(found) => problems.extend(self.of_this(found)),
+            }
+        }
+        if problems.is_empty() { Ok(Arc::new(connections)) } else { Err(problems) }
+    }
+
+    /// Problems by the keys of the configuration.
+    fn of_this(&self, problems: Vec<Problem>) -> impl Iterator<Item = Problem> {
+        let named = |it: Problem| Problem { field: format!("plugin.{}.{}", self.name, it.field), ..it };
+        problems.into_iter().map(named)
     }
 }

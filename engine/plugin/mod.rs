@@ -56,11 +56,11 @@ pub use grants::{Grants, NativeGrant, PluginConfig, parse_config};
 pub use limits::SomeLimits;
 #[cfg(feature = "wasm")]
 pub(crate) use load::Host;
-pub use manifest::{EndpointRequest, Manifest, PluginKind, SqlRequest, WorkAccess, parse_manifest};
+pub use manifest::{ConnectionRequest, EndpointRequest, Manifest, PluginKind, SqlRequest, WorkAccess, parse_manifest};
 #[cfg(all(feature = "cli", feature = "wasm"))]
 pub(crate) use manifest::{NAME_ALLOWED, is_name};
 #[cfg(feature = "native")]
 pub(crate) use platform::{PlatformSetting, PluginPlatform};
 #[cfg(feature = "wasm")]
 pub use registry::{Addition, Changes, Found, Origin, Plugin, Registry};
-pub use rights::{Difference, EndpointRight, PluginRights};
+pub use rights::{ConnectionRight, Difference, EndpointRight, PluginRights};

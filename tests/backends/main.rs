@@ -1,5 +1,5 @@
-//! Real platforms: a Docker Engine, an image registry and an S3 store that are started here, and what runs on them; JDBC
-//! drivers in a JVM.
+//! Real platforms: a Docker Engine, an image registry, an S3 store and databases that are started here, and what runs on
+//! them; JDBC drivers in a JVM.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,5 +12,7 @@
 mod docker;
 mod jvm;
 mod lab;
+mod proxy;
 mod s3;
 mod siege;
+mod sql;

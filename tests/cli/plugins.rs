@@ -142,6 +142,27 @@ auth = { kind = "bearer", token = { value = "hush-hush" } }
 }
 
 #[test]
+fn inspect_tells_where_connections_may_lead() {
+    let place = Place::new();
+    let rights = |place: &Place| place.json(&["plugin", "inspect", "jdbc"])["rights"].clone();
+    let hosts = named(&rights(&place), "right", "connection.database.hosts").clone();
+    assert_eq!((&hosts["granted"], &hosts["effective"]), (&"".into(), &"".into()));
+    let shown = place.run(&["plugin", "inspect", "jdbc"]).expect(0).stdout;
+    assert!(shown.contains("asked for and not granted: connection.database, work"), "{shown}");
+    let grant = "[plugin.jdbc.connection.database]\nhosts = [\"db.example.com\", \"10.0.0.0/8\"]\nports = [5432, 3306]\n\
+                 [plugin.jdbc.connection.other]\nhosts = [\"x\"]\nports = [1]";
+    configure(&place, grant);
+    let hosts = named(&rights(&place), "right", "connection.database.hosts").clone();
+    assert_eq!(
+        (&hosts["granted"], &hosts["effective"]),
+        (&"db.example.com, 10.0.0.0/8".into(), &"db.example.com, 10.0.0.0/8".into())
+    );
+    assert_eq!(named(&rights(&place), "right", "connection.database.ports")["effective"], "5432, 3306");
+    let shown = place.run(&["plugin", "inspect", "jdbc"]).expect(0).stdout;
+    assert!(shown.contains("granted and not asked for: connection.other"), "{shown}");
+}
+
+#[test]
 fn what_cannot_run_here_is_told_whole() {
     let place = Place::new();
     let imports = ["wasi:http/incoming-handler@0.2.0", "acme:thing/x@1.0.0"];

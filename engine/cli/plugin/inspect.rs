@@ -116,6 +116,7 @@ impl Facts<'_> {
             };
             rows.push(row(&format!("{key}.paths"), paths, granted, effective));
         }
+        rows.extend(self.connections());
         if let Some(requested) = &self.manifest.sql {
             let shown = |list: &[Database]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let granted = |sql: &SqlGrant| shown(&sql.databases);
@@ -125,6 +126,20 @@ impl Facts<'_> {
             rows.push(row("sql.databases", purpose, configured, effective));
         }
         rows.extend(self.limits());
+        rows
+    }
+
+    /// Which machines and ports is for the operator alone to say.
+    fn connections(&self) -> Vec<RightWire> {
+        let mut rows = Vec::new();
+        for requested in &self.manifest.connections {
+            let key = format!("connection.{}", requested.name);
+            let granted = self.rights.connections.get(&requested.name).map(|right| &right.granted);
+            let hosts = granted.map(|it| it.hosts.join(", ")).unwrap_or_default();
+            let ports: Vec<String> = granted.iter().flat_map(|it| &it.ports).map(u16::to_string).collect();
+            rows.push(row(&format!("{key}.hosts"), "as granted", hosts.clone(), hosts));
+            rows.push(row(&format!("{key}.ports"), "as granted", ports.join(", "), ports.join(", ")));
+        }
         rows
     }
 

@@ -19,11 +19,15 @@ pub(super) mod transfer {
     pub(in super::super) mod fetcher {
         wasmtime::component::bindgen!({
             path: "wit",
-            inline: "package windlass:host; world fetcher { export windlass:plugin/fetcher@0.1.0; }",
+            inline: "package windlass:host; world fetcher { import windlass:plugin/net@0.1.0; export windlass:plugin/fetcher@0.1.0; }",
             world: "windlass:host/fetcher",
             imports: { default: async | trappable },
             exports: { default: async },
-            with: { "windlass:plugin/types": super::super::windlass::plugin::types },
+            with: {
+                "wasi:io": wasmtime_wasi::p2::bindings::io,
+                "windlass:plugin/net.connection": crate::plugin::wasm::net::Connection,
+                "windlass:plugin/types": super::super::windlass::plugin::types,
+            },
             additional_derives: [PartialEq],
         });
     }

@@ -7,6 +7,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::cut::Cut;
 use super::http::Hooks;
+use super::net::Connections;
 use super::work::{Packing, Unpacking};
 use crate::error::bounded;
 use crate::files::Masker;
@@ -36,6 +37,7 @@ pub(super) struct Call {
     pub(super) identity: Option<Arc<Identity>>,
     pub(super) http: WasiHttpCtx,
     pub(super) hooks: Hooks,
+    pub(super) connections: Connections,
     pub(super) checkpoints: Option<Arc<dyn Checkpoints>>,
     pub(super) work: Option<WorkTree>,
     /// The databases that the plugin may ask.

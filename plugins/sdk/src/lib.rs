@@ -102,6 +102,7 @@ pub mod host;
 pub mod http;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod native;
+pub mod net;
 mod options;
 mod sink;
 pub mod sql;
@@ -130,7 +131,7 @@ pub mod prelude {
 
     pub use crate::{
         Attempt, Channel, Descriptor, Error, ErrorKind, Executor, Fetcher, Handle, LogSink, Observation, Outcome, Page,
-        Problem, Result, Retry, Run, Sink, Task, cursor, host, http, work,
+        Problem, Result, Retry, Run, Sink, Task, cursor, host, http, net, work,
     };
 }
 

@@ -2,7 +2,6 @@
 
 mod conformance;
 mod fetches;
-mod proxy;
 mod refusals;
 mod stores;
 
