@@ -33,6 +33,7 @@ use std::fmt;
 use super::endpoint::Rights;
 use super::fields::{Field, Fields, Problems, read_document};
 use super::limits::SomeLimits;
+use super::sql::SqlRequest;
 use crate::error::Problem;
 use crate::job::validate::shown;
 
@@ -76,13 +77,6 @@ pub struct Manifest {
     pub sql: Option<SqlRequest>,
     /// What it wants to take.
     pub limits: SomeLimits,
-}
-
-/// That a plugin asks for JDBC drivers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SqlRequest {
-    /// What it is for, for people.
-    pub purpose: String,
 }
 
 /// What a plugin does, which says the world that it exports.
@@ -213,11 +207,7 @@ fn read_manifest(fields: &Fields<'_>, problems: &mut Problems) -> Option<Manifes
         let fields = field.fields(&["access"], problems)?;
         fields.needed("access", "none, read, write, host", problems)?.choice(problems, &WorkAccess::ALL)
     });
-    let sql = fields.get("sql").and_then(|field| {
-        let fields = field.fields(&["purpose"], problems)?;
-        let purpose = fields.get("purpose").and_then(|field| field.line(problems, MOST_SUMMARY)).unwrap_or_default();
-        Some(SqlRequest { purpose: purpose.to_owned() })
-    });
+    let sql = fields.get("sql").and_then(|field| SqlRequest::read(&field, problems));
     let limits = fields.get("limits").map(|field| SomeLimits::read(&field, problems)).unwrap_or_default();
     Some(Manifest {
         name: name?,

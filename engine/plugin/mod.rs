@@ -56,7 +56,7 @@ pub use grants::{Grants, NativeGrant, PluginConfig, parse_config};
 pub use limits::SomeLimits;
 #[cfg(feature = "wasm")]
 pub(crate) use load::Host;
-pub use manifest::{ConnectionRequest, EndpointRequest, Manifest, PluginKind, SqlRequest, WorkAccess, parse_manifest};
+pub use manifest::{ConnectionRequest, EndpointRequest, Manifest, PluginKind, WorkAccess, parse_manifest};
 #[cfg(all(feature = "cli", feature = "wasm"))]
 pub(crate) use manifest::{NAME_ALLOWED, is_name};
 #[cfg(feature = "native")]

@@ -175,6 +175,7 @@ impl<P: Plugin + ?Sized> Subject<P> {
         self.changed(|rights| {
             rights.endpoints.clear();
             rights.connections.clear();
+            rights.sql = None;
             rights.work = WorkAccess::None;
             rights.settings = "{}".to_owned();
         })
@@ -185,6 +186,7 @@ impl<P: Plugin + ?Sized> Subject<P> {
         self.changed(|rights| {
             rights.endpoints.clear();
             rights.connections.clear();
+            rights.sql = None;
         })
     }
 

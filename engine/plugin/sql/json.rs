@@ -57,6 +57,7 @@ pub(super) fn whole_time(text: &str) -> Option<String> {
     let end = time.find(['Z', '+', '-']).unwrap_or(time.len());
     let (clock, zone) = time.split_at_checked(end)?;
     let seconds = if clock.len() == 5 { ":00" } else { "" };
+    let zone = if zone == "Z" { "+00:00" } else { zone };
     Some(format!("{date}{clock}{seconds}{zone}"))
 }
 
@@ -105,7 +106,7 @@ mod tests {
             ("2024-01-02T03:04", Some("2024-01-02T03:04:00")),
             ("2024-01-02T03:04:05.123456", Some("2024-01-02T03:04:05.123456")),
             ("2024-01-02T03:04+02:00", Some("2024-01-02T03:04:00+02:00")),
-            ("2024-01-02T03:04:05Z", Some("2024-01-02T03:04:05Z")),
+            ("2024-01-02T03:04:05Z", Some("2024-01-02T03:04:05+00:00")),
             ("03:04", Some("03:04:00")),
             ("03:04:05-01:00", Some("03:04:05-01:00")),
             ("+999999999-12-31T23:59:59.999999999", None),

@@ -39,12 +39,33 @@ pub(super) enum Kind {
     Text,
 }
 
-/// The kind of a column. Databases whose cells have types of their own (SQLite) are `dynamic`.
-pub(super) fn kind(sql_type: i32, type_name: &str, precision: i32, dynamic: bool) -> Kind {
+/// What is particular about some databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Usual,
+    /// It says of rows of bits that they are truth values.
+    PostgreSql,
+    /// Its cells have types of their own, whatever their column says.
+    Sqlite,
+}
+
+impl Dialect {
+    pub(super) fn of_url(url: &str) -> Dialect {
+        match url.split(':').nth(1) {
+            Some("postgresql") => Dialect::PostgreSql,
+            Some("sqlite") => Dialect::Sqlite,
+            _ => Dialect::Usual,
+        }
+    }
+}
+
+/// The kind of a column.
+pub(super) fn kind(sql_type: i32, type_name: &str, precision: i32, dialect: Dialect) -> Kind {
     let name = type_name.to_ascii_lowercase();
     let zoned = name == "timestamptz" || name.contains("with time zone") || name.contains("with local time zone");
     match sql_type {
-        _ if dynamic => Kind::Object,
+        _ if dialect == Dialect::Sqlite => Kind::Object,
+        types::BIT if dialect == Dialect::PostgreSql && name == "bit" => Kind::Text,
         _ if matches!(name.as_str(), "json" | "jsonb") => Kind::Json,
         _ if name == "uuid" => Kind::Text,
         // Some call a row of bits so.
@@ -96,8 +117,9 @@ mod tests {
             (1111, "inet", 0, Kind::Object),
             (12, "VARCHAR", 0, Kind::Text),
         ] {
-            assert_eq!(kind(sql_type, name, precision, false), wanted, "{sql_type} {name}");
+            assert_eq!(kind(sql_type, name, precision, Dialect::Usual), wanted, "{sql_type} {name}");
         }
-        assert_eq!(kind(12, "TEXT", 0, true), Kind::Object);
+        assert_eq!(kind(12, "TEXT", 0, Dialect::of_url("jdbc:sqlite:/x")), Kind::Object);
+        assert_eq!(kind(-7, "bit", 1, Dialect::of_url("jdbc:postgresql://x/")), Kind::Text);
     }
 }

@@ -16,7 +16,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `grant`, `database`, `reach`, `statement` | what may be asked |
+//! | `request`, `grant`, `database`, `reach`, `statement` | what may be asked |
 //! | `folder` | the jars and the Java of this machine |
 //! | `order` | the protocol |
 //! | `jdbc`, `process`, `rows` | the engine's side |
@@ -41,6 +41,7 @@ mod order;
 mod process;
 #[cfg(feature = "wasm")]
 mod reach;
+mod request;
 #[cfg(feature = "wasm")]
 mod rows;
 #[cfg(feature = "wasm")]
@@ -56,6 +57,7 @@ pub use grant::SqlGrant;
 pub use jdbc::{Jdbc, SqlLimits, SqlQuery};
 #[cfg(feature = "wasm")]
 pub use order::SqlColumn;
+pub use request::SqlRequest;
 #[cfg(feature = "wasm")]
 pub use rows::SqlRows;
 #[cfg(feature = "wasm")]

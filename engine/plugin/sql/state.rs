@@ -3,13 +3,9 @@
 use crate::plugin::contract::{ErrorKind, Retry};
 
 /// Those of one code, and of one class, which is the first two characters.
-const KINDS: [(&str, ErrorKind, Retry); 29] = [
+const KINDS: [(&str, ErrorKind, Retry); 25] = [
     ("25006", ErrorKind::Denied, Retry::Never),
     ("42501", ErrorKind::Denied, Retry::Never),
-    ("42S02", ErrorKind::NotFound, Retry::Never),
-    ("42S03", ErrorKind::NotFound, Retry::Never),
-    ("42S04", ErrorKind::NotFound, Retry::Never),
-    ("42P01", ErrorKind::NotFound, Retry::Never),
     ("57014", ErrorKind::Timeout, Retry::Backoff),
     ("HYT00", ErrorKind::Timeout, Retry::Backoff),
     ("HYT01", ErrorKind::Timeout, Retry::Backoff),

@@ -21,6 +21,16 @@ const NAMES: [(&str, Driver); 7] = [
     ("org.mariadb.jdbc.Driver", Driver::MariaDb),
 ];
 
+/// Whether it can be the name of a class of Java, as those of JDBC drivers are: parts between points.
+pub(crate) fn is_class(name: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.starts_with(|c: char| c.is_ascii_digit())
+            && !part.is_empty()
+            && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$'))
+    };
+    name.len() <= 256 && name.contains('.') && name.split('.').all(is_part)
+}
+
 impl Driver {
     /// The driver of this name.
     pub(crate) fn named(name: &str) -> Option<Driver> {

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use windlass_plugin::{Error, FetchRequest, Fetched, Item, Result, work};
 
+use crate::driven;
 use crate::driver::Driver;
 use crate::lines::Lines;
-use crate::options::Options;
+use crate::options::{Options, Source};
 use crate::target::Target;
 use crate::{mysql, postgres};
 
@@ -28,14 +29,14 @@ pub(crate) fn result(request: &FetchRequest<Options>, item: &Item) -> Result<Fet
     if item.name != options.file() || !item.reference.is_empty() {
         return Err(Error::not_found(format!("there is no item {:?} in this request", item.name)));
     }
-    let target = options.target().map_err(|problems| {
+    let source = options.source().map_err(|problems| {
         let told: Vec<String> = problems.iter().map(|it| format!("{}: {}", it.field, it.problem)).collect();
         Error::invalid(told.join("; "))
     })?;
     let dir = work::path().join(&request.destination);
     fs::create_dir_all(&dir)?;
     let half = dir.join(".half-rows");
-    let bytes = write(&Question { target: &target, options }, &half)
+    let bytes = write(&source, options, &half)
         .and_then(|bytes| fs::rename(&half, dir.join(options.file())).map(|()| bytes).map_err(Error::from));
     if bytes.is_err() {
         // What cannot be removed is replaced by the next try.
@@ -44,9 +45,12 @@ pub(crate) fn result(request: &FetchRequest<Options>, item: &Item) -> Result<Fet
     Ok(Fetched { path: options.file().to_owned(), bytes: bytes?, version: None })
 }
 
-fn write(question: &Question<'_>, path: &Path) -> Result<u64> {
+fn write(source: &Source, options: &Options, path: &Path) -> Result<u64> {
     let file = BufWriter::with_capacity(PIECE, File::create(path)?);
-    let options = question.options;
+    let question = match source {
+        Source::Driven(class) => return driven::ask(class, options, file),
+        Source::Spoken(target) => &Question { target, options },
+    };
     let mut lines = Lines::new(file, options.max_rows(), options.max_bytes());
     let asked = match question.target.driver {
         Driver::PostgreSql => postgres::ask(question, &mut lines),

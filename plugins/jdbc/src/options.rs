@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use windlass_plugin::Problem;
 
-use crate::driver::Driver;
+use crate::driven;
+use crate::driver::{Driver, is_class};
 use crate::secret::Secret;
 use crate::target::Target;
 
@@ -44,6 +45,14 @@ pub struct Options {
     pub timeout_ms: Option<u64>,
 }
 
+/// How a database is asked.
+pub(crate) enum Source {
+    /// By this plugin.
+    Spoken(Box<Target>),
+    /// By the engine, through the JDBC driver of this class.
+    Driven(String),
+}
+
 impl Options {
     pub(crate) fn file(&self) -> &str {
         self.file.as_deref().unwrap_or(FILE)
@@ -69,22 +78,28 @@ impl Options {
         self.password.as_ref().map(Secret::expose).unwrap_or_default()
     }
 
-    /// The database that is meant, or what is wrong with how it is named.
-    pub(crate) fn target(&self) -> Result<Target, Vec<Problem>> {
+    /// The database that is meant, or what is wrong with how it is named. Which JDBC drivers there are only the engine knows.
+    pub(crate) fn source(&self) -> Result<Source, Vec<Problem>> {
         let chosen = match self.driver.as_deref() {
             None => None,
             Some(name) => match Driver::named(name) {
                 Some(driver) => Some(driver),
-                None => return Err(vec![problem("driver", "there is no such driver", Driver::names())]),
+                None if is_class(name) => {
+                    return driven::check_url(&self.url).map(|()| Source::Driven(name.to_owned()));
+                }
+                None => {
+                    let allowed = format!("{}, or the class of a JDBC driver of the operator's", Driver::names());
+                    return Err(vec![problem("driver", "there is no such driver", allowed)]);
+                }
             },
         };
-        Target::parse(&self.url, chosen)
+        Target::parse(&self.url, chosen).map(|target| Source::Spoken(Box::new(target)))
     }
 
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let target = self.target();
-        let is_postgresql = target.as_ref().is_ok_and(|target| target.driver == Driver::PostgreSql);
-        let mut problems = target.err().unwrap_or_default();
+        let source = self.source();
+        let is_postgresql = matches!(&source, Ok(Source::Spoken(target)) if target.driver == Driver::PostgreSql);
+        let mut problems = source.err().unwrap_or_default();
         if is_postgresql && self.user().is_empty() {
             problems.push(problem("username", "it is missing", "a name, which PostgreSQL needs"));
         }
@@ -135,10 +150,10 @@ pub(crate) fn schema() -> Value {
         "additionalProperties": false,
         "required": ["url", "query"],
         "properties": {
-            "url": text("jdbc:postgresql://HOST[:PORT]/DATABASE[?…], or jdbc:mysql://… or jdbc:mariadb://…"),
+            "url": text("jdbc:postgresql://HOST[:PORT]/DATABASE[?…], or jdbc:mysql://… or jdbc:mariadb://…; with a driver of its own, any that the operator lists"),
             "username": text("Who asks; PostgreSQL needs it"),
             "password": text("The password; never shown"),
-            "driver": text(&format!("The driver, where the one of the URL is not meant: {}", Driver::names())),
+            "driver": text(&format!("The driver, where the one of the URL is not meant: {}, or the class of a JDBC driver of the operator's", Driver::names())),
             "query": text("One statement that returns rows; it runs in a read-only transaction"),
             "file": json!({ "type": "string", "default": FILE, "description": "The name of the file" }),
             "max_rows": count("Rows of the result", MOST_ROWS, MAX_ROWS),
@@ -166,6 +181,9 @@ mod tests {
         assert_eq!(options().problems(), []);
         let named = Options { driver: Some("org.postgresql.Driver".to_owned()), ..options() };
         assert_eq!(named.problems(), []);
+        let url = "jdbc:oracle:thin:@//db:1521/shop".to_owned();
+        let driven = Options { driver: Some("oracle.jdbc.OracleDriver".to_owned()), username: None, url, ..options() };
+        assert_eq!(driven.problems(), []);
         let nobody = Options { url: "jdbc:mysql://db".to_owned(), username: None, ..options() };
         assert_eq!(nobody.problems(), []);
     }
@@ -188,7 +206,7 @@ mod tests {
         let expected = ["url", "username", "password", "query", "file", "max_rows", "max_bytes", "timeout_ms"];
         assert_eq!(fields, expected);
         assert!(!format!("{problems:?}{:?}", bad.password).contains("hush"));
-        let unknown = Options { driver: Some("oracle.jdbc.OracleDriver".to_owned()), ..options() }.problems();
+        let unknown = Options { driver: Some("oracle".to_owned()), ..options() }.problems();
         assert!(unknown[0].field == "driver" && unknown[0].allowed.contains("com.mysql.cj.jdbc.Driver"));
         assert_eq!(Options { username: None, ..options() }.problems()[0].field, "username");
     }

@@ -52,7 +52,10 @@ impl Target {
         let rest = url.strip_prefix("jdbc:").ok_or_else(|| one("it does not begin with `jdbc:`"))?;
         let (scheme, rest) = rest.split_once(':').ok_or_else(|| one("it names no database"))?;
         let Some(scheme) = Driver::of_scheme(scheme) else {
-            return Err(one("it names a kind of database that is not spoken here"));
+            return Err(vec![mistake(
+                "it names a kind of database that is not spoken here",
+                format!("{FORM}; or any, with the class of a JDBC driver of the operator's as `driver`"),
+            )]);
         };
         let driver = chosen.unwrap_or(scheme);
         if !driver.takes(scheme) {

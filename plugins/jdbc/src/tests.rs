@@ -191,6 +191,33 @@ fn a_server_of_mysql_gets_no_file_and_no_way_that_is_not_known() {
 }
 
 #[test]
+fn a_driver_that_is_not_spoken_is_asked_by_the_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    testing::reset();
+    testing::work_at(dir.path());
+    let mut request = request("jdbc:oracle:thin:@//db.example.com:1521/shop");
+    request.options.driver = Some("oracle.jdbc.OracleDriver".to_owned());
+    request.options.max_rows = Some(7);
+    let denied = Jdbc::items(&request, None).unwrap_err();
+    assert!(denied.kind == ErrorKind::Denied && denied.message.contains("spoken are postgresql"), "{denied}");
+    testing::driver("org.h2.Driver", |_| Ok(Vec::new()));
+    let unknown = Jdbc::items(&request, None).unwrap_err();
+    assert_eq!(unknown.kind, ErrorKind::NotFound);
+    assert!(unknown.message.contains("there is postgresql, mysql") && unknown.message.contains("org.h2.Driver"));
+    testing::driver("oracle.jdbc.OracleDriver", |asked| {
+        assert_eq!(asked.url, "jdbc:oracle:thin:@//db.example.com:1521/shop");
+        assert_eq!((asked.username.as_deref(), asked.password.as_deref()), (Some("me"), Some("hush-hush")));
+        assert_eq!((asked.rows, asked.bytes, asked.time_ms), (Some(7), Some(4 << 30), Some(600_000)));
+        Ok(vec![serde_json::json!({ "N": 1 }).as_object().cloned().unwrap()])
+    });
+    let item = Jdbc::items(&request, None).unwrap().entries.remove(0);
+    let fetched = Jdbc::fetch(&request, &item).unwrap();
+    let text = std::fs::read_to_string(dir.path().join("input/x").join(&fetched.path)).unwrap();
+    assert_eq!((text.as_str(), fetched.bytes), ("{\"N\":1}\n", 8));
+    Jdbc::check().unwrap();
+}
+
+#[test]
 fn items_are_one_and_another_is_not_there() {
     testing::connection("database", |_, _| Ok(Talk::default()));
     let request = request(POSTGRESQL);

@@ -78,7 +78,7 @@ async fn a_component_asks_and_streams_what_its_grant_allows() {
     let error = stage.fetch(&limited).await.unwrap_err();
     assert!(error.kind == ErrorKind::Exhausted && error.message.contains("more than 9 rows"), "{error}");
     let error = stage.fetch(&asks("SELECT * FROM nowhere")).await.unwrap_err();
-    assert_eq!((error.kind, error.code.as_deref()), (ErrorKind::NotFound, Some("42S04")), "{error}");
+    assert_eq!((error.kind, error.code.as_deref()), (ErrorKind::Invalid, Some("42S04")), "{error}");
     let mut elsewhere = asks("SELECT 1");
     elsewhere["url"] = json!("jdbc:h2:/etc/x");
     assert_eq!(stage.fetch(&elsewhere).await.unwrap_err().kind, ErrorKind::Denied);

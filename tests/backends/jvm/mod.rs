@@ -2,6 +2,8 @@
 
 mod guest;
 mod limits;
+mod plugin;
+mod postgresql;
 mod processes;
 mod refusals;
 mod types;

@@ -49,7 +49,7 @@ async fn errors_of_drivers_and_databases_have_their_kinds() {
     };
     for (driver, url, statement, kind, code) in [
         (HSQLDB, "jdbc:h2:mem:", "SELECT 1", ErrorKind::Invalid, None),
-        (H2, "jdbc:h2:mem:", "SELECT * FROM nowhere", ErrorKind::NotFound, Some("42S04")),
+        (H2, "jdbc:h2:mem:", "SELECT * FROM nowhere", ErrorKind::Invalid, Some("42S04")),
         (H2, "jdbc:h2:mem:", "SELECT FROM WHERE", ErrorKind::Invalid, Some("42001")),
         (H2, "jdbc:h2:mem:", "SELECT 1 / 0", ErrorKind::Invalid, Some("22012")),
         (H2, "jdbc:h2:/nowhere/x;IFEXISTS=TRUE", "SELECT 1", ErrorKind::NotFound, Some("90146")),

@@ -11,7 +11,7 @@ use super::fault::{Fault, object_of, quiet, text_in};
 use crate::error::bounded;
 use crate::plugin::contract::{ErrorKind, PluginError, Retry};
 use crate::plugin::sql::json::push_text;
-use crate::plugin::sql::kind::{Kind, kind};
+use crate::plugin::sql::kind::{Dialect, Kind, kind};
 use crate::plugin::sql::order::{BATCH_BYTES, Question, Report, SqlColumn};
 
 /// References to objects that one row may take at once; the JVM makes room for more.
@@ -109,8 +109,7 @@ fn columns(
     if count > MOST_COLUMNS {
         return Err(too_much(format!("{count} columns; allowed are {MOST_COLUMNS}")));
     }
-    // The cells of SQLite have types of their own, whatever the column says.
-    let dynamic = question.url.starts_with("jdbc:sqlite:");
+    let dialect = Dialect::of_url(&question.url);
     let (mut columns, mut read, mut names) = (Vec::new(), Vec::new(), BTreeSet::new());
     for number in 1..=count {
         let name = text(env, &facts, "getColumnLabel", number)?.unwrap_or_default();
@@ -134,7 +133,7 @@ fn columns(
         let mut key = Vec::new();
         push_text(&mut key, &name);
         key.push(b':');
-        let kind = kind(sql_type, &database_type, precision, dynamic);
+        let kind = kind(sql_type, &database_type, precision, dialect);
         read.push(Column { number, key, kind });
         columns.push(SqlColumn { name, database_type: bounded(database_type, MOST_LABEL_BYTES), nullable });
     }

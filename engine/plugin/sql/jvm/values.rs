@@ -86,7 +86,7 @@ fn text(env: &mut JNIEnv<'_>, value: &JObject<'_>) -> Result<String, Fault> {
 fn push_timestamp(env: &mut JNIEnv<'_>, value: &JObject<'_>, element: Element, out: &mut Vec<u8>) -> Result<(), Fault> {
     let time = object_of(env, value, "toLocalDateTime", "()Ljava/time/LocalDateTime;")?;
     let text = text(env, &time)?;
-    let zone = if element == Element::Zoned { "Z" } else { "" };
+    let zone = if element == Element::Zoned { "+00:00" } else { "" };
     push_text(out, &whole_time(&text).map_or(text, |time| time + zone));
     Ok(())
 }
