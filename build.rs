@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// The plugins that are embedded: `plugins/NAME`, the package `windlass-plugin-NAME`.
-const PLUGINS: [&str; 5] = ["docker", "mock", "s3", "s3-sink", "shell"];
+const PLUGINS: [&str; 6] = ["docker", "jdbc", "mock", "s3", "s3-sink", "shell"];
 const TARGET: &str = "wasm32-wasip2";
 const PREBUILT: &str = "WINDLASS_PLUGIN_DIR";
 

@@ -300,6 +300,49 @@ pub struct PluginLimits {
     pub messages: u32,
 }
 
+/// What asking databases through JDBC drivers may take.
+#[cfg(feature = "plugin")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SqlConfig {
+    /// Processes with a JVM at once, at least 1; each serves one query. Others wait for a place as long as a process may
+    /// take to start.
+    pub processes: usize,
+    /// How long a process may take until its JVM runs, in milliseconds.
+    pub start_ms: u64,
+    /// How long a query may take from the connection to its last row, in milliseconds.
+    pub query_ms: u64,
+    /// Bytes of the heap of a JVM.
+    pub heap_bytes: u64,
+    /// Bytes of memory that a process may keep resident: the heap and what the JVM needs beside it. One that has more is
+    /// ended.
+    pub memory_bytes: u64,
+    /// Rows of a result.
+    pub rows: u64,
+    /// Bytes of a result, as lines of JSON.
+    pub bytes: u64,
+    /// Bytes of one row of it.
+    pub row_bytes: u64,
+    /// Jars in the folder of the drivers.
+    pub jars: usize,
+}
+
+#[cfg(feature = "plugin")]
+impl Default for SqlConfig {
+    fn default() -> Self {
+        SqlConfig {
+            processes: 4,
+            start_ms: 30_000,
+            query_ms: 3_600_000,
+            heap_bytes: 256 << 20,
+            memory_bytes: 1 << 30,
+            rows: 1_000_000_000,
+            bytes: 64 << 30,
+            row_bytes: 16 << 20,
+            jars: 256,
+        }
+    }
+}
+
 /// What a plugin that is a shared library may take.
 #[cfg(feature = "native")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -159,7 +159,7 @@ fn push(list: &mut Vec<Interface>, name: &str) -> Result<(), ComponentError> {
 /// The package of the contract and the series of its versions that this engine speaks.
 const CONTRACT: (&str, &str) = ("windlass:plugin", "0.1");
 /// The interfaces of the contract that a plugin may import.
-const SERVED: [&str; 4] = ["host", "logs", "types", "work"];
+const SERVED: [&str; 6] = ["host", "logs", "net", "sql", "types", "work"];
 /// The series of WASI that is offered.
 const WASI: &str = "0.2";
 /// The packages of WASI that are offered.
@@ -168,7 +168,7 @@ const OFFERED: [&str; 7] =
 /// Every call of it is refused. It is there because the runtime of Python asks for it, whatever the program does.
 const SOCKETS: &str = "wasi:sockets";
 const OFFERED_SHOWN: &str =
-    "windlass:plugin@0.1 (host, logs, types, work) and WASI 0.2 (cli, clocks, filesystem, http, io, random)";
+    "windlass:plugin@0.1 (host, logs, net, sql, types, work) and WASI 0.2 (cli, clocks, filesystem, http, io, random)";
 
 impl ComponentInfo {
     /// Whether it imports sockets, all of whose calls are refused.
@@ -216,7 +216,6 @@ fn missing(import: &Interface) -> Option<Problem> {
     let (package, name) = (import.package.as_str(), import.name.as_str());
     let wasi = package.starts_with("wasi:");
     let why = match package {
-        _ if package == contract && name == "sql" => "sql is not served yet",
         _ if package == contract && !import.is_of(series) => "this engine does not speak this version of the contract",
         _ if package == contract && SERVED.contains(&name) => return None,
         _ if package == contract => "the contract has no such interface for plugins to import",
@@ -269,7 +268,6 @@ mod tests {
     #[test]
     fn each_import_that_is_not_there_is_told_with_a_way_out() {
         let imports = [
-            ("windlass:plugin/sql@0.1.0", "sql is not served yet"),
             ("windlass:plugin/host@0.2.0", "does not speak this version"),
             ("windlass:plugin/executor@0.1.0", "no such interface"),
             ("wasi:http/incoming-handler@0.2.0", "do not listen"),

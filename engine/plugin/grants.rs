@@ -13,6 +13,10 @@
 //! address = "unix:/run/jobs.sock"
 //! auth = { kind = "bearer", token = { env = "JOBS_TOKEN" } }
 //!
+//! [plugin.shell.connection.database]
+//! hosts = ["db.example.com"]
+//! ports = [5432]
+//!
 //! [native.command]
 //! library = "/opt/plugins/libcommand.so"
 //! settings = { directory = "/var/lib/command" }
@@ -22,12 +26,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::endpoint::EndpointConfig;
+use super::endpoint::{ConnectionConfig, EndpointConfig};
 use super::fields::{Field, Fields, Problems, read_document};
 use super::limits::SomeLimits;
 use super::manifest::{NAME_ALLOWED, WorkAccess, check_rights, is_name};
+use super::sql::SqlGrant;
 use crate::error::Problem;
 use crate::secret::hex;
 
@@ -79,6 +85,10 @@ pub struct PluginConfig {
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// The platforms it may reach, by its own names for them.
     pub endpoints: BTreeMap<String, EndpointConfig>,
+    /// Where the connections may lead whose bytes it speaks itself, by its own names for them.
+    pub connections: BTreeMap<String, ConnectionConfig>,
+    /// The databases that it may ask through JDBC drivers.
+    pub sql: Option<SqlGrant>,
 }
 
 impl fmt::Debug for PluginConfig {
@@ -91,6 +101,8 @@ impl fmt::Debug for PluginConfig {
             // Somebody may have put a credential there all the same.
             .field("settings", &self.settings.keys().collect::<Vec<_>>())
             .field("endpoints", &self.endpoints)
+            .field("connections", &self.connections)
+            .field("sql", &self.sql)
             .finish()
     }
 }
@@ -158,7 +170,8 @@ fn read_native(field: &Field<'_>, problems: &mut Problems) -> Option<NativeGrant
 }
 
 fn read_plugin(field: &Field<'_>, problems: &mut Problems) -> Option<PluginConfig> {
-    let fields = field.fields(&["source", "sha256", "work", "settings", "limits", "endpoint"], problems)?;
+    let known = ["source", "sha256", "work", "settings", "limits", "endpoint", "connection", "sql"];
+    let fields = field.fields(&known, problems)?;
     let mut config = PluginConfig::default();
     if let Some(field) = fields.get("source") {
         config.source = read_source(&field, problems);
@@ -180,9 +193,16 @@ fn read_plugin(field: &Field<'_>, problems: &mut Problems) -> Option<PluginConfi
     if let Some(field) = fields.get("limits") {
         config.limits = SomeLimits::read(&field, problems);
     }
-    let endpoints =
+    config.sql = fields.get("sql").and_then(|field| SqlGrant::read(&field, problems));
+    read_endpoints(&fields, &mut config, problems);
+    read_connections(&fields, &mut config, problems);
+    Some(config)
+}
+
+fn read_endpoints(fields: &Fields<'_>, config: &mut PluginConfig, problems: &mut Problems) {
+    let entries =
         fields.get("endpoint").and_then(|field| field.entries(problems, "tables [plugin.NAME.endpoint.NAME]"));
-    for (name, field) in endpoints.unwrap_or_default() {
+    for (name, field) in entries.unwrap_or_default() {
         if !is_name(name) {
             field.fail(problems, "it is not a name of an endpoint", NAME_ALLOWED);
         }
@@ -190,7 +210,21 @@ fn read_plugin(field: &Field<'_>, problems: &mut Problems) -> Option<PluginConfi
             config.endpoints.insert(name.to_owned(), endpoint);
         }
     }
-    Some(config)
+}
+
+fn read_connections(fields: &Fields<'_>, config: &mut PluginConfig, problems: &mut Problems) {
+    let entries =
+        fields.get("connection").and_then(|field| field.entries(problems, "tables [plugin.NAME.connection.NAME]"));
+    for (name, field) in entries.unwrap_or_default() {
+        if !is_name(name) {
+            field.fail(problems, "it is not a name of a connection", NAME_ALLOWED);
+        }
+        let needed = [("hosts", "a list of machines"), ("ports", "a list of ports")];
+        let allowed = "a table with at least hosts and ports";
+        if let Some(connection) = read_table(&field, allowed, &needed, "a connection", problems) {
+            config.connections.insert(name.to_owned(), connection);
+        }
+    }
 }
 
 fn read_source(field: &Field<'_>, problems: &mut Problems) -> Option<PathBuf> {
@@ -237,33 +271,49 @@ pub(super) fn to_json(value: &Value) -> Option<serde_json::Value> {
     })
 }
 
-/// Reads an endpoint entry by entry, so that each mistake is told.
 fn read_endpoint(field: &Field<'_>, problems: &mut Problems) -> Option<EndpointConfig> {
-    let entries = field.entries(problems, "a table with at least an address")?;
-    let mut whole = Table::new();
-    for (key, field) in &entries {
-        let alone = Table::from_iter([((*key).to_owned(), field.value.clone())]);
-        match alone.try_into::<EndpointConfig>() {
-            Ok(_) => {
-                whole.insert((*key).to_owned(), field.value.clone());
-            }
-            Err(error) => {
-                let (problem, allowed) = told(error.message(), field.value);
-                field.fail(problems, problem, allowed);
-            }
-        }
-    }
-    let config: EndpointConfig = whole.try_into().ok()?;
-    if !entries.iter().any(|(key, _)| *key == "address") {
-        problems.add(format!("{}.address", field.path), "it is missing", "unix:/path, http://… or https://…");
-    }
+    let needed = [("address", "unix:/path, http://… or https://…")];
+    let config: EndpointConfig =
+        read_table(field, "a table with at least an address", &needed, "an endpoint", problems)?;
     check_rights(&field.path, config.methods.as_deref(), config.paths.as_deref(), problems);
     Some(config)
 }
 
+/// Reads a table entry by entry, so that each mistake is told.
+fn read_table<T: DeserializeOwned>(
+    field: &Field<'_>,
+    allowed: &str,
+    needed: &[(&str, &str)],
+    what: &str,
+    problems: &mut Problems,
+) -> Option<T> {
+    let entries = field.entries(problems, allowed)?;
+    let mut whole = Table::new();
+    for (key, field) in &entries {
+        let alone = Table::from_iter([((*key).to_owned(), field.value.clone())]);
+        match alone.try_into::<T>() {
+            Ok(_) => {
+                whole.insert((*key).to_owned(), field.value.clone());
+            }
+            Err(error) => {
+                let (problem, allowed) = told(error.message(), what, field.value);
+                field.fail(problems, problem, allowed);
+            }
+        }
+    }
+    let read: T = whole.try_into().ok()?;
+    for (key, allowed) in needed {
+        if !entries.iter().any(|(there, _)| there == key) {
+            problems.add(format!("{}.{key}", field.path), "it is missing", *allowed);
+        }
+    }
+    Some(read)
+}
+
 /// What serde says of a value, without any text of it: it may be a credential in the wrong place.
-fn told(message: &str, value: &Value) -> (String, String) {
-    let (problem, allowed) = message.split_once(", expected ").unwrap_or((message, "what an endpoint has"));
+fn told(message: &str, what: &str, value: &Value) -> (String, String) {
+    let has = format!("what {what} has");
+    let (problem, allowed) = message.split_once(", expected ").unwrap_or((message, &has));
     let mut texts = Vec::new();
     collect_texts(value, &mut texts);
     let shows = |said: &str| {
@@ -271,7 +321,7 @@ fn told(message: &str, value: &Value) -> (String, String) {
         texts.iter().any(|text| !text.is_empty() && (said.contains(text) || escaped(text)))
     };
     let problem = if shows(problem) { "a value in it is none that belongs there" } else { problem };
-    let allowed = if shows(allowed) { "what an endpoint has" } else { allowed };
+    let allowed = if shows(allowed) { &has } else { allowed };
     (problem.to_owned(), allowed.to_owned())
 }
 
@@ -307,6 +357,10 @@ address = "unix:/run/jobs.sock"
 methods = ["GET"]
 auth = { kind = "bearer", token = { value = "hush-hush" } }
 
+[plugin.shell.connection.database]
+hosts = ["db.example.com", "10.0.0.0/8"]
+ports = [5432]
+
 [plugin.docker]
 
 [native.command]
@@ -333,6 +387,8 @@ settings = { directory = "/var/lib/hush-hush" }
             (jobs.address.as_str(), jobs.methods.as_deref()),
             ("unix:/run/jobs.sock", Some(["GET".to_owned()].as_slice()))
         );
+        let database = &shell.connections["database"];
+        assert_eq!((database.hosts.len(), database.ports.as_slice(), database.connections), (2, [5432].as_slice(), 16));
         assert!(!format!("{grants:?}").contains("hush"));
         let docker = &grants.plugins["docker"];
         assert!(docker.endpoints.is_empty() && docker.work == WorkAccess::None && docker.settings.is_empty());
@@ -405,6 +461,23 @@ libary = 1
             assert!(told.contains(says), "{says} in {told}");
         }
         assert!(!told.contains("\"hush") && !told.contains("`hush"), "{told}");
+    }
+
+    #[test]
+    fn every_mistake_of_a_connection_is_told_with_its_key() {
+        let told = problems(
+            "[plugin.shell.connection.database]\nhost = \"db\"\nports = [\"5432\"]\n\
+             [plugin.shell.connection.Other]\nhosts = [\"db\"]",
+        );
+        for says in [
+            "plugin.shell.connection.database.host: unknown field `host`; allowed: one of `hosts`",
+            "plugin.shell.connection.database.hosts: it is missing",
+            "plugin.shell.connection.database.ports: a value in it is none that belongs there; allowed: u16",
+            "plugin.shell.connection.Other: it is not a name of a connection",
+            "plugin.shell.connection.Other.ports: it is missing",
+        ] {
+            assert!(told.contains(says), "{says} in {told}");
+        }
     }
 
     #[test]

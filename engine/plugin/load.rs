@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use super::WorkAccess;
 use super::contract::{FetcherPlugin, SinkPlugin};
-use super::endpoint::Endpoint;
+use super::endpoint::{ConnectionGrant, Endpoint};
 use super::platform::{PlatformSetting, PluginPlatform};
 use super::rights::PluginRights;
+use super::sql::Jdbc;
 use super::wasm::{
-    Endpoints, ExecutorWorld, FetcherWorld, Granted, Machine, SinkWorld, WasmPlugin, WasmPluginSetting, World,
+    Connections, Endpoints, ExecutorWorld, FetcherWorld, Granted, Machine, SinkWorld, WasmPlugin, WasmPluginSetting,
+    World,
 };
 use crate::config::KeepWork;
 use crate::error::Problem;
@@ -56,7 +58,9 @@ impl Package {
             source: self.source.clone(),
             component: self.component.clone(),
             endpoints: self.endpoints()?,
+            connections: self.connections()?,
             work: self.rights.work,
+            sql: self.rights.sql.clone().map(|grant| Arc::new(Jdbc::new(grant))),
             limits: self.rights.limits,
         };
         Ok(WasmPlugin::new(setting))
@@ -117,13 +121,29 @@ impl Package {
                 Ok(endpoint) => {
                     endpoints.insert(name.clone(), Granted { endpoint, rights: Arc::new(right.asked()) });
                 }
-                Err(found) => problems.extend(
-                    found
-                        .into_iter()
-                        .map(|problem| Problem { field: format!("plugin.{}.{}", self.name, problem.field), ..problem }),
-                ),
+                Err(found) => problems.extend(self.of_this(found)),
             }
         }
         if problems.is_empty() { Ok(Arc::new(endpoints)) } else { Err(problems) }
+    }
+
+    fn connections(&self) -> Result<Connections, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut connections = BTreeMap::new();
+        for (name, right) in &self.rights.connections {
+            match ConnectionGrant::new(name, &right.config(&self.rights.limits)) {
+                Ok(grant) => {
+                    connections.insert(name.clone(), grant);
+                }
+                Err(found) => problems.extend(self.of_this(found)),
+            }
+        }
+        if problems.is_empty() { Ok(Arc::new(connections)) } else { Err(problems) }
+    }
+
+    /// Problems by the keys of the configuration.
+    fn of_this(&self, problems: Vec<Problem>) -> impl Iterator<Item = Problem> {
+        let named = |it: Problem| Problem { field: format!("plugin.{}.{}", self.name, it.field), ..it };
+        problems.into_iter().map(named)
     }
 }

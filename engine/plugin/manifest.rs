@@ -13,8 +13,15 @@
 //! methods = ["GET", "POST"]
 //! paths = ["/jobs", "/jobs/**"]
 //!
+//! [[connection]]
+//! name = "database"
+//! purpose = "Asks the database of a job"
+//!
 //! [work]
 //! access = "write"
+//!
+//! [sql]
+//! purpose = "Reads the tables that it reports on"
 //!
 //! [limits]
 //! memory = "32 MiB"
@@ -26,6 +33,7 @@ use std::fmt;
 use super::endpoint::Rights;
 use super::fields::{Field, Fields, Problems, read_document};
 use super::limits::SomeLimits;
+use super::sql::SqlRequest;
 use crate::error::Problem;
 use crate::job::validate::shown;
 
@@ -33,6 +41,8 @@ use crate::job::validate::shown;
 pub(crate) const MOST_BYTES: usize = 64 << 10;
 /// Endpoints of a plugin.
 const MOST_ENDPOINTS: usize = 32;
+/// Connections of a plugin.
+const MOST_CONNECTIONS: usize = 32;
 /// Methods and paths of an endpoint.
 const MOST_METHODS: usize = 16;
 const MOST_PATHS: usize = 256;
@@ -59,8 +69,12 @@ pub struct Manifest {
     pub summary: String,
     /// The platforms that it wants to reach.
     pub endpoints: Vec<EndpointRequest>,
+    /// The connections whose bytes it wants to speak itself.
+    pub connections: Vec<ConnectionRequest>,
     /// What it wants to do with the work trees of attempts.
     pub work: WorkAccess,
+    /// Whether it wants to ask databases through JDBC drivers, and what for.
+    pub sql: Option<SqlRequest>,
     /// What it wants to take.
     pub limits: SomeLimits,
 }
@@ -106,6 +120,15 @@ pub struct EndpointRequest {
     pub methods: Vec<String>,
     /// The paths of its requests, as patterns: `*` stands for anything within a segment, `/**` at the end for any rest.
     pub paths: Vec<String>,
+}
+
+/// A connection that a plugin asks for. Where it leads is for a job to say, and for the operator to allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionRequest {
+    /// What the plugin calls it.
+    pub name: String,
+    /// What it is for, for people.
+    pub purpose: String,
 }
 
 /// What a plugin may do with the work tree of an attempt; each includes those before it.
@@ -163,7 +186,7 @@ pub fn parse_manifest(text: &[u8]) -> Result<Manifest, Vec<Problem>> {
     let Some(table) = read_document(text, MOST_BYTES, &mut problems) else {
         return Err(problems.into_list());
     };
-    let known = ["name", "version", "kind", "api", "summary", "endpoint", "work", "limits"];
+    let known = ["name", "version", "kind", "api", "summary", "endpoint", "connection", "work", "sql", "limits"];
     let fields = Fields::of(&table, "", &known, &mut problems);
     let manifest = read_manifest(&fields, &mut problems);
     match manifest {
@@ -179,10 +202,12 @@ fn read_manifest(fields: &Fields<'_>, problems: &mut Problems) -> Option<Manifes
     let api = read_api(fields, problems);
     let summary = fields.get("summary").and_then(|field| field.line(problems, MOST_SUMMARY)).unwrap_or_default();
     let endpoints = fields.get("endpoint").map(|field| read_endpoints(&field, problems)).unwrap_or_default();
+    let connections = fields.get("connection").map(|field| read_connections(&field, problems)).unwrap_or_default();
     let work = fields.get("work").and_then(|field| {
         let fields = field.fields(&["access"], problems)?;
         fields.needed("access", "none, read, write, host", problems)?.choice(problems, &WorkAccess::ALL)
     });
+    let sql = fields.get("sql").and_then(|field| SqlRequest::read(&field, problems));
     let limits = fields.get("limits").map(|field| SomeLimits::read(&field, problems)).unwrap_or_default();
     Some(Manifest {
         name: name?,
@@ -191,7 +216,9 @@ fn read_manifest(fields: &Fields<'_>, problems: &mut Problems) -> Option<Manifes
         api: api?,
         summary: summary.to_owned(),
         endpoints,
+        connections,
         work: work.unwrap_or_default(),
+        sql,
         limits,
     })
 }
@@ -270,6 +297,26 @@ fn read_endpoint(field: &Field<'_>, problems: &mut Problems) -> Option<EndpointR
     Some(EndpointRequest { name: name?, purpose: purpose.to_owned(), methods: methods?, paths: paths? })
 }
 
+fn read_connections(field: &Field<'_>, problems: &mut Problems) -> Vec<ConnectionRequest> {
+    let elements = field.list(problems, MOST_CONNECTIONS, "tables [[connection]]").unwrap_or_default();
+    let mut connections: Vec<ConnectionRequest> = Vec::with_capacity(elements.len());
+    for element in &elements {
+        let Some(connection) = read_connection(element, problems) else { continue };
+        if connections.iter().any(|earlier| earlier.name == connection.name) {
+            element.fail(problems, format!("a second connection is called {}", connection.name), "each name once");
+        }
+        connections.push(connection);
+    }
+    connections
+}
+
+fn read_connection(field: &Field<'_>, problems: &mut Problems) -> Option<ConnectionRequest> {
+    let fields = field.fields(&["name", "purpose"], problems)?;
+    let name = fields.needed("name", NAME_ALLOWED, problems).and_then(|field| read_name(&field, problems));
+    let purpose = fields.get("purpose").and_then(|field| field.line(problems, MOST_SUMMARY)).unwrap_or_default();
+    Some(ConnectionRequest { name: name?, purpose: purpose.to_owned() })
+}
+
 /// The texts of a list.
 fn read_texts(field: &Field<'_>, allowed: &str, most: usize, problems: &mut Problems) -> Option<Vec<String>> {
     let elements = field.list(problems, most, allowed)?;
@@ -305,6 +352,10 @@ purpose = "Starts and stops them"
 methods = ["GET", "POST"]
 paths = ["/jobs", "/jobs/**"]
 
+[[connection]]
+name = "database"
+purpose = "Asks it"
+
 [work]
 access = "write"
 
@@ -331,6 +382,8 @@ messages = 10
             (endpoint.methods.as_slice(), endpoint.paths.as_slice()),
             (["GET".to_owned(), "POST".to_owned()].as_slice(), ["/jobs".to_owned(), "/jobs/**".to_owned()].as_slice(),)
         );
+        let [connection] = manifest.connections.as_slice() else { panic!("{manifest:?}") };
+        assert_eq!((connection.name.as_str(), connection.purpose.as_str()), ("database", "Asks it"));
         assert_eq!(manifest.work, WorkAccess::Write);
         let expected = SomeLimits {
             memory_bytes: Some(32 << 20),
@@ -370,6 +423,10 @@ methods = [5]
 paths = "/"
 [[endpoint]]
 paths = []
+[[connection]]
+name = "Database"
+[[connection]]
+hosts = []
 [work]
 access = "all"
 [limits]

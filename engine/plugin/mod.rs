@@ -4,6 +4,8 @@
 mod archive;
 #[cfg(feature = "component")]
 mod candidate;
+#[cfg(any(feature = "native", feature = "wasm"))]
+mod child;
 #[cfg(feature = "component")]
 mod claims;
 #[cfg(feature = "component")]
@@ -34,6 +36,7 @@ mod registry;
 mod rights;
 #[cfg(feature = "component")]
 mod room;
+pub mod sql;
 #[cfg(feature = "wasm")]
 mod transfers;
 #[cfg(feature = "wasm")]
@@ -55,11 +58,11 @@ pub use grants::{Grants, NativeGrant, PluginConfig, parse_config};
 pub use limits::SomeLimits;
 #[cfg(feature = "wasm")]
 pub(crate) use load::Host;
-pub use manifest::{EndpointRequest, Manifest, PluginKind, WorkAccess, parse_manifest};
+pub use manifest::{ConnectionRequest, EndpointRequest, Manifest, PluginKind, WorkAccess, parse_manifest};
 #[cfg(all(feature = "cli", feature = "wasm"))]
 pub(crate) use manifest::{NAME_ALLOWED, is_name};
 #[cfg(feature = "native")]
 pub(crate) use platform::{PlatformSetting, PluginPlatform};
 #[cfg(feature = "wasm")]
 pub use registry::{Addition, Changes, Found, Origin, Plugin, Registry};
-pub use rights::{Difference, EndpointRight, PluginRights};
+pub use rights::{ConnectionRight, Difference, EndpointRight, PluginRights};

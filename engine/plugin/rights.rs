@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::endpoint::{EndpointConfig, Rights};
+use super::endpoint::{ConnectionConfig, EndpointConfig, Rights};
 use super::grants::PluginConfig;
-use super::manifest::{EndpointRequest, Manifest, WorkAccess};
+use super::manifest::{ConnectionRequest, EndpointRequest, Manifest, WorkAccess};
+use super::sql::SqlGrant;
 use crate::config::{PluginBounds, PluginLimits};
 
 /// What a plugin may do.
@@ -12,8 +13,12 @@ use crate::config::{PluginBounds, PluginLimits};
 pub struct PluginRights {
     /// The platforms it may reach, by its own names for them.
     pub endpoints: BTreeMap<String, EndpointRight>,
+    /// The connections whose bytes it may speak itself, by its own names for them.
+    pub connections: BTreeMap<String, ConnectionRight>,
     /// What it may do with work trees.
     pub work: WorkAccess,
+    /// The databases that it may ask.
+    pub sql: Option<SqlGrant>,
     /// What it may take.
     pub limits: PluginLimits,
     /// What it is told, a JSON object.
@@ -53,6 +58,23 @@ impl EndpointRight {
     }
 }
 
+/// A connection that is asked for and granted.
+#[derive(Clone, Debug)]
+pub struct ConnectionRight {
+    /// What the plugin asks for.
+    pub requested: ConnectionRequest,
+    /// What it is granted.
+    pub granted: ConnectionConfig,
+}
+
+impl ConnectionRight {
+    /// What it is granted, with no more bytes than its limits let it have.
+    pub fn config(&self, limits: &PluginLimits) -> ConnectionConfig {
+        let response_bytes = self.granted.response_bytes.min(limits.response_bytes);
+        ConnectionConfig { response_bytes, ..self.granted.clone() }
+    }
+}
+
 /// A right on which the two sides differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -77,17 +99,25 @@ impl PluginRights {
         let config = config.unwrap_or(&nothing);
         let mut rights = PluginRights {
             endpoints: BTreeMap::new(),
+            connections: BTreeMap::new(),
             work: manifest.work.min(config.work),
+            sql: config.sql.clone().filter(|_| manifest.sql.is_some()),
             limits: manifest.limits.effective(&config.limits, bounds),
             settings: serde_json::Value::Object(config.settings.clone()).to_string(),
             missing: Vec::new(),
             unused: Vec::new(),
         };
         rights.add_endpoints(manifest, config);
+        rights.add_connections(manifest, config);
         if manifest.work > config.work {
             rights.missing.push(Difference::new("work", manifest.work, config.work));
         } else if manifest.work < config.work {
             rights.unused.push(Difference::new("work", manifest.work, config.work));
+        }
+        match (&manifest.sql, &config.sql) {
+            (Some(_), None) => rights.missing.push(Difference::new("sql", "asked for", "")),
+            (None, Some(_)) => rights.unused.push(Difference::new("sql", "", "granted")),
+            _ => {}
         }
         rights.compare_limits(manifest, config, bounds);
         rights
@@ -109,6 +139,23 @@ impl PluginRights {
         for name in config.endpoints.keys() {
             if !manifest.endpoints.iter().any(|requested| requested.name == *name) {
                 self.unused.push(Difference::new(format!("endpoint.{name}"), "", "granted"));
+            }
+        }
+    }
+
+    fn add_connections(&mut self, manifest: &Manifest, config: &PluginConfig) {
+        for requested in &manifest.connections {
+            let key = format!("connection.{}", requested.name);
+            let Some(granted) = config.connections.get(&requested.name) else {
+                self.missing.push(Difference::new(key, "to connect", ""));
+                continue;
+            };
+            let right = ConnectionRight { requested: requested.clone(), granted: granted.clone() };
+            self.connections.insert(requested.name.clone(), right);
+        }
+        for name in config.connections.keys() {
+            if !manifest.connections.iter().any(|requested| requested.name == *name) {
+                self.unused.push(Difference::new(format!("connection.{name}"), "", "granted"));
             }
         }
     }
@@ -242,6 +289,17 @@ address = "unix:/x"
             keys(&rights.unused),
             ["endpoint.jobs.methods", "endpoint.jobs.paths", "work", "limits.memory", "limits.call_time"]
         );
+    }
+
+    #[test]
+    fn a_connection_is_there_when_both_sides_have_it() {
+        let asks = manifest("[[connection]]\nname = \"a\"\n[[connection]]\nname = \"b\"");
+        let table = |name: &str| format!("[plugin.shell.connection.{name}]\nhosts = [\"x\"]\nports = [1]\n");
+        let rights = rights(&asks, &format!("{}{}", table("b"), table("c")));
+        assert_eq!(rights.connections.keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!((keys(&rights.missing), keys(&rights.unused)), (vec!["connection.a"], vec!["connection.c"]));
+        let limits = PluginLimits { response_bytes: 7, ..rights.limits };
+        assert_eq!(rights.connections["b"].config(&limits).response_bytes, 7);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Real platforms: a Docker Engine, an image registry and an S3 store that are started here, and what runs on them.
+//! Real platforms: a Docker Engine, an image registry, an S3 store and databases that are started here, and what runs on
+//! them; JDBC drivers in a JVM.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +10,9 @@
 )]
 
 mod docker;
+mod jvm;
 mod lab;
+mod proxy;
 mod s3;
 mod siege;
+mod sql;

@@ -41,8 +41,8 @@ fn a_library_is_listed_and_inspected_without_running_anything_of_it() {
     configure(&place, &[("marking", &library), ("absent", Path::new("/nowhere/libabsent.so"))]);
     let list = place.json(&["plugin", "list"]);
     let names: Vec<&str> = list["plugins"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["absent", "docker", "marking", "mock", "s3", "s3-sink", "shell"]);
-    let (absent, marking) = (&list["plugins"][0], &list["plugins"][2]);
+    assert_eq!(names, ["absent", "docker", "jdbc", "marking", "mock", "s3", "s3-sink", "shell"]);
+    let (absent, marking) = (&list["plugins"][0], &list["plugins"][3]);
     assert_eq!((&marking["kind"], &marking["state"]), (&"native".into(), &"granted".into()));
     assert_eq!(marking["origin"], library.to_str().unwrap());
     assert_eq!(absent["state"], "refused");

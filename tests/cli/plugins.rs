@@ -142,20 +142,41 @@ auth = { kind = "bearer", token = { value = "hush-hush" } }
 }
 
 #[test]
+fn inspect_tells_where_connections_may_lead() {
+    let place = Place::new();
+    let rights = |place: &Place| place.json(&["plugin", "inspect", "jdbc"])["rights"].clone();
+    let hosts = named(&rights(&place), "right", "connection.database.hosts").clone();
+    assert_eq!((&hosts["granted"], &hosts["effective"]), (&"".into(), &"".into()));
+    let shown = place.run(&["plugin", "inspect", "jdbc"]).expect(0).stdout;
+    assert!(shown.contains("asked for and not granted: connection.database, work"), "{shown}");
+    let grant = "[plugin.jdbc.connection.database]\nhosts = [\"db.example.com\", \"10.0.0.0/8\"]\nports = [5432, 3306]\n\
+                 [plugin.jdbc.connection.other]\nhosts = [\"x\"]\nports = [1]";
+    configure(&place, grant);
+    let hosts = named(&rights(&place), "right", "connection.database.hosts").clone();
+    assert_eq!(
+        (&hosts["granted"], &hosts["effective"]),
+        (&"db.example.com, 10.0.0.0/8".into(), &"db.example.com, 10.0.0.0/8".into())
+    );
+    assert_eq!(named(&rights(&place), "right", "connection.database.ports")["effective"], "5432, 3306");
+    let shown = place.run(&["plugin", "inspect", "jdbc"]).expect(0).stdout;
+    assert!(shown.contains("granted and not asked for: connection.other"), "{shown}");
+}
+
+#[test]
 fn what_cannot_run_here_is_told_whole() {
     let place = Place::new();
-    let imports = ["wasi:http/incoming-handler@0.2.0", "windlass:plugin/sql@0.1.0"];
+    let imports = ["wasi:http/incoming-handler@0.2.0", "acme:thing/x@1.0.0"];
     let file = component(&place, "odd", &imports, "");
     let file = file.to_str().unwrap();
     let told = place.run(&["plugin", "inspect", file]).expect(1).stderr;
     assert!(told.contains("manifest: there is none"), "{told}");
     place.file("odd.toml", &MANIFEST.replace("distant", "odd"));
     let done = place.run(&["plugin", "inspect", file]).expect(1);
-    for says in ["do not listen", "sql is not served yet", "unfit"] {
+    for says in ["do not listen", "nobody offers it", "unfit"] {
         assert!(done.stdout.contains(says), "{says} in {done:#?}");
     }
     let told = place.run(&["plugin", "add", file]).expect(2).stderr;
-    assert!(told.contains("do not listen") && told.contains("not served yet"), "{told}");
+    assert!(told.contains("do not listen") && told.contains("nobody offers it"), "{told}");
     place.file("odd.toml", "name = \"Odd\"\nkind = \"thing\"\n");
     let told = place.run(&["plugin", "add", file]).expect(2).stderr;
     for says in

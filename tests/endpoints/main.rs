@@ -13,6 +13,7 @@ mod aws;
 mod bodies;
 mod connections;
 mod limits;
+mod lines;
 mod mistakes;
 mod names;
 mod realms;

@@ -113,12 +113,11 @@ fn python(dir: &Path, manifest: &Manifest) -> Result<PathBuf, Failure> {
     Ok(file)
 }
 
-/// The world of a plugin in Python. Such a component imports all that its world has, so what this engine does not serve is
-/// left out.
+/// The world of a plugin in Python.
 fn python_world(kind: PluginKind) -> &'static str {
     match kind {
         PluginKind::Executor => "executor-plugin",
-        PluginKind::Fetcher => "fetcher-plugin-without-sql",
+        PluginKind::Fetcher => "fetcher-plugin",
         PluginKind::Sink => "sink-plugin",
     }
 }

@@ -8,6 +8,7 @@ use crate::cli::failure::{FAILED, Failure};
 use crate::cli::output::{print, print_json};
 use crate::cli::table::{duration, printable, table};
 use crate::config::PluginBounds;
+use crate::plugin::sql::{Database, SqlGrant};
 use crate::plugin::{Candidate, ComponentInfo, Found, Grants, Manifest, Plugin, PluginConfig, PluginRights, Registry};
 use crate::secret::hex;
 
@@ -115,7 +116,30 @@ impl Facts<'_> {
             };
             rows.push(row(&format!("{key}.paths"), paths, granted, effective));
         }
+        rows.extend(self.connections());
+        if let Some(requested) = &self.manifest.sql {
+            let shown = |list: &[Database]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let granted = |sql: &SqlGrant| shown(&sql.databases);
+            let configured = self.config.and_then(|config| config.sql.as_ref()).map(granted).unwrap_or_default();
+            let effective = self.rights.sql.as_ref().map(granted).unwrap_or_default();
+            let purpose = if requested.purpose.is_empty() { "asked for" } else { &requested.purpose };
+            rows.push(row("sql.databases", purpose, configured, effective));
+        }
         rows.extend(self.limits());
+        rows
+    }
+
+    /// Which machines and ports is for the operator alone to say.
+    fn connections(&self) -> Vec<RightWire> {
+        let mut rows = Vec::new();
+        for requested in &self.manifest.connections {
+            let key = format!("connection.{}", requested.name);
+            let granted = self.rights.connections.get(&requested.name).map(|right| &right.granted);
+            let hosts = granted.map(|it| it.hosts.join(", ")).unwrap_or_default();
+            let ports: Vec<String> = granted.iter().flat_map(|it| &it.ports).map(u16::to_string).collect();
+            rows.push(row(&format!("{key}.hosts"), "as granted", hosts.clone(), hosts));
+            rows.push(row(&format!("{key}.ports"), "as granted", ports.join(", "), ports.join(", ")));
+        }
         rows
     }
 

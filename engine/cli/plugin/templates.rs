@@ -75,10 +75,10 @@ pub(super) fn templates(language: Language, kind: PluginKind) -> Vec<Template> {
 
 /// The contract, for languages whose tools read it: the paths under one directory, and the texts.
 pub(super) const WIT: [(&str, &str); 15] = [
-    ("python.wit", include_str!("templates/python/world.wit")),
     ("executor.wit", include_str!("../../../wit/executor.wit")),
     ("fetcher.wit", include_str!("../../../wit/fetcher.wit")),
     ("host.wit", include_str!("../../../wit/host.wit")),
+    ("net.wit", include_str!("../../../wit/net.wit")),
     ("sink.wit", include_str!("../../../wit/sink.wit")),
     ("sql.wit", include_str!("../../../wit/sql.wit")),
     ("types.wit", include_str!("../../../wit/types.wit")),

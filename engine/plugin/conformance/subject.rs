@@ -110,7 +110,9 @@ impl<P: Plugin + ?Sized> Subject<P> {
         let facts = Facts {
             name: manifest.name.clone(),
             version: manifest.version.clone(),
-            has_platform: Some(!manifest.endpoints.is_empty() || manifest.work == WorkAccess::Host),
+            has_platform: Some(
+                !manifest.endpoints.is_empty() || !manifest.connections.is_empty() || manifest.work == WorkAccess::Host,
+            ),
             work: rights.work,
         };
         let engine_id = fresh_id();
@@ -172,6 +174,8 @@ impl<P: Plugin + ?Sized> Subject<P> {
     pub(super) fn unconfigured(&self) -> Option<Made<P>> {
         self.changed(|rights| {
             rights.endpoints.clear();
+            rights.connections.clear();
+            rights.sql = None;
             rights.work = WorkAccess::None;
             rights.settings = "{}".to_owned();
         })
@@ -179,7 +183,11 @@ impl<P: Plugin + ?Sized> Subject<P> {
 
     /// The plugin without any right to reach a platform.
     pub(super) fn denied(&self) -> Option<Made<P>> {
-        self.changed(|rights| rights.endpoints.clear())
+        self.changed(|rights| {
+            rights.endpoints.clear();
+            rights.connections.clear();
+            rights.sql = None;
+        })
     }
 
     /// The plugin with other limits.

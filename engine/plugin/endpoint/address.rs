@@ -107,7 +107,8 @@ fn unix(path: &str) -> Result<Address, &'static str> {
     Ok(Address { place: Place::Unix(path), scheme: Scheme::HTTP, authority, prefix: String::new() })
 }
 
-fn host(text: &str) -> Result<Host, &'static str> {
+/// The machine that a text names.
+pub(super) fn host(text: &str) -> Result<Host, &'static str> {
     let numbers = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     if let Ok(ip) = numbers.parse() {
         return Ok(Host::Ip(ip));

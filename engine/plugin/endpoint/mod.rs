@@ -7,6 +7,8 @@
 //! *Architecture invariant:* a credential goes into the head of a request that is leaving, and nowhere else: not to a
 //! plugin, not into an error, not into `Debug`. Redirects are never followed and proxies of the environment never asked, so
 //! requests go to the operator's address and to no other. The rights are checked before anything is connected to.
+//!
+//! What is no HTTP goes over connections of the plugin's own, see [`ConnectionGrant`].
 
 mod address;
 mod answer;
@@ -14,6 +16,7 @@ mod auth;
 mod call;
 mod config;
 mod connector;
+mod dial;
 mod error;
 mod file;
 #[cfg(fuzzing)]
@@ -21,6 +24,7 @@ mod fuzz;
 mod network;
 mod outgoing;
 mod path;
+mod raw;
 mod request;
 mod resolve;
 mod rights;
@@ -36,6 +40,7 @@ pub use config::{Auth, EndpointConfig, Http2, Imds, KeysFrom, OAuth2, Registry, 
 pub use error::{EndpointError, ErrorKind, Granter, Part, Wait};
 #[cfg(fuzzing)]
 pub(crate) use fuzz::fuzz_request;
+pub use raw::{ConnectionConfig, ConnectionGrant, Line, Verify};
 pub use resolve::{Lookup, Resolve, SystemResolver};
 pub use rights::Rights;
 pub use secret::{SecretSource, SecretText};

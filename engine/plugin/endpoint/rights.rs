@@ -155,7 +155,7 @@ impl Pattern {
 }
 
 /// Whether a pattern of one segment covers it. A star alone stands for at least one character.
-fn covers(pattern: &[u8], segment: &[u8]) -> bool {
+pub(super) fn covers(pattern: &[u8], segment: &[u8]) -> bool {
     if pattern == b"*" {
         return !segment.is_empty();
     }

@@ -76,10 +76,7 @@ impl Tls {
     }
 
     fn make(&self) -> Result<ClientConfig, BadFile> {
-        let roots = match &self.files.ca {
-            Some(path) => Arc::new(authorities(path)?),
-            None => system_authorities(),
-        };
+        let roots = authorities(self.files.ca.as_deref())?;
         let provider = Arc::new(crypto::ring::default_provider());
         let bad_ca = |error: &dyn std::fmt::Display| BadFile { field: "ca", problem: error.to_string() };
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
@@ -116,25 +113,33 @@ fn bad(field: &'static str, path: &Path, why: impl std::fmt::Display) -> BadFile
     BadFile { field, problem: format!("{}: {why}", path.display()) }
 }
 
-fn authorities(path: &Path) -> Result<RootCertStore, BadFile> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates("ca", path)? {
-        roots.add(certificate).map_err(|error| bad("ca", path, error))?;
-    }
-    Ok(roots)
+/// Those of the operator's file, or those of the system.
+pub(super) fn authorities(ca: Option<&Path>) -> Result<Arc<RootCertStore>, BadFile> {
+    let Some(path) = ca else { return Ok(system_authorities()) };
+    let text = read_text(path, PEM_BYTES).map_err(|error| bad("ca", path, error))?;
+    authorities_in(&text).map_err(|problem| bad("ca", path, problem))
 }
 
-fn certificates(field: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, BadFile> {
-    let text = read_text(path, PEM_BYTES).map_err(|error| bad(field, path, error))?;
+/// Those in a text of PEM.
+pub(super) fn authorities_in(text: &str) -> Result<Arc<RootCertStore>, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates_in(text)? {
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    Ok(Arc::new(roots))
+}
+
+fn certificates_in(text: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    let found = found.map_err(|error| bad(field, path, error))?;
-    if found.is_empty() { Err(bad(field, path, "there is no certificate in it")) } else { Ok(found) }
+    let found = found.map_err(|error| error.to_string())?;
+    if found.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(found) }
 }
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn identity(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<Identity, BadFile> {
-    let chain = certificates("client_cert", cert)?;
+    let chain = read_text(cert, PEM_BYTES).map_err(|error| bad("client_cert", cert, error))?;
+    let chain = certificates_in(&chain).map_err(|problem| bad("client_cert", cert, problem))?;
     let text = read_text(key, PEM_BYTES).map(SecretText::new).map_err(|error| bad("client_key", key, error))?;
     // What the parser says might quote the file.
     let parsed = PrivateKeyDer::from_pem_slice(text.expose().as_bytes());
@@ -155,6 +160,16 @@ fn system_authorities() -> Arc<RootCertStore> {
         Arc::new(roots)
     };
     SYSTEM.get_or_init(read).clone()
+}
+
+/// The failure of a handshake in plain words.
+pub(super) fn handshake(error: &std::io::Error, has_client_certificate: bool) -> EndpointError {
+    match inside(error) {
+        Some(inside) => failure(inside, has_client_certificate),
+        None => {
+            EndpointError::Tls { reason: format!("the connection ended in the handshake: {error}"), certificate: false }
+        }
+    }
 }
 
 /// The failure of a connection in plain words.

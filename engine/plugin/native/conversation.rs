@@ -6,11 +6,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at
 
 use super::answer::checked;
 use super::call::{Question, Reply, broken};
-use super::frame::{FrameError, Order, Report};
-use super::process::{News, Process};
+use super::frame::{Order, Report};
 use super::service::{Excess, Service};
 use super::take::Broken;
 use crate::config::NativeConfig;
+use crate::plugin::child::{FrameError, News, Process};
 use crate::plugin::contract::{Answer, ErrorKind};
 
 /// How often the memory of a process is looked at.

@@ -1,7 +1,5 @@
-//! What goes over the socket between the engine and a process with a plugin: a length in four bytes, little-endian, and as
-//! many bytes of MessagePack.
+//! What the engine and a process with a plugin say to each other.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Question, Reply};
@@ -10,8 +8,6 @@ use super::library::LoadError;
 use crate::files::LogStream;
 use crate::plugin::contract::{Answer, Handle};
 
-/// Bytes of a length.
-const HEADER_BYTES: usize = 4;
 /// What a frame may have beside what the contract allows in one: names of fields and lengths of things.
 const SLACK_BYTES: usize = 64 << 10;
 /// MessagePack takes more bytes than the things it holds, of many small ones several times as many as are counted for them.
@@ -52,55 +48,17 @@ pub(super) enum Report {
     Answered(Answer<Reply>),
 }
 
-/// Why bytes are no frame.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum FrameError {
-    #[error("sent a message of {len} bytes, and {most} are allowed")]
-    TooLong { len: usize, most: usize },
-    #[error("sent a message that cannot be read")]
-    Unreadable,
-}
-
 /// The most bytes of a frame when an answer may have this many.
 pub(super) fn most_bytes(answer_bytes: usize) -> usize {
     answer_bytes.saturating_mul(MOST_GROWTH).saturating_add(SLACK_BYTES)
 }
 
-/// The message at the front of `bytes` and how many bytes it takes; `None` while it is not whole. What is longer than
-/// `most` is refused as soon as its length is there.
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], most: usize) -> Result<Option<(T, usize)>, FrameError> {
-    let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
-        return Ok(None);
-    };
-    let len = usize::try_from(u32::from_le_bytes(*header)).unwrap_or(usize::MAX);
-    if len > most {
-        return Err(FrameError::TooLong { len, most });
-    }
-    let Some(body) = rest.get(..len) else {
-        return Ok(None);
-    };
-    let message = rmp_serde::from_slice(body).map_err(|_| FrameError::Unreadable)?;
-    Ok(Some((message, HEADER_BYTES + len)))
-}
-
-/// A message as a frame, at most `most` bytes long.
-pub(super) fn encode<T: Serialize>(message: &T, most: usize) -> Result<Vec<u8>, FrameError> {
-    let mut frame = vec![0; HEADER_BYTES];
-    rmp_serde::encode::write(&mut frame, message).map_err(|_| FrameError::Unreadable)?;
-    let len = frame.len() - HEADER_BYTES;
-    let Some(header) = u32::try_from(len).ok().filter(|_| len <= most) else {
-        return Err(FrameError::TooLong { len, most });
-    };
-    if let Some(place) = frame.first_chunk_mut::<HEADER_BYTES>() {
-        *place = header.to_le_bytes();
-    }
-    Ok(frame)
-}
-
 /// What the fuzz target may do with frames: whatever can be read is written and read again as the same.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz_frames(bytes: &[u8]) {
-    fn one<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+    use crate::plugin::child::frame::{decode, encode};
+
+    fn one<T: serde::de::DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
         const MOST: usize = 1 << 16;
         let Ok(Some((message, size))) = decode::<T>(bytes, MOST) else { return };
         assert!(size <= bytes.len());
@@ -117,6 +75,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plugin::child::frame::{FrameError, decode, encode};
     use crate::plugin::contract::{
         Attempt, ErrorKind, Observation, Page, Phase, PluginError, Retry, Run, RunOutcome, RunStatus,
     };

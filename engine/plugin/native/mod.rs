@@ -18,7 +18,7 @@
 //! | `abi`, `lend`, `take`, `host`, `call` | the C interface: what is passed, what is taken back, one call through it |
 //! | `library` | loads a library and checks its version |
 //! | `frame`, `worker` | the protocol, and the process at the other end |
-//! | `process`, `nursery`, `conversation`, `answer`, `spawned` | the engine's side of it |
+//! | `conversation`, `answer`, `spawned` | the engine's side of it; `plugin/child` has the processes |
 //! | `service` | what the engine does for a plugin meanwhile |
 //! | `in_process` | all of it without another process |
 
@@ -31,9 +31,7 @@ mod host;
 mod in_process;
 mod lend;
 mod library;
-mod nursery;
 mod plugin;
-mod process;
 mod service;
 mod spawned;
 mod take;

@@ -1,5 +1,6 @@
 //! A plugin in processes of its own: a few of them, each with one call at a time.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,15 +12,12 @@ use tokio::time::{Instant, timeout};
 use super::call::{About, Question, Reply};
 use super::conversation::{Conversation, Failure, budget_ms};
 use super::frame::{Order, Report, most_bytes};
-use super::nursery::Nursery;
-use super::process::Process;
 use super::service::{Ports, Service};
 use super::worker::SERVE_ARG;
 use crate::config::NativeConfig;
+use crate::plugin::child::{Nursery, Process, THIS_PROGRAM};
 use crate::plugin::contract::{Answer, ErrorKind, PluginError, Retry};
 
-/// This program, also after its file was replaced.
-const THIS_PROGRAM: &str = "/proc/self/exe";
 /// The pause after the second failure in a row.
 const FIRST_PAUSE_MS: u64 = 100;
 
@@ -108,7 +106,10 @@ impl Spawned {
             return Err(PluginError::new(ErrorKind::Unsupported, Retry::Never, message));
         }
         let most = most_bytes(about.answer_bytes);
-        let started = async { Process::start(&*self.nursery()?, &self.program, &self.library, most).await };
+        let started = async {
+            let args = [OsStr::new(SERVE_ARG), self.library.as_os_str()];
+            Process::start(&*self.nursery()?, &self.program, &args, most).await
+        };
         let mut process = started.await.map_err(|error| self.not_started(&error))?;
         match self.open(&mut process, about).await {
             Ok(Report::Opened(Ok(()))) => Ok(process),

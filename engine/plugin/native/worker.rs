@@ -1,28 +1,20 @@
 //! The process that has a plugin loaded: gets orders over a socket, one after the other, and calls the plugin.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read, Write};
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
-
-use rustix::process::{DumpableBehavior, Signal};
+use std::sync::mpsc::Receiver;
 
 use super::call::{About, Question, ask, broken};
-use super::frame::{Order, Report, decode, encode, most_bytes};
+use super::frame::{Order, Report, most_bytes};
 use super::host::{HostCalls, Level};
 use super::library::Library;
 use crate::files::LogStream;
+use crate::plugin::child::{encode, enter, listen};
 use crate::plugin::contract::{Answer, ErrorKind, Handle, PluginError, Retry};
 
 /// The hidden first argument of such a process; the second one is the library.
 pub(super) const SERVE_ARG: &str = "--windlass-plugin";
-/// The engine's copy of a message says whether it is one of its own, so its length needs no other bound.
-const MOST_ORDER_BYTES: usize = u32::MAX as usize;
-/// The engine sends one order at a time.
-const ORDERS_AHEAD: usize = 2;
 
 /// Returns at once, unless this process was started to call a plugin; then it does that and exits.
 pub(crate) fn serve_if_asked() {
@@ -38,13 +30,7 @@ pub(crate) fn serve_if_asked() {
 }
 
 fn serve(path: PathBuf) -> io::Result<()> {
-    // The thread that has started this process lives as long as its engine has a use for it. Should the engine have ended
-    // before this line, the socket tells.
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    // What a plugin is told may be secret and is not to lie around in a core dump.
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    rustix::process::chdir("/")?;
-    let mut socket = Socket { stream: take_stdin()?, most: usize::MAX };
+    let mut socket = Socket { stream: enter()?, most: usize::MAX };
     let orders = listen(socket.stream.try_clone()?)?;
     let Some(Order::Open { settings, engine_id, answer_bytes }) = orders.recv().ok() else {
         return Err(io::Error::other("this is for the engine to start"));
@@ -67,49 +53,6 @@ fn serve(path: PathBuf) -> io::Result<()> {
         socket.send_answer(&question, answer)?;
     }
     Ok(())
-}
-
-/// The socket, which the engine passes as standard input. What the plugin starts is not to inherit it, and is to find an
-/// empty standard input.
-#[expect(unsafe_code, reason = "a number stands for the standard input")]
-fn take_stdin() -> io::Result<UnixStream> {
-    let socket = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)?;
-    let empty = OpenOptions::new().read(true).open("/dev/null")?;
-    // SAFETY: it is open, as it was just copied, and is not closed below.
-    let mut stdin = unsafe { OwnedFd::from_raw_fd(0) };
-    let replaced = rustix::io::dup2(&empty, &mut stdin);
-    let _ = stdin.into_raw_fd();
-    replaced?;
-    Ok(UnixStream::from(socket))
-}
-
-/// Reads orders on a thread of its own, so that the end of the engine is noticed whatever the plugin is doing.
-fn listen(mut stream: UnixStream) -> io::Result<Receiver<Order>> {
-    let (orders, received) = sync_channel(ORDERS_AHEAD);
-    let body = move || {
-        let _ = read_orders(&mut stream, &orders);
-        // Not by an exit: that runs code of the plugin, which may be in the midst of a call.
-        if rustix::process::getpgrp() == rustix::process::getpid() {
-            let _ = rustix::process::kill_current_process_group(Signal::KILL);
-        }
-        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
-    };
-    thread::Builder::new().name("windlass-orders".to_owned()).spawn(body)?;
-    Ok(received)
-}
-
-/// Until the engine closes the socket, or sends what is none of its messages.
-fn read_orders(stream: &mut UnixStream, orders: &SyncSender<Order>) -> io::Result<()> {
-    loop {
-        let mut frame = vec![0; 4];
-        stream.read_exact(&mut frame)?;
-        let header = frame.first_chunk::<4>().copied().unwrap_or_default();
-        let len = u64::from(u32::from_le_bytes(header));
-        stream.take(len).read_to_end(&mut frame)?;
-        let order = decode(&frame, MOST_ORDER_BYTES).map_err(io::Error::other)?;
-        let (order, _) = order.ok_or(io::ErrorKind::UnexpectedEof)?;
-        orders.send(order).map_err(io::Error::other)?;
-    }
 }
 
 struct Socket {

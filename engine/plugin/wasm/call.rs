@@ -7,11 +7,13 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::cut::Cut;
 use super::http::Hooks;
+use super::net::Connections;
 use super::work::{Packing, Unpacking};
 use crate::error::bounded;
 use crate::files::Masker;
 use crate::plugin::contract::{Checkpoints, MOST_MESSAGE_BYTES};
 use crate::plugin::room::Room;
+use crate::plugin::sql::Jdbc;
 
 /// Bytes of what a guest has printed that go into an error.
 const PRINTED: usize = 4_096;
@@ -35,8 +37,11 @@ pub(super) struct Call {
     pub(super) identity: Option<Arc<Identity>>,
     pub(super) http: WasiHttpCtx,
     pub(super) hooks: Hooks,
+    pub(super) connections: Connections,
     pub(super) checkpoints: Option<Arc<dyn Checkpoints>>,
     pub(super) work: Option<WorkTree>,
+    /// The databases that the plugin may ask.
+    pub(super) sql: Option<Arc<Jdbc>>,
     /// What the plugin is told in this call and may not pass on to the operator.
     pub(super) secrets: Vec<String>,
     pub(super) unpacking: Option<Unpacking>,

@@ -21,6 +21,7 @@ use super::guest::{Guest, Memory};
 use super::http::{Endpoints, Hooks};
 use super::log::Output;
 use super::machine::Machine;
+use super::net::Connections;
 use super::places::{Pace, Places};
 use super::sandbox::Sandbox;
 use super::start::Starts;
@@ -33,6 +34,7 @@ use crate::plugin::contract::{
 };
 use crate::plugin::endpoint::{AwsCredentials, SecretText};
 use crate::plugin::room::Room;
+use crate::plugin::sql::Jdbc;
 use crate::plugin::{PluginKind, WorkAccess};
 
 /// What a plugin is given.
@@ -46,7 +48,9 @@ pub(crate) struct WasmPluginSetting {
     pub(crate) source: PathBuf,
     pub(crate) component: Arc<[u8]>,
     pub(crate) endpoints: Endpoints,
+    pub(crate) connections: Connections,
     pub(crate) work: WorkAccess,
+    pub(crate) sql: Option<Arc<Jdbc>>,
     pub(crate) limits: PluginLimits,
 }
 
@@ -214,9 +218,11 @@ impl Inner {
         WasiView::ctx(&mut wasi).table.set_max_capacity(self.setting.machine.config.handles);
         let call = Call {
             identity: Some(self.identity.clone()),
+            connections: self.setting.connections.clone(),
             hooks: self.hooks.for_call(order.wait_ms > 0, order.aws, order.cut.clone()),
             checkpoints: order.checkpoints,
             work: order.work,
+            sql: self.setting.sql.clone(),
             secrets: order.secrets,
             cut: order.cut,
             ..Call::default()

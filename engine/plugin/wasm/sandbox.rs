@@ -56,6 +56,8 @@ impl Sandbox {
         wasmtime_wasi::p2::add_to_linker_async(&mut plugins)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut plugins)?;
         super::host::add_to_linker(&mut plugins)?;
+        super::net::add_to_linker(&mut plugins)?;
+        super::sql::add_to_linker(&mut plugins)?;
         super::written::add_to_linker(&mut plugins)?;
         Ok(Sandbox {
             ticker: Ticker::start(&engine)?,

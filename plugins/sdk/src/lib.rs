@@ -102,8 +102,10 @@ pub mod host;
 pub mod http;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod native;
+pub mod net;
 mod options;
 mod sink;
+pub mod sql;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod work;
@@ -129,7 +131,7 @@ pub mod prelude {
 
     pub use crate::{
         Attempt, Channel, Descriptor, Error, ErrorKind, Executor, Fetcher, Handle, LogSink, Observation, Outcome, Page,
-        Problem, Result, Retry, Run, Sink, Task, cursor, host, http, work,
+        Problem, Result, Retry, Run, Sink, Task, cursor, host, http, net, work,
     };
 }
 

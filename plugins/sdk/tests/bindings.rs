@@ -16,6 +16,7 @@ world imports {
     import windlass:plugin/host@0.1.0;
     import windlass:plugin/work@0.1.0;
     import windlass:plugin/logs@0.1.0;
+    import windlass:plugin/net@0.1.0;
 }";
 
 /// The interfaces of WASI that the bindings refer to; the `wasip2` crate has them.
@@ -68,6 +69,7 @@ fn options(name: &str) -> Opts {
     let ours: &[&str] = match name {
         "imports" => &[],
         "executor" => &["types", "host", "work", "logs"],
+        "fetcher" => &["types", "host", "net"],
         _ => &["types", "host"],
     };
     let at = "crate::bindings::imports::windlass::plugin";

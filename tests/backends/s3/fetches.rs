@@ -7,7 +7,7 @@ use windlass::plugin::contract::ErrorKind;
 use windlass_backends::S3;
 
 use super::Stage;
-use super::proxy::{Proxy, Trouble};
+use crate::proxy::{Proxy, Trouble};
 
 /// What is to be in the bucket `odd`.
 const ODD: [&str; 10] = [

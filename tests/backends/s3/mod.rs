@@ -3,7 +3,6 @@
 mod conformance;
 mod fetches;
 mod jobs;
-mod proxy;
 mod refusals;
 mod stores;
 

@@ -31,7 +31,6 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("cut", whole[..whole.len() / 2].to_vec(), "it is no WebAssembly component"),
         ("cut within", whole[..whole.len() - 1].to_vec(), "it is no WebAssembly component"),
         ("a program", std::fs::read(&*TOOL).unwrap(), "it exports nothing of windlass:plugin"),
-        ("sql", importing("windlass:plugin/sql@0.1.0"), "sql is not served yet"),
         ("nowhere", importing("acme:thing/x@1.0.0"), "nobody offers it"),
         ("later", importing("windlass:plugin/host@0.9.0"), "does not speak this version"),
         ("a listener", importing("wasi:http/incoming-handler@0.2.0"), "plugins do not listen"),

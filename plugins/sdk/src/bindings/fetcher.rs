@@ -10,6 +10,7 @@
 //   * with "wasi:http/types@0.2.12" = "::wasip2::http::types"
 //   * with "windlass:plugin/types@0.1.0" = "crate::bindings::imports::windlass::plugin::types"
 //   * with "windlass:plugin/host@0.1.0" = "crate::bindings::imports::windlass::plugin::host"
+//   * with "windlass:plugin/net@0.1.0" = "crate::bindings::imports::windlass::plugin::net"
 //   * default-bindings-module: "$crate::bindings::fetcher"
 //   * export-macro-name: __export_fetcher
 //   * pub-export-macro
@@ -18,24 +19,25 @@ use crate::bindings::imports::windlass::plugin::types as __with_name0;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
 use crate::bindings::imports::windlass::plugin::host as __with_name1;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wasip2::io::poll as __with_name2;
+use ::wasip2::io::error as __with_name2;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wasip2::clocks::monotonic_clock as __with_name3;
+use ::wasip2::io::poll as __with_name3;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wasip2::io::error as __with_name4;
+use ::wasip2::io::streams as __with_name4;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wasip2::io::streams as __with_name5;
+use crate::bindings::imports::windlass::plugin::net as __with_name5;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wasip2::http::types as __with_name6;
+use ::wasip2::clocks::monotonic_clock as __with_name6;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wasip2::http::outgoing_handler as __with_name7;
+use ::wasip2::http::types as __with_name7;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use ::wasip2::http::outgoing_handler as __with_name8;
 #[rustfmt::skip]
 #[allow(dead_code, clippy::all)]
 pub mod windlass {
     pub mod plugin {
-        /// Databases. The engine connects and authenticates, as for endpoints; the plugin says what is asked.
-        ///
-        /// Declared in this version and served by a later one: a component that imports it does not load yet.
+        /// Databases, through the JDBC drivers that the operator has put into a folder. The engine loads a driver, connects and asks;
+        /// the plugin says what is asked. Which databases may be asked the operator lists; without such a grant every call is denied.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod sql {
             #[used]
@@ -43,51 +45,38 @@ pub mod windlass {
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
             pub type Error = super::super::super::__with_name0::Error;
-            pub type Json = super::super::super::__with_name0::Json;
             pub type Millis = super::super::super::__with_name0::Millis;
-            /// A parameter of a statement.
+            /// A database and who asks it.
             #[derive(Clone, PartialEq)]
-            pub enum Value {
-                Null,
-                Boolean(bool),
-                Integer(i64),
-                Float(f64),
-                /// Decimal digits, exactly as they are.
-                Decimal(_rt::String),
-                Text(_rt::String),
-                Bytes(_rt::Vec<u8>),
-                Json(Json),
+            pub struct Database {
+                /// The class of the driver, one of `drivers`.
+                pub driver: _rt::String,
+                /// A JDBC URL.
+                pub url: _rt::String,
+                pub username: ::core::option::Option<_rt::String>,
+                /// Never part of an error, a log, an argument or an environment.
+                pub password: ::core::option::Option<_rt::String>,
+                /// More for the driver, by name; held to what the parameters of a URL are.
+                pub properties: _rt::Vec<(_rt::String, _rt::String)>,
             }
-            impl ::core::fmt::Debug for Value {
+            impl ::core::fmt::Debug for Database {
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
-                    match self {
-                        Value::Null => f.debug_tuple("Value::Null").finish(),
-                        Value::Boolean(e) => {
-                            f.debug_tuple("Value::Boolean").field(e).finish()
-                        }
-                        Value::Integer(e) => {
-                            f.debug_tuple("Value::Integer").field(e).finish()
-                        }
-                        Value::Float(e) => {
-                            f.debug_tuple("Value::Float").field(e).finish()
-                        }
-                        Value::Decimal(e) => {
-                            f.debug_tuple("Value::Decimal").field(e).finish()
-                        }
-                        Value::Text(e) => f.debug_tuple("Value::Text").field(e).finish(),
-                        Value::Bytes(e) => {
-                            f.debug_tuple("Value::Bytes").field(e).finish()
-                        }
-                        Value::Json(e) => f.debug_tuple("Value::Json").field(e).finish(),
-                    }
+                    f.debug_struct("Database")
+                        .field("driver", &self.driver)
+                        .field("url", &self.url)
+                        .field("username", &self.username)
+                        .field("password", &self.password)
+                        .field("properties", &self.properties)
+                        .finish()
                 }
             }
             /// A column of a result.
             #[derive(Clone, PartialEq)]
             pub struct Column {
+                /// Its label, which is the key in the rows.
                 pub name: _rt::String,
                 /// The database's own word for its type.
                 pub database_type: _rt::String,
@@ -105,7 +94,7 @@ pub mod windlass {
                         .finish()
                 }
             }
-            /// How far a query may go.
+            /// How far a query may go; none for as far as the operator allows. What has more is an error, not cut.
             #[repr(C)]
             #[derive(Clone, Copy, PartialEq)]
             pub struct Limits {
@@ -125,7 +114,7 @@ pub mod windlass {
                         .finish()
                 }
             }
-            /// The rows of a result, in their order.
+            /// The rows of a result, in their order. Dropping it ends the query.
             #[derive(Debug)]
             #[repr(transparent)]
             pub struct Rows {
@@ -265,7 +254,8 @@ pub mod windlass {
             }
             impl Rows {
                 #[allow(unused_unsafe, clippy::all)]
-                /// The next rows as lines of JSON arrays, at most as many bytes unless one row has more; empty after the last.
+                /// The next rows, each a line with one JSON object: at most as many bytes unless one row has more; empty after the
+                /// last one. Numbers have all their digits, times are ISO 8601, bytes are base64, arrays and JSON are what they are.
                 #[allow(async_fn_in_trait)]
                 pub fn next(
                     &self,
@@ -425,14 +415,9 @@ pub mod windlass {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Runs one statement that reads, in a read-only transaction, on the database that an endpoint of this name stands for.
+            /// The classes of the drivers that there are.
             #[allow(async_fn_in_trait)]
-            pub fn query(
-                endpoint: &str,
-                statement: &str,
-                parameters: &[Value],
-                limits: Limits,
-            ) -> ::core::result::Result<Rows, Error> {
+            pub fn drivers() -> ::core::result::Result<_rt::Vec<_rt::String>, Error> {
                 unsafe {
                     #[repr(align(8))]
                     struct RetArea(
@@ -444,274 +429,476 @@ pub mod windlass {
                         [::core::mem::MaybeUninit::uninit(); 40
                             + 6 * ::core::mem::size_of::<*const u8>()],
                     );
-                    let vec0 = endpoint;
-                    let ptr0 = vec0.as_ptr().cast::<u8>();
-                    let len0 = vec0.len();
-                    let vec1 = statement;
-                    let ptr1 = vec1.as_ptr().cast::<u8>();
-                    let len1 = vec1.len();
-                    let vec6 = parameters;
-                    let len6 = vec6.len();
-                    let layout6 = _rt::alloc::Layout::from_size_align(
-                            vec6.len() * (8 + 2 * ::core::mem::size_of::<*const u8>()),
-                            8,
-                        )
-                        .unwrap();
-                    let (result6, _cleanup6) = wit_bindgen::rt::Cleanup::new(layout6);
-                    for (i, e) in vec6.into_iter().enumerate() {
-                        let base = result6
-                            .add(i * (8 + 2 * ::core::mem::size_of::<*const u8>()));
-                        {
-                            match e {
-                                Value::Null => {
-                                    *base.add(0).cast::<u8>() = (0i32) as u8;
-                                }
-                                Value::Boolean(e) => {
-                                    *base.add(0).cast::<u8>() = (1i32) as u8;
-                                    *base.add(8).cast::<u8>() = (match e {
-                                        true => 1,
-                                        false => 0,
-                                    }) as u8;
-                                }
-                                Value::Integer(e) => {
-                                    *base.add(0).cast::<u8>() = (2i32) as u8;
-                                    *base.add(8).cast::<i64>() = _rt::as_i64(e);
-                                }
-                                Value::Float(e) => {
-                                    *base.add(0).cast::<u8>() = (3i32) as u8;
-                                    *base.add(8).cast::<f64>() = _rt::as_f64(e);
-                                }
-                                Value::Decimal(e) => {
-                                    *base.add(0).cast::<u8>() = (4i32) as u8;
-                                    let vec2 = e;
-                                    let ptr2 = vec2.as_ptr().cast::<u8>();
-                                    let len2 = vec2.len();
-                                    *base
-                                        .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>() = len2;
-                                    *base.add(8).cast::<*mut u8>() = ptr2.cast_mut();
-                                }
-                                Value::Text(e) => {
-                                    *base.add(0).cast::<u8>() = (5i32) as u8;
-                                    let vec3 = e;
-                                    let ptr3 = vec3.as_ptr().cast::<u8>();
-                                    let len3 = vec3.len();
-                                    *base
-                                        .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>() = len3;
-                                    *base.add(8).cast::<*mut u8>() = ptr3.cast_mut();
-                                }
-                                Value::Bytes(e) => {
-                                    *base.add(0).cast::<u8>() = (6i32) as u8;
-                                    let vec4 = e;
-                                    let ptr4 = vec4.as_ptr().cast::<u8>();
-                                    let len4 = vec4.len();
-                                    *base
-                                        .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>() = len4;
-                                    *base.add(8).cast::<*mut u8>() = ptr4.cast_mut();
-                                }
-                                Value::Json(e) => {
-                                    *base.add(0).cast::<u8>() = (7i32) as u8;
-                                    let vec5 = e;
-                                    let ptr5 = vec5.as_ptr().cast::<u8>();
-                                    let len5 = vec5.len();
-                                    *base
-                                        .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>() = len5;
-                                    *base.add(8).cast::<*mut u8>() = ptr5.cast_mut();
-                                }
-                            }
-                        }
-                    }
-                    let Limits { rows: rows7, bytes: bytes7, time: time7 } = limits;
-                    let (result8_0, result8_1) = match rows7 {
-                        Some(e) => (1i32, _rt::as_i64(e)),
-                        None => (0i32, 0i64),
-                    };
-                    let (result9_0, result9_1) = match bytes7 {
-                        Some(e) => (1i32, _rt::as_i64(e)),
-                        None => (0i32, 0i64),
-                    };
-                    let (result10_0, result10_1) = match time7 {
-                        Some(e) => (1i32, _rt::as_i64(e)),
-                        None => (0i32, 0i64),
-                    };
-                    let ptr11 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
                     #[link(wasm_import_module = "windlass:plugin/sql@0.1.0")]
                     unsafe extern "C" {
-                        #[link_name = "query"]
-                        fn wit_import12(
-                            _: *mut u8,
-                            _: usize,
-                            _: *mut u8,
-                            _: usize,
-                            _: *mut u8,
-                            _: usize,
-                            _: i32,
-                            _: i64,
-                            _: i32,
-                            _: i64,
-                            _: i32,
-                            _: i64,
-                            _: *mut u8,
-                        );
+                        #[link_name = "drivers"]
+                        fn wit_import1(_: *mut u8);
                     }
                     #[cfg(not(target_arch = "wasm32"))]
-                    unsafe extern "C" fn wit_import12(
-                        _: *mut u8,
-                        _: usize,
-                        _: *mut u8,
-                        _: usize,
-                        _: *mut u8,
-                        _: usize,
-                        _: i32,
-                        _: i64,
-                        _: i32,
-                        _: i64,
-                        _: i32,
-                        _: i64,
-                        _: *mut u8,
-                    ) {
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
                         unreachable!()
                     }
-                    wit_import12(
-                        ptr0.cast_mut(),
-                        len0,
-                        ptr1.cast_mut(),
-                        len1,
-                        result6,
-                        len6,
-                        result8_0,
-                        result8_1,
-                        result9_0,
-                        result9_1,
-                        result10_0,
-                        result10_1,
-                        ptr11,
-                    );
-                    let l13 = i32::from(*ptr11.add(0).cast::<u8>());
-                    let result35 = match l13 {
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result29 = match l2 {
                         0 => {
                             let e = {
-                                let l14 = *ptr11.add(8).cast::<i32>();
-                                Rows::from_handle(l14 as u32)
+                                let l3 = *ptr0.add(8).cast::<*mut u8>();
+                                let l4 = *ptr0
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base8 = l3;
+                                let len8 = l4;
+                                let mut result8 = _rt::Vec::with_capacity(len8);
+                                for i in 0..len8 {
+                                    let base = base8
+                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                    let e8 = {
+                                        let l5 = *base.add(0).cast::<*mut u8>();
+                                        let l6 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len7 = l6;
+                                        let bytes7 = _rt::Vec::from_raw_parts(
+                                            l5.cast(),
+                                            len7,
+                                            len7,
+                                        );
+                                        _rt::string_lift(bytes7)
+                                    };
+                                    result8.push(e8);
+                                }
+                                _rt::cabi_dealloc(
+                                    base8,
+                                    len8 * (2 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                result8
                             };
                             Ok(e)
                         }
                         1 => {
                             let e = {
-                                let l15 = i32::from(*ptr11.add(8).cast::<u8>());
-                                let l16 = i32::from(*ptr11.add(16).cast::<u8>());
-                                use super::super::super::__with_name0::Retry as V18;
-                                let v18 = match l16 {
-                                    0 => V18::Never,
-                                    1 => V18::Backoff,
+                                let l9 = i32::from(*ptr0.add(8).cast::<u8>());
+                                let l10 = i32::from(*ptr0.add(16).cast::<u8>());
+                                use super::super::super::__with_name0::Retry as V12;
+                                let v12 = match l10 {
+                                    0 => V12::Never,
+                                    1 => V12::Backoff,
                                     n => {
                                         debug_assert_eq!(n, 2, "invalid enum discriminant");
-                                        let e18 = {
-                                            let l17 = *ptr11.add(24).cast::<i64>();
-                                            l17 as u64
+                                        let e12 = {
+                                            let l11 = *ptr0.add(24).cast::<i64>();
+                                            l11 as u64
                                         };
-                                        V18::After(e18)
+                                        V12::After(e12)
                                     }
                                 };
-                                let l19 = *ptr11.add(32).cast::<*mut u8>();
-                                let l20 = *ptr11
+                                let l13 = *ptr0.add(32).cast::<*mut u8>();
+                                let l14 = *ptr0
                                     .add(32 + 1 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let len21 = l20;
-                                let bytes21 = _rt::Vec::from_raw_parts(
-                                    l19.cast(),
-                                    len21,
-                                    len21,
+                                let len15 = l14;
+                                let bytes15 = _rt::Vec::from_raw_parts(
+                                    l13.cast(),
+                                    len15,
+                                    len15,
                                 );
-                                let l22 = i32::from(
-                                    *ptr11
+                                let l16 = i32::from(
+                                    *ptr0
                                         .add(32 + 2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<u8>(),
                                 );
-                                let l26 = *ptr11
+                                let l20 = *ptr0
                                     .add(32 + 5 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
-                                let l27 = *ptr11
+                                let l21 = *ptr0
                                     .add(32 + 6 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let base34 = l26;
-                                let len34 = l27;
-                                let mut result34 = _rt::Vec::with_capacity(len34);
-                                for i in 0..len34 {
-                                    let base = base34
+                                let base28 = l20;
+                                let len28 = l21;
+                                let mut result28 = _rt::Vec::with_capacity(len28);
+                                for i in 0..len28 {
+                                    let base = base28
                                         .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                    let e34 = {
-                                        let l28 = *base.add(0).cast::<*mut u8>();
-                                        let l29 = *base
+                                    let e28 = {
+                                        let l22 = *base.add(0).cast::<*mut u8>();
+                                        let l23 = *base
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let len30 = l29;
-                                        let bytes30 = _rt::Vec::from_raw_parts(
-                                            l28.cast(),
-                                            len30,
-                                            len30,
+                                        let len24 = l23;
+                                        let bytes24 = _rt::Vec::from_raw_parts(
+                                            l22.cast(),
+                                            len24,
+                                            len24,
                                         );
-                                        let l31 = *base
+                                        let l25 = *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l32 = *base
+                                        let l26 = *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let len33 = l32;
-                                        let bytes33 = _rt::Vec::from_raw_parts(
-                                            l31.cast(),
-                                            len33,
-                                            len33,
+                                        let len27 = l26;
+                                        let bytes27 = _rt::Vec::from_raw_parts(
+                                            l25.cast(),
+                                            len27,
+                                            len27,
                                         );
-                                        (_rt::string_lift(bytes30), _rt::string_lift(bytes33))
+                                        (_rt::string_lift(bytes24), _rt::string_lift(bytes27))
                                     };
-                                    result34.push(e34);
+                                    result28.push(e28);
                                 }
                                 _rt::cabi_dealloc(
-                                    base34,
-                                    len34 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    base28,
+                                    len28 * (4 * ::core::mem::size_of::<*const u8>()),
                                     ::core::mem::size_of::<*const u8>(),
                                 );
                                 super::super::super::__with_name0::Error {
                                     kind: super::super::super::__with_name0::ErrorKind::_lift(
-                                        l15 as u8,
+                                        l9 as u8,
                                     ),
-                                    retry: v18,
-                                    message: _rt::string_lift(bytes21),
-                                    code: match l22 {
+                                    retry: v12,
+                                    message: _rt::string_lift(bytes15),
+                                    code: match l16 {
                                         0 => None,
                                         1 => {
                                             let e = {
-                                                let l23 = *ptr11
+                                                let l17 = *ptr0
                                                     .add(32 + 3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l24 = *ptr11
+                                                let l18 = *ptr0
                                                     .add(32 + 4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                let len25 = l24;
-                                                let bytes25 = _rt::Vec::from_raw_parts(
-                                                    l23.cast(),
-                                                    len25,
-                                                    len25,
+                                                let len19 = l18;
+                                                let bytes19 = _rt::Vec::from_raw_parts(
+                                                    l17.cast(),
+                                                    len19,
+                                                    len19,
                                                 );
-                                                _rt::string_lift(bytes25)
+                                                _rt::string_lift(bytes19)
                                             };
                                             Some(e)
                                         }
                                         _ => _rt::invalid_enum_discriminant(),
                                     },
-                                    details: result34,
+                                    details: result28,
                                 }
                             };
                             Err(e)
                         }
                         _ => _rt::invalid_enum_discriminant(),
                     };
-                    result35
+                    result29
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Runs one statement that reads, on a connection of its own that is read-only and rolled back.
+            #[allow(async_fn_in_trait)]
+            pub fn query(
+                database: &Database,
+                statement: &str,
+                limits: Limits,
+            ) -> ::core::result::Result<Rows, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 48 + 14 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 48
+                            + 14 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    let Database {
+                        driver: driver1,
+                        url: url1,
+                        username: username1,
+                        password: password1,
+                        properties: properties1,
+                    } = database;
+                    let vec2 = driver1;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len2;
+                    *ptr0.add(0).cast::<*mut u8>() = ptr2.cast_mut();
+                    let vec3 = url1;
+                    let ptr3 = vec3.as_ptr().cast::<u8>();
+                    let len3 = vec3.len();
+                    *ptr0.add(3 * ::core::mem::size_of::<*const u8>()).cast::<usize>() = len3;
+                    *ptr0
+                        .add(2 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = ptr3.cast_mut();
+                    match username1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec4 = e;
+                            let ptr4 = vec4.as_ptr().cast::<u8>();
+                            let len4 = vec4.len();
+                            *ptr0
+                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len4;
+                            *ptr0
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr4.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match password1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec5 = e;
+                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                            let len5 = vec5.len();
+                            *ptr0
+                                .add(9 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len5;
+                            *ptr0
+                                .add(8 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr5.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let vec9 = properties1;
+                    let len9 = vec9.len();
+                    let layout9 = _rt::alloc::Layout::from_size_align(
+                            vec9.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result9, _cleanup9) = wit_bindgen::rt::Cleanup::new(layout9);
+                    for (i, e) in vec9.into_iter().enumerate() {
+                        let base = result9
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t6_0, t6_1) = e;
+                            let vec7 = t6_0;
+                            let ptr7 = vec7.as_ptr().cast::<u8>();
+                            let len7 = vec7.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len7;
+                            *base.add(0).cast::<*mut u8>() = ptr7.cast_mut();
+                            let vec8 = t6_1;
+                            let ptr8 = vec8.as_ptr().cast::<u8>();
+                            let len8 = vec8.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len8;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr8.cast_mut();
+                        }
+                    }
+                    *ptr0
+                        .add(11 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len9;
+                    *ptr0
+                        .add(10 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result9;
+                    let vec10 = statement;
+                    let ptr10 = vec10.as_ptr().cast::<u8>();
+                    let len10 = vec10.len();
+                    *ptr0
+                        .add(13 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len10;
+                    *ptr0
+                        .add(12 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = ptr10.cast_mut();
+                    let Limits { rows: rows11, bytes: bytes11, time: time11 } = limits;
+                    match rows11 {
+                        Some(e) => {
+                            *ptr0
+                                .add(14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match bytes11 {
+                        Some(e) => {
+                            *ptr0
+                                .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match time11 {
+                        Some(e) => {
+                            *ptr0
+                                .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(40 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let ptr12 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "windlass:plugin/sql@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "query"]
+                        fn wit_import13(_: *mut u8, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import13(_: *mut u8, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import13(ptr0, ptr12);
+                    let l14 = i32::from(*ptr12.add(0).cast::<u8>());
+                    let result36 = match l14 {
+                        0 => {
+                            let e = {
+                                let l15 = *ptr12.add(8).cast::<i32>();
+                                Rows::from_handle(l15 as u32)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l16 = i32::from(*ptr12.add(8).cast::<u8>());
+                                let l17 = i32::from(*ptr12.add(16).cast::<u8>());
+                                use super::super::super::__with_name0::Retry as V19;
+                                let v19 = match l17 {
+                                    0 => V19::Never,
+                                    1 => V19::Backoff,
+                                    n => {
+                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                        let e19 = {
+                                            let l18 = *ptr12.add(24).cast::<i64>();
+                                            l18 as u64
+                                        };
+                                        V19::After(e19)
+                                    }
+                                };
+                                let l20 = *ptr12.add(32).cast::<*mut u8>();
+                                let l21 = *ptr12
+                                    .add(32 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len22 = l21;
+                                let bytes22 = _rt::Vec::from_raw_parts(
+                                    l20.cast(),
+                                    len22,
+                                    len22,
+                                );
+                                let l23 = i32::from(
+                                    *ptr12
+                                        .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                let l27 = *ptr12
+                                    .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l28 = *ptr12
+                                    .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base35 = l27;
+                                let len35 = l28;
+                                let mut result35 = _rt::Vec::with_capacity(len35);
+                                for i in 0..len35 {
+                                    let base = base35
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    let e35 = {
+                                        let l29 = *base.add(0).cast::<*mut u8>();
+                                        let l30 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len31 = l30;
+                                        let bytes31 = _rt::Vec::from_raw_parts(
+                                            l29.cast(),
+                                            len31,
+                                            len31,
+                                        );
+                                        let l32 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l33 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len34 = l33;
+                                        let bytes34 = _rt::Vec::from_raw_parts(
+                                            l32.cast(),
+                                            len34,
+                                            len34,
+                                        );
+                                        (_rt::string_lift(bytes31), _rt::string_lift(bytes34))
+                                    };
+                                    result35.push(e35);
+                                }
+                                _rt::cabi_dealloc(
+                                    base35,
+                                    len35 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                super::super::super::__with_name0::Error {
+                                    kind: super::super::super::__with_name0::ErrorKind::_lift(
+                                        l16 as u8,
+                                    ),
+                                    retry: v19,
+                                    message: _rt::string_lift(bytes22),
+                                    code: match l23 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l24 = *ptr12
+                                                    .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l25 = *ptr12
+                                                    .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len26 = l25;
+                                                let bytes26 = _rt::Vec::from_raw_parts(
+                                                    l24.cast(),
+                                                    len26,
+                                                    len26,
+                                                );
+                                                _rt::string_lift(bytes26)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                    details: result35,
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result36
                 }
             }
         }
@@ -2215,6 +2402,7 @@ mod _rt {
             self as i32
         }
     }
+    pub use alloc_crate::alloc;
     pub fn as_i64<T: AsI64>(t: T) -> i64 {
         t.as_i64()
     }
@@ -2238,24 +2426,6 @@ mod _rt {
             self as i64
         }
     }
-    pub fn as_f64<T: AsF64>(t: T) -> f64 {
-        t.as_f64()
-    }
-    pub trait AsF64 {
-        fn as_f64(self) -> f64;
-    }
-    impl<'a, T: Copy + AsF64> AsF64 for &'a T {
-        fn as_f64(self) -> f64 {
-            (*self).as_f64()
-        }
-    }
-    impl AsF64 for f64 {
-        #[inline]
-        fn as_f64(self) -> f64 {
-            self as f64
-        }
-    }
-    pub use alloc_crate::alloc;
     #[cfg(target_arch = "wasm32")]
     pub fn run_ctors_once() {
         wit_bindgen::rt::run_ctors_once();
@@ -2294,9 +2464,9 @@ macro_rules! __export_fetcher_plugin_impl {
         (link_section =
         "component-type:wit-bindgen:0.63.0:windlass:plugin@0.1.0:fetcher-plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 8067] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 8499] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfe=\x01A\x02\x01A#\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xaeA\x01A\x02\x01A%\x01\
 B\x17\x01w\x04\0\x06millis\x03\0\0\x01s\x04\0\x04json\x03\0\x02\x01m\x0b\x07inva\
 lid\x0funauthenticated\x06denied\x09not-found\x08conflict\x09exhausted\x0bunavai\
 lable\x07timeout\x09cancelled\x0bunsupported\x08internal\x04\0\x0aerror-kind\x03\
@@ -2313,157 +2483,167 @@ alloweds\x04\0\x07problem\x03\0\x0d\x01r\x02\x03jobs\x06numbery\x04\0\x07attempt
 error\x04\0\x05level\x03\0\x06\x01@\0\0\x05\x04\0\x08settings\x01\x08\x01@\0\0s\x04\
 \0\x09engine-id\x01\x09\x01@\x02\x05level\x07\x07messages\x01\0\x04\0\x03log\x01\
 \x0a\x01j\0\x01\x01\x01@\x01\x06handle\x03\0\x0b\x04\0\x0acheckpoint\x01\x0c\x03\
-\0\x1awindlass:plugin/host@0.1.0\x05\x04\x02\x03\0\0\x06millis\x01B\x1d\x02\x03\x02\
-\x01\x01\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x03\x04\0\x04json\x03\0\x02\x02\x03\
-\x02\x01\x05\x04\0\x06millis\x03\0\x04\x01p}\x01q\x08\x04null\0\0\x07boolean\x01\
-\x7f\0\x07integer\x01x\0\x05float\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05byt\
-es\x01\x06\0\x04json\x01\x03\0\x04\0\x05value\x03\0\x07\x01k\x7f\x01r\x03\x04nam\
-es\x0ddatabase-types\x08nullable\x09\x04\0\x06column\x03\0\x0a\x01kw\x01k\x05\x01\
-r\x03\x04rows\x0c\x05bytes\x0c\x04time\x0d\x04\0\x06limits\x03\0\x0e\x04\0\x04ro\
-ws\x03\x01\x01h\x10\x01p\x0b\x01@\x01\x04self\x11\0\x12\x04\0\x14[method]rows.co\
-lumns\x01\x13\x01j\x01\x06\x01\x01\x01@\x02\x04self\x11\x05bytesy\0\x14\x04\0\x11\
-[method]rows.next\x01\x15\x01p\x08\x01i\x10\x01j\x01\x17\x01\x01\x01@\x04\x08end\
-points\x09statements\x0aparameters\x16\x06limits\x0f\0\x18\x04\0\x05query\x01\x19\
-\x03\0\x19windlass:plugin/sql@0.1.0\x05\x06\x01B\x0a\x04\0\x08pollable\x03\x01\x01\
-h\0\x01@\x01\x04self\x01\0\x7f\x04\0\x16[method]pollable.ready\x01\x02\x01@\x01\x04\
-self\x01\x01\0\x04\0\x16[method]pollable.block\x01\x03\x01p\x01\x01py\x01@\x01\x02\
-in\x04\0\x05\x04\0\x04poll\x01\x06\x03\0\x13wasi:io/poll@0.2.12\x05\x07\x02\x03\0\
-\x03\x08pollable\x01B\x0f\x02\x03\x02\x01\x08\x04\0\x08pollable\x03\0\0\x01w\x04\
-\0\x07instant\x03\0\x02\x01w\x04\0\x08duration\x03\0\x04\x01@\0\0\x03\x04\0\x03n\
-ow\x01\x06\x01@\0\0\x05\x04\0\x0aresolution\x01\x07\x01i\x01\x01@\x01\x04when\x03\
-\0\x08\x04\0\x11subscribe-instant\x01\x09\x01@\x01\x04when\x05\0\x08\x04\0\x12su\
-bscribe-duration\x01\x0a\x03\0\"wasi:clocks/monotonic-clock@0.2.12\x05\x09\x01B\x04\
-\x04\0\x05error\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x1d[method]error.to\
--debug-string\x01\x02\x03\0\x14wasi:io/error@0.2.12\x05\x0a\x02\x03\0\x05\x05err\
-or\x01B(\x02\x03\x02\x01\x0b\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x08\x04\0\x08\
-pollable\x03\0\x02\x01i\x01\x01q\x02\x15last-operation-failed\x01\x04\0\x06close\
-d\0\0\x04\0\x0cstream-error\x03\0\x05\x04\0\x0cinput-stream\x03\x01\x04\0\x0dout\
-put-stream\x03\x01\x01h\x07\x01p}\x01j\x01\x0a\x01\x06\x01@\x02\x04self\x09\x03l\
-enw\0\x0b\x04\0\x19[method]input-stream.read\x01\x0c\x04\0\"[method]input-stream\
-.blocking-read\x01\x0c\x01j\x01w\x01\x06\x01@\x02\x04self\x09\x03lenw\0\x0d\x04\0\
-\x19[method]input-stream.skip\x01\x0e\x04\0\"[method]input-stream.blocking-skip\x01\
-\x0e\x01i\x03\x01@\x01\x04self\x09\0\x0f\x04\0\x1e[method]input-stream.subscribe\
-\x01\x10\x01h\x08\x01@\x01\x04self\x11\0\x0d\x04\0![method]output-stream.check-w\
-rite\x01\x12\x01j\0\x01\x06\x01@\x02\x04self\x11\x08contents\x0a\0\x13\x04\0\x1b\
-[method]output-stream.write\x01\x14\x04\0.[method]output-stream.blocking-write-a\
-nd-flush\x01\x14\x01@\x01\x04self\x11\0\x13\x04\0\x1b[method]output-stream.flush\
-\x01\x15\x04\0$[method]output-stream.blocking-flush\x01\x15\x01@\x01\x04self\x11\
-\0\x0f\x04\0\x1f[method]output-stream.subscribe\x01\x16\x01@\x02\x04self\x11\x03\
-lenw\0\x13\x04\0\"[method]output-stream.write-zeroes\x01\x17\x04\05[method]outpu\
-t-stream.blocking-write-zeroes-and-flush\x01\x17\x01@\x03\x04self\x11\x03src\x09\
-\x03lenw\0\x0d\x04\0\x1c[method]output-stream.splice\x01\x18\x04\0%[method]outpu\
-t-stream.blocking-splice\x01\x18\x03\0\x16wasi:io/streams@0.2.12\x05\x0c\x02\x03\
-\0\x04\x08duration\x02\x03\0\x06\x0cinput-stream\x02\x03\0\x06\x0doutput-stream\x01\
-B\xc1\x01\x02\x03\x02\x01\x0d\x04\0\x08duration\x03\0\0\x02\x03\x02\x01\x0e\x04\0\
-\x0cinput-stream\x03\0\x02\x02\x03\x02\x01\x0f\x04\0\x0doutput-stream\x03\0\x04\x02\
-\x03\x02\x01\x0b\x04\0\x08io-error\x03\0\x06\x02\x03\x02\x01\x08\x04\0\x08pollab\
-le\x03\0\x08\x01q\x0a\x03get\0\0\x04head\0\0\x04post\0\0\x03put\0\0\x06delete\0\0\
-\x07connect\0\0\x07options\0\0\x05trace\0\0\x05patch\0\0\x05other\x01s\0\x04\0\x06\
-method\x03\0\x0a\x01q\x03\x04HTTP\0\0\x05HTTPS\0\0\x05other\x01s\0\x04\0\x06sche\
-me\x03\0\x0c\x01ks\x01k{\x01r\x02\x05rcode\x0e\x09info-code\x0f\x04\0\x11DNS-err\
-or-payload\x03\0\x10\x01k}\x01r\x02\x08alert-id\x12\x0dalert-message\x0e\x04\0\x1a\
-TLS-alert-received-payload\x03\0\x13\x01ky\x01r\x02\x0afield-name\x0e\x0afield-s\
-ize\x15\x04\0\x12field-size-payload\x03\0\x16\x01kw\x01k\x17\x01q'\x0bDNS-timeou\
-t\0\0\x09DNS-error\x01\x11\0\x15destination-not-found\0\0\x17destination-unavail\
-able\0\0\x19destination-IP-prohibited\0\0\x19destination-IP-unroutable\0\0\x12co\
-nnection-refused\0\0\x15connection-terminated\0\0\x12connection-timeout\0\0\x17c\
-onnection-read-timeout\0\0\x18connection-write-timeout\0\0\x18connection-limit-r\
-eached\0\0\x12TLS-protocol-error\0\0\x15TLS-certificate-error\0\0\x12TLS-alert-r\
-eceived\x01\x14\0\x13HTTP-request-denied\0\0\x1cHTTP-request-length-required\0\0\
-\x16HTTP-request-body-size\x01\x18\0\x1bHTTP-request-method-invalid\0\0\x18HTTP-\
-request-URI-invalid\0\0\x19HTTP-request-URI-too-long\0\0\x20HTTP-request-header-\
-section-size\x01\x15\0\x18HTTP-request-header-size\x01\x19\0!HTTP-request-traile\
-r-section-size\x01\x15\0\x19HTTP-request-trailer-size\x01\x17\0\x18HTTP-response\
--incomplete\0\0!HTTP-response-header-section-size\x01\x15\0\x19HTTP-response-hea\
-der-size\x01\x17\0\x17HTTP-response-body-size\x01\x18\0\"HTTP-response-trailer-s\
-ection-size\x01\x15\0\x1aHTTP-response-trailer-size\x01\x17\0\x1dHTTP-response-t\
-ransfer-coding\x01\x0e\0\x1cHTTP-response-content-coding\x01\x0e\0\x15HTTP-respo\
-nse-timeout\0\0\x13HTTP-upgrade-failed\0\0\x13HTTP-protocol-error\0\0\x0dloop-de\
-tected\0\0\x13configuration-error\0\0\x0einternal-error\x01\x0e\0\x04\0\x0aerror\
--code\x03\0\x1a\x01q\x03\x0einvalid-syntax\0\0\x09forbidden\0\0\x09immutable\0\0\
-\x04\0\x0cheader-error\x03\0\x1c\x01s\x04\0\x09field-key\x03\0\x1e\x04\0\x0afiel\
-d-name\x03\0\x1f\x01p}\x04\0\x0bfield-value\x03\0!\x04\0\x06fields\x03\x01\x04\0\
-\x07headers\x03\0#\x04\0\x08trailers\x03\0#\x04\0\x10incoming-request\x03\x01\x04\
-\0\x10outgoing-request\x03\x01\x04\0\x0frequest-options\x03\x01\x04\0\x11respons\
-e-outparam\x03\x01\x01{\x04\0\x0bstatus-code\x03\0*\x04\0\x11incoming-response\x03\
-\x01\x04\0\x0dincoming-body\x03\x01\x04\0\x0ffuture-trailers\x03\x01\x04\0\x11ou\
-tgoing-response\x03\x01\x04\0\x0doutgoing-body\x03\x01\x04\0\x18future-incoming-\
-response\x03\x01\x01i#\x01@\0\02\x04\0\x13[constructor]fields\x013\x01o\x02\x20\"\
-\x01p4\x01j\x012\x01\x1d\x01@\x01\x07entries5\06\x04\0\x18[static]fields.from-li\
-st\x017\x01h#\x01p\"\x01@\x02\x04self8\x04name\x20\09\x04\0\x12[method]fields.ge\
-t\x01:\x01@\x02\x04self8\x04name\x20\0\x7f\x04\0\x12[method]fields.has\x01;\x01j\
-\0\x01\x1d\x01@\x03\x04self8\x04name\x20\x05value9\0<\x04\0\x12[method]fields.se\
-t\x01=\x01@\x02\x04self8\x04name\x20\0<\x04\0\x15[method]fields.delete\x01>\x01@\
-\x03\x04self8\x04name\x20\x05value\"\0<\x04\0\x15[method]fields.append\x01?\x01@\
-\x01\x04self8\05\x04\0\x16[method]fields.entries\x01@\x01@\x01\x04self8\02\x04\0\
-\x14[method]fields.clone\x01A\x01h&\x01@\x01\x04self\xc2\0\0\x0b\x04\0\x1f[metho\
-d]incoming-request.method\x01C\x01@\x01\x04self\xc2\0\0\x0e\x04\0([method]incomi\
-ng-request.path-with-query\x01D\x01k\x0d\x01@\x01\x04self\xc2\0\0\xc5\0\x04\0\x1f\
-[method]incoming-request.scheme\x01F\x04\0\"[method]incoming-request.authority\x01\
-D\x01i$\x01@\x01\x04self\xc2\0\0\xc7\0\x04\0\x20[method]incoming-request.headers\
-\x01H\x01i-\x01j\x01\xc9\0\0\x01@\x01\x04self\xc2\0\0\xca\0\x04\0\x20[method]inc\
-oming-request.consume\x01K\x01i'\x01@\x01\x07headers\xc7\0\0\xcc\0\x04\0\x1d[con\
-structor]outgoing-request\x01M\x01h'\x01i0\x01j\x01\xcf\0\0\x01@\x01\x04self\xce\
-\0\0\xd0\0\x04\0\x1d[method]outgoing-request.body\x01Q\x01@\x01\x04self\xce\0\0\x0b\
-\x04\0\x1f[method]outgoing-request.method\x01R\x01j\0\0\x01@\x02\x04self\xce\0\x06\
-method\x0b\0\xd3\0\x04\0#[method]outgoing-request.set-method\x01T\x01@\x01\x04se\
-lf\xce\0\0\x0e\x04\0([method]outgoing-request.path-with-query\x01U\x01@\x02\x04s\
-elf\xce\0\x0fpath-with-query\x0e\0\xd3\0\x04\0,[method]outgoing-request.set-path\
--with-query\x01V\x01@\x01\x04self\xce\0\0\xc5\0\x04\0\x1f[method]outgoing-reques\
-t.scheme\x01W\x01@\x02\x04self\xce\0\x06scheme\xc5\0\0\xd3\0\x04\0#[method]outgo\
-ing-request.set-scheme\x01X\x04\0\"[method]outgoing-request.authority\x01U\x01@\x02\
-\x04self\xce\0\x09authority\x0e\0\xd3\0\x04\0&[method]outgoing-request.set-autho\
-rity\x01Y\x01@\x01\x04self\xce\0\0\xc7\0\x04\0\x20[method]outgoing-request.heade\
-rs\x01Z\x01i(\x01@\0\0\xdb\0\x04\0\x1c[constructor]request-options\x01\\\x01h(\x01\
-k\x01\x01@\x01\x04self\xdd\0\0\xde\0\x04\0'[method]request-options.connect-timeo\
-ut\x01_\x01@\x02\x04self\xdd\0\x08duration\xde\0\0\xd3\0\x04\0+[method]request-o\
-ptions.set-connect-timeout\x01`\x04\0*[method]request-options.first-byte-timeout\
-\x01_\x04\0.[method]request-options.set-first-byte-timeout\x01`\x04\0-[method]re\
-quest-options.between-bytes-timeout\x01_\x04\01[method]request-options.set-betwe\
-en-bytes-timeout\x01`\x01i)\x01i/\x01j\x01\xe2\0\x01\x1b\x01@\x02\x05param\xe1\0\
-\x08response\xe3\0\x01\0\x04\0\x1d[static]response-outparam.set\x01d\x01h,\x01@\x01\
-\x04self\xe5\0\0+\x04\0\x20[method]incoming-response.status\x01f\x01@\x01\x04sel\
-f\xe5\0\0\xc7\0\x04\0![method]incoming-response.headers\x01g\x01@\x01\x04self\xe5\
-\0\0\xca\0\x04\0![method]incoming-response.consume\x01h\x01h-\x01i\x03\x01j\x01\xea\
-\0\0\x01@\x01\x04self\xe9\0\0\xeb\0\x04\0\x1c[method]incoming-body.stream\x01l\x01\
-i.\x01@\x01\x04this\xc9\0\0\xed\0\x04\0\x1c[static]incoming-body.finish\x01n\x01\
-h.\x01i\x09\x01@\x01\x04self\xef\0\0\xf0\0\x04\0![method]future-trailers.subscri\
-be\x01q\x01i%\x01k\xf2\0\x01j\x01\xf3\0\x01\x1b\x01j\x01\xf4\0\0\x01k\xf5\0\x01@\
-\x01\x04self\xef\0\0\xf6\0\x04\0\x1b[method]future-trailers.get\x01w\x01@\x01\x07\
-headers\xc7\0\0\xe2\0\x04\0\x1e[constructor]outgoing-response\x01x\x01h/\x01@\x01\
-\x04self\xf9\0\0+\x04\0%[method]outgoing-response.status-code\x01z\x01@\x02\x04s\
-elf\xf9\0\x0bstatus-code+\0\xd3\0\x04\0)[method]outgoing-response.set-status-cod\
-e\x01{\x01@\x01\x04self\xf9\0\0\xc7\0\x04\0![method]outgoing-response.headers\x01\
-|\x01@\x01\x04self\xf9\0\0\xd0\0\x04\0\x1e[method]outgoing-response.body\x01}\x01\
-h0\x01i\x05\x01j\x01\xff\0\0\x01@\x01\x04self\xfe\0\0\x80\x01\x04\0\x1b[method]o\
-utgoing-body.write\x01\x81\x01\x01j\0\x01\x1b\x01@\x02\x04this\xcf\0\x08trailers\
-\xf3\0\0\x82\x01\x04\0\x1c[static]outgoing-body.finish\x01\x83\x01\x01h1\x01@\x01\
-\x04self\x84\x01\0\xf0\0\x04\0*[method]future-incoming-response.subscribe\x01\x85\
-\x01\x01i,\x01j\x01\x86\x01\x01\x1b\x01j\x01\x87\x01\0\x01k\x88\x01\x01@\x01\x04\
-self\x84\x01\0\x89\x01\x04\0$[method]future-incoming-response.get\x01\x8a\x01\x01\
-h\x07\x01k\x1b\x01@\x01\x03err\x8b\x01\0\x8c\x01\x04\0\x0fhttp-error-code\x01\x8d\
-\x01\x03\0\x16wasi:http/types@0.2.12\x05\x10\x02\x03\0\x07\x10outgoing-request\x02\
-\x03\0\x07\x0frequest-options\x02\x03\0\x07\x18future-incoming-response\x02\x03\0\
-\x07\x0aerror-code\x01B\x0f\x02\x03\x02\x01\x11\x04\0\x10outgoing-request\x03\0\0\
-\x02\x03\x02\x01\x12\x04\0\x0frequest-options\x03\0\x02\x02\x03\x02\x01\x13\x04\0\
-\x18future-incoming-response\x03\0\x04\x02\x03\x02\x01\x14\x04\0\x0aerror-code\x03\
-\0\x06\x01i\x01\x01i\x03\x01k\x09\x01i\x05\x01j\x01\x0b\x01\x07\x01@\x02\x07requ\
-est\x08\x07options\x0a\0\x0c\x04\0\x06handle\x01\x0d\x03\0!wasi:http/outgoing-ha\
-ndler@0.2.12\x05\x15\x02\x03\0\0\x0adescriptor\x02\x03\0\0\x07problem\x01B\"\x02\
-\x03\x02\x01\x16\x04\0\x0adescriptor\x03\0\0\x02\x03\x02\x01\x01\x04\0\x05error\x03\
-\0\x02\x02\x03\x02\x01\x03\x04\0\x04json\x03\0\x04\x02\x03\x02\x01\x17\x04\0\x07\
-problem\x03\0\x06\x01r\x02\x07options\x05\x0bdestinations\x04\0\x07request\x03\0\
-\x08\x01kw\x01ks\x01p}\x01r\x04\x04names\x04size\x0a\x07version\x0b\x09reference\
-\x0c\x04\0\x04item\x03\0\x0d\x01p\x0e\x01r\x02\x05items\x0f\x04next\x0b\x04\0\x09\
-item-page\x03\0\x10\x01r\x03\x04paths\x05bytesw\x07version\x0b\x04\0\x07fetched\x03\
-\0\x12\x01@\0\0\x01\x04\0\x08describe\x01\x14\x01j\0\x01\x03\x01@\0\0\x15\x04\0\x05\
-check\x01\x16\x01p\x07\x01@\x01\x07options\x05\0\x17\x04\0\x08validate\x01\x18\x01\
-j\x01\x11\x01\x03\x01@\x02\x07request\x09\x06cursor\x0b\0\x19\x04\0\x05items\x01\
-\x1a\x01j\x01\x13\x01\x03\x01@\x02\x07request\x09\x04item\x0e\0\x1b\x04\0\x05fet\
-ch\x01\x1c\x04\0\x1dwindlass:plugin/fetcher@0.1.0\x05\x18\x04\0$windlass:plugin/\
-fetcher-plugin@0.1.0\x04\0\x0b\x14\x01\0\x0efetcher-plugin\x03\0\0\0G\x09produce\
-rs\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.\
-63.0";
+\0\x1awindlass:plugin/host@0.1.0\x05\x04\x01B\x04\x04\0\x05error\x03\x01\x01h\0\x01\
+@\x01\x04self\x01\0s\x04\0\x1d[method]error.to-debug-string\x01\x02\x03\0\x14was\
+i:io/error@0.2.12\x05\x05\x01B\x0a\x04\0\x08pollable\x03\x01\x01h\0\x01@\x01\x04\
+self\x01\0\x7f\x04\0\x16[method]pollable.ready\x01\x02\x01@\x01\x04self\x01\x01\0\
+\x04\0\x16[method]pollable.block\x01\x03\x01p\x01\x01py\x01@\x01\x02in\x04\0\x05\
+\x04\0\x04poll\x01\x06\x03\0\x13wasi:io/poll@0.2.12\x05\x06\x02\x03\0\x02\x05err\
+or\x02\x03\0\x03\x08pollable\x01B(\x02\x03\x02\x01\x07\x04\0\x05error\x03\0\0\x02\
+\x03\x02\x01\x08\x04\0\x08pollable\x03\0\x02\x01i\x01\x01q\x02\x15last-operation\
+-failed\x01\x04\0\x06closed\0\0\x04\0\x0cstream-error\x03\0\x05\x04\0\x0cinput-s\
+tream\x03\x01\x04\0\x0doutput-stream\x03\x01\x01h\x07\x01p}\x01j\x01\x0a\x01\x06\
+\x01@\x02\x04self\x09\x03lenw\0\x0b\x04\0\x19[method]input-stream.read\x01\x0c\x04\
+\0\"[method]input-stream.blocking-read\x01\x0c\x01j\x01w\x01\x06\x01@\x02\x04sel\
+f\x09\x03lenw\0\x0d\x04\0\x19[method]input-stream.skip\x01\x0e\x04\0\"[method]in\
+put-stream.blocking-skip\x01\x0e\x01i\x03\x01@\x01\x04self\x09\0\x0f\x04\0\x1e[m\
+ethod]input-stream.subscribe\x01\x10\x01h\x08\x01@\x01\x04self\x11\0\x0d\x04\0![\
+method]output-stream.check-write\x01\x12\x01j\0\x01\x06\x01@\x02\x04self\x11\x08\
+contents\x0a\0\x13\x04\0\x1b[method]output-stream.write\x01\x14\x04\0.[method]ou\
+tput-stream.blocking-write-and-flush\x01\x14\x01@\x01\x04self\x11\0\x13\x04\0\x1b\
+[method]output-stream.flush\x01\x15\x04\0$[method]output-stream.blocking-flush\x01\
+\x15\x01@\x01\x04self\x11\0\x0f\x04\0\x1f[method]output-stream.subscribe\x01\x16\
+\x01@\x02\x04self\x11\x03lenw\0\x13\x04\0\"[method]output-stream.write-zeroes\x01\
+\x17\x04\05[method]output-stream.blocking-write-zeroes-and-flush\x01\x17\x01@\x03\
+\x04self\x11\x03src\x09\x03lenw\0\x0d\x04\0\x1c[method]output-stream.splice\x01\x18\
+\x04\0%[method]output-stream.blocking-splice\x01\x18\x03\0\x16wasi:io/streams@0.\
+2.12\x05\x09\x02\x03\0\0\x06millis\x02\x03\0\x04\x0cinput-stream\x02\x03\0\x04\x0d\
+output-stream\x01B\x20\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x02\x03\x02\x01\
+\x0a\x04\0\x06millis\x03\0\x02\x02\x03\x02\x01\x0b\x04\0\x0cinput-stream\x03\0\x04\
+\x02\x03\x02\x01\x0c\x04\0\x0doutput-stream\x03\0\x06\x01m\x03\x04none\x09author\
+ity\x04full\x04\0\x06verify\x03\0\x08\x04\0\x0aconnection\x03\x01\x01k\x03\x01i\x0a\
+\x01j\x01\x0c\x01\x01\x01@\x04\x04names\x04hosts\x04port{\x07timeout\x0b\0\x0d\x04\
+\0\x17[static]connection.open\x01\x0e\x01h\x0a\x01i\x05\x01i\x07\x01o\x02\x10\x11\
+\x01j\x01\x12\x01\x01\x01@\x01\x04self\x0f\0\x13\x04\0\x1a[method]connection.str\
+eams\x01\x14\x01ks\x01j\0\x01\x01\x01@\x04\x04self\x0f\x0bserver-names\x06verify\
+\x09\x0bauthorities\x15\0\x16\x04\0\x1c[method]connection.start-tls\x01\x17\x01k\
+\x01\x01@\x01\x04self\x0f\0\x18\x04\0\x1a[method]connection.failure\x01\x19\x01@\
+\x01\x04names\0\x16\x04\0\x07granted\x01\x1a\x03\0\x19windlass:plugin/net@0.1.0\x05\
+\x0d\x01B!\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x0a\x04\0\x06\
+millis\x03\0\x02\x01ks\x01o\x02ss\x01p\x05\x01r\x05\x06drivers\x03urls\x08userna\
+me\x04\x08password\x04\x0aproperties\x06\x04\0\x08database\x03\0\x07\x01k\x7f\x01\
+r\x03\x04names\x0ddatabase-types\x08nullable\x09\x04\0\x06column\x03\0\x0a\x01kw\
+\x01k\x03\x01r\x03\x04rows\x0c\x05bytes\x0c\x04time\x0d\x04\0\x06limits\x03\0\x0e\
+\x04\0\x04rows\x03\x01\x01h\x10\x01p\x0b\x01@\x01\x04self\x11\0\x12\x04\0\x14[me\
+thod]rows.columns\x01\x13\x01p}\x01j\x01\x14\x01\x01\x01@\x02\x04self\x11\x05byt\
+esy\0\x15\x04\0\x11[method]rows.next\x01\x16\x01ps\x01j\x01\x17\x01\x01\x01@\0\0\
+\x18\x04\0\x07drivers\x01\x19\x01i\x10\x01j\x01\x1a\x01\x01\x01@\x03\x08database\
+\x08\x09statements\x06limits\x0f\0\x1b\x04\0\x05query\x01\x1c\x03\0\x19windlass:\
+plugin/sql@0.1.0\x05\x0e\x01B\x0f\x02\x03\x02\x01\x08\x04\0\x08pollable\x03\0\0\x01\
+w\x04\0\x07instant\x03\0\x02\x01w\x04\0\x08duration\x03\0\x04\x01@\0\0\x03\x04\0\
+\x03now\x01\x06\x01@\0\0\x05\x04\0\x0aresolution\x01\x07\x01i\x01\x01@\x01\x04wh\
+en\x03\0\x08\x04\0\x11subscribe-instant\x01\x09\x01@\x01\x04when\x05\0\x08\x04\0\
+\x12subscribe-duration\x01\x0a\x03\0\"wasi:clocks/monotonic-clock@0.2.12\x05\x0f\
+\x02\x03\0\x07\x08duration\x01B\xc1\x01\x02\x03\x02\x01\x10\x04\0\x08duration\x03\
+\0\0\x02\x03\x02\x01\x0b\x04\0\x0cinput-stream\x03\0\x02\x02\x03\x02\x01\x0c\x04\
+\0\x0doutput-stream\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x08io-error\x03\0\x06\x02\
+\x03\x02\x01\x08\x04\0\x08pollable\x03\0\x08\x01q\x0a\x03get\0\0\x04head\0\0\x04\
+post\0\0\x03put\0\0\x06delete\0\0\x07connect\0\0\x07options\0\0\x05trace\0\0\x05\
+patch\0\0\x05other\x01s\0\x04\0\x06method\x03\0\x0a\x01q\x03\x04HTTP\0\0\x05HTTP\
+S\0\0\x05other\x01s\0\x04\0\x06scheme\x03\0\x0c\x01ks\x01k{\x01r\x02\x05rcode\x0e\
+\x09info-code\x0f\x04\0\x11DNS-error-payload\x03\0\x10\x01k}\x01r\x02\x08alert-i\
+d\x12\x0dalert-message\x0e\x04\0\x1aTLS-alert-received-payload\x03\0\x13\x01ky\x01\
+r\x02\x0afield-name\x0e\x0afield-size\x15\x04\0\x12field-size-payload\x03\0\x16\x01\
+kw\x01k\x17\x01q'\x0bDNS-timeout\0\0\x09DNS-error\x01\x11\0\x15destination-not-f\
+ound\0\0\x17destination-unavailable\0\0\x19destination-IP-prohibited\0\0\x19dest\
+ination-IP-unroutable\0\0\x12connection-refused\0\0\x15connection-terminated\0\0\
+\x12connection-timeout\0\0\x17connection-read-timeout\0\0\x18connection-write-ti\
+meout\0\0\x18connection-limit-reached\0\0\x12TLS-protocol-error\0\0\x15TLS-certi\
+ficate-error\0\0\x12TLS-alert-received\x01\x14\0\x13HTTP-request-denied\0\0\x1cH\
+TTP-request-length-required\0\0\x16HTTP-request-body-size\x01\x18\0\x1bHTTP-requ\
+est-method-invalid\0\0\x18HTTP-request-URI-invalid\0\0\x19HTTP-request-URI-too-l\
+ong\0\0\x20HTTP-request-header-section-size\x01\x15\0\x18HTTP-request-header-siz\
+e\x01\x19\0!HTTP-request-trailer-section-size\x01\x15\0\x19HTTP-request-trailer-\
+size\x01\x17\0\x18HTTP-response-incomplete\0\0!HTTP-response-header-section-size\
+\x01\x15\0\x19HTTP-response-header-size\x01\x17\0\x17HTTP-response-body-size\x01\
+\x18\0\"HTTP-response-trailer-section-size\x01\x15\0\x1aHTTP-response-trailer-si\
+ze\x01\x17\0\x1dHTTP-response-transfer-coding\x01\x0e\0\x1cHTTP-response-content\
+-coding\x01\x0e\0\x15HTTP-response-timeout\0\0\x13HTTP-upgrade-failed\0\0\x13HTT\
+P-protocol-error\0\0\x0dloop-detected\0\0\x13configuration-error\0\0\x0einternal\
+-error\x01\x0e\0\x04\0\x0aerror-code\x03\0\x1a\x01q\x03\x0einvalid-syntax\0\0\x09\
+forbidden\0\0\x09immutable\0\0\x04\0\x0cheader-error\x03\0\x1c\x01s\x04\0\x09fie\
+ld-key\x03\0\x1e\x04\0\x0afield-name\x03\0\x1f\x01p}\x04\0\x0bfield-value\x03\0!\
+\x04\0\x06fields\x03\x01\x04\0\x07headers\x03\0#\x04\0\x08trailers\x03\0#\x04\0\x10\
+incoming-request\x03\x01\x04\0\x10outgoing-request\x03\x01\x04\0\x0frequest-opti\
+ons\x03\x01\x04\0\x11response-outparam\x03\x01\x01{\x04\0\x0bstatus-code\x03\0*\x04\
+\0\x11incoming-response\x03\x01\x04\0\x0dincoming-body\x03\x01\x04\0\x0ffuture-t\
+railers\x03\x01\x04\0\x11outgoing-response\x03\x01\x04\0\x0doutgoing-body\x03\x01\
+\x04\0\x18future-incoming-response\x03\x01\x01i#\x01@\0\02\x04\0\x13[constructor\
+]fields\x013\x01o\x02\x20\"\x01p4\x01j\x012\x01\x1d\x01@\x01\x07entries5\06\x04\0\
+\x18[static]fields.from-list\x017\x01h#\x01p\"\x01@\x02\x04self8\x04name\x20\09\x04\
+\0\x12[method]fields.get\x01:\x01@\x02\x04self8\x04name\x20\0\x7f\x04\0\x12[meth\
+od]fields.has\x01;\x01j\0\x01\x1d\x01@\x03\x04self8\x04name\x20\x05value9\0<\x04\
+\0\x12[method]fields.set\x01=\x01@\x02\x04self8\x04name\x20\0<\x04\0\x15[method]\
+fields.delete\x01>\x01@\x03\x04self8\x04name\x20\x05value\"\0<\x04\0\x15[method]\
+fields.append\x01?\x01@\x01\x04self8\05\x04\0\x16[method]fields.entries\x01@\x01\
+@\x01\x04self8\02\x04\0\x14[method]fields.clone\x01A\x01h&\x01@\x01\x04self\xc2\0\
+\0\x0b\x04\0\x1f[method]incoming-request.method\x01C\x01@\x01\x04self\xc2\0\0\x0e\
+\x04\0([method]incoming-request.path-with-query\x01D\x01k\x0d\x01@\x01\x04self\xc2\
+\0\0\xc5\0\x04\0\x1f[method]incoming-request.scheme\x01F\x04\0\"[method]incoming\
+-request.authority\x01D\x01i$\x01@\x01\x04self\xc2\0\0\xc7\0\x04\0\x20[method]in\
+coming-request.headers\x01H\x01i-\x01j\x01\xc9\0\0\x01@\x01\x04self\xc2\0\0\xca\0\
+\x04\0\x20[method]incoming-request.consume\x01K\x01i'\x01@\x01\x07headers\xc7\0\0\
+\xcc\0\x04\0\x1d[constructor]outgoing-request\x01M\x01h'\x01i0\x01j\x01\xcf\0\0\x01\
+@\x01\x04self\xce\0\0\xd0\0\x04\0\x1d[method]outgoing-request.body\x01Q\x01@\x01\
+\x04self\xce\0\0\x0b\x04\0\x1f[method]outgoing-request.method\x01R\x01j\0\0\x01@\
+\x02\x04self\xce\0\x06method\x0b\0\xd3\0\x04\0#[method]outgoing-request.set-meth\
+od\x01T\x01@\x01\x04self\xce\0\0\x0e\x04\0([method]outgoing-request.path-with-qu\
+ery\x01U\x01@\x02\x04self\xce\0\x0fpath-with-query\x0e\0\xd3\0\x04\0,[method]out\
+going-request.set-path-with-query\x01V\x01@\x01\x04self\xce\0\0\xc5\0\x04\0\x1f[\
+method]outgoing-request.scheme\x01W\x01@\x02\x04self\xce\0\x06scheme\xc5\0\0\xd3\
+\0\x04\0#[method]outgoing-request.set-scheme\x01X\x04\0\"[method]outgoing-reques\
+t.authority\x01U\x01@\x02\x04self\xce\0\x09authority\x0e\0\xd3\0\x04\0&[method]o\
+utgoing-request.set-authority\x01Y\x01@\x01\x04self\xce\0\0\xc7\0\x04\0\x20[meth\
+od]outgoing-request.headers\x01Z\x01i(\x01@\0\0\xdb\0\x04\0\x1c[constructor]requ\
+est-options\x01\\\x01h(\x01k\x01\x01@\x01\x04self\xdd\0\0\xde\0\x04\0'[method]re\
+quest-options.connect-timeout\x01_\x01@\x02\x04self\xdd\0\x08duration\xde\0\0\xd3\
+\0\x04\0+[method]request-options.set-connect-timeout\x01`\x04\0*[method]request-\
+options.first-byte-timeout\x01_\x04\0.[method]request-options.set-first-byte-tim\
+eout\x01`\x04\0-[method]request-options.between-bytes-timeout\x01_\x04\01[method\
+]request-options.set-between-bytes-timeout\x01`\x01i)\x01i/\x01j\x01\xe2\0\x01\x1b\
+\x01@\x02\x05param\xe1\0\x08response\xe3\0\x01\0\x04\0\x1d[static]response-outpa\
+ram.set\x01d\x01h,\x01@\x01\x04self\xe5\0\0+\x04\0\x20[method]incoming-response.\
+status\x01f\x01@\x01\x04self\xe5\0\0\xc7\0\x04\0![method]incoming-response.heade\
+rs\x01g\x01@\x01\x04self\xe5\0\0\xca\0\x04\0![method]incoming-response.consume\x01\
+h\x01h-\x01i\x03\x01j\x01\xea\0\0\x01@\x01\x04self\xe9\0\0\xeb\0\x04\0\x1c[metho\
+d]incoming-body.stream\x01l\x01i.\x01@\x01\x04this\xc9\0\0\xed\0\x04\0\x1c[stati\
+c]incoming-body.finish\x01n\x01h.\x01i\x09\x01@\x01\x04self\xef\0\0\xf0\0\x04\0!\
+[method]future-trailers.subscribe\x01q\x01i%\x01k\xf2\0\x01j\x01\xf3\0\x01\x1b\x01\
+j\x01\xf4\0\0\x01k\xf5\0\x01@\x01\x04self\xef\0\0\xf6\0\x04\0\x1b[method]future-\
+trailers.get\x01w\x01@\x01\x07headers\xc7\0\0\xe2\0\x04\0\x1e[constructor]outgoi\
+ng-response\x01x\x01h/\x01@\x01\x04self\xf9\0\0+\x04\0%[method]outgoing-response\
+.status-code\x01z\x01@\x02\x04self\xf9\0\x0bstatus-code+\0\xd3\0\x04\0)[method]o\
+utgoing-response.set-status-code\x01{\x01@\x01\x04self\xf9\0\0\xc7\0\x04\0![meth\
+od]outgoing-response.headers\x01|\x01@\x01\x04self\xf9\0\0\xd0\0\x04\0\x1e[metho\
+d]outgoing-response.body\x01}\x01h0\x01i\x05\x01j\x01\xff\0\0\x01@\x01\x04self\xfe\
+\0\0\x80\x01\x04\0\x1b[method]outgoing-body.write\x01\x81\x01\x01j\0\x01\x1b\x01\
+@\x02\x04this\xcf\0\x08trailers\xf3\0\0\x82\x01\x04\0\x1c[static]outgoing-body.f\
+inish\x01\x83\x01\x01h1\x01@\x01\x04self\x84\x01\0\xf0\0\x04\0*[method]future-in\
+coming-response.subscribe\x01\x85\x01\x01i,\x01j\x01\x86\x01\x01\x1b\x01j\x01\x87\
+\x01\0\x01k\x88\x01\x01@\x01\x04self\x84\x01\0\x89\x01\x04\0$[method]future-inco\
+ming-response.get\x01\x8a\x01\x01h\x07\x01k\x1b\x01@\x01\x03err\x8b\x01\0\x8c\x01\
+\x04\0\x0fhttp-error-code\x01\x8d\x01\x03\0\x16wasi:http/types@0.2.12\x05\x11\x02\
+\x03\0\x08\x10outgoing-request\x02\x03\0\x08\x0frequest-options\x02\x03\0\x08\x18\
+future-incoming-response\x02\x03\0\x08\x0aerror-code\x01B\x0f\x02\x03\x02\x01\x12\
+\x04\0\x10outgoing-request\x03\0\0\x02\x03\x02\x01\x13\x04\0\x0frequest-options\x03\
+\0\x02\x02\x03\x02\x01\x14\x04\0\x18future-incoming-response\x03\0\x04\x02\x03\x02\
+\x01\x15\x04\0\x0aerror-code\x03\0\x06\x01i\x01\x01i\x03\x01k\x09\x01i\x05\x01j\x01\
+\x0b\x01\x07\x01@\x02\x07request\x08\x07options\x0a\0\x0c\x04\0\x06handle\x01\x0d\
+\x03\0!wasi:http/outgoing-handler@0.2.12\x05\x16\x02\x03\0\0\x0adescriptor\x02\x03\
+\0\0\x07problem\x01B\"\x02\x03\x02\x01\x17\x04\0\x0adescriptor\x03\0\0\x02\x03\x02\
+\x01\x01\x04\0\x05error\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x04json\x03\0\x04\x02\
+\x03\x02\x01\x18\x04\0\x07problem\x03\0\x06\x01r\x02\x07options\x05\x0bdestinati\
+ons\x04\0\x07request\x03\0\x08\x01kw\x01ks\x01p}\x01r\x04\x04names\x04size\x0a\x07\
+version\x0b\x09reference\x0c\x04\0\x04item\x03\0\x0d\x01p\x0e\x01r\x02\x05items\x0f\
+\x04next\x0b\x04\0\x09item-page\x03\0\x10\x01r\x03\x04paths\x05bytesw\x07version\
+\x0b\x04\0\x07fetched\x03\0\x12\x01@\0\0\x01\x04\0\x08describe\x01\x14\x01j\0\x01\
+\x03\x01@\0\0\x15\x04\0\x05check\x01\x16\x01p\x07\x01@\x01\x07options\x05\0\x17\x04\
+\0\x08validate\x01\x18\x01j\x01\x11\x01\x03\x01@\x02\x07request\x09\x06cursor\x0b\
+\0\x19\x04\0\x05items\x01\x1a\x01j\x01\x13\x01\x03\x01@\x02\x07request\x09\x04it\
+em\x0e\0\x1b\x04\0\x05fetch\x01\x1c\x04\0\x1dwindlass:plugin/fetcher@0.1.0\x05\x19\
+\x04\0$windlass:plugin/fetcher-plugin@0.1.0\x04\0\x0b\x14\x01\0\x0efetcher-plugi\
+n\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10\
+wit-bindgen-rust\x060.63.0";
         };
     };
 }
@@ -2476,164 +2656,174 @@ pub use __export_fetcher_plugin_impl as __export_fetcher;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 7691] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe6:\x01A\x02\x01A\x1f\
-\x01B\x17\x01w\x04\0\x06millis\x03\0\0\x01s\x04\0\x04json\x03\0\x02\x01m\x0b\x07\
-invalid\x0funauthenticated\x06denied\x09not-found\x08conflict\x09exhausted\x0bun\
-available\x07timeout\x09cancelled\x0bunsupported\x08internal\x04\0\x0aerror-kind\
-\x03\0\x04\x01q\x03\x05never\0\0\x07backoff\0\0\x05after\x01\x01\0\x04\0\x05retr\
-y\x03\0\x06\x01ks\x01o\x02ss\x01p\x09\x01r\x05\x04kind\x05\x05retry\x07\x07messa\
-ges\x04code\x08\x07details\x0a\x04\0\x05error\x03\0\x0b\x01r\x03\x05fields\x07pr\
-oblems\x07alloweds\x04\0\x07problem\x03\0\x0d\x01r\x02\x03jobs\x06numbery\x04\0\x07\
-attempt\x03\0\x0f\x01p}\x01r\x02\x06schemay\x04data\x11\x04\0\x06handle\x03\0\x12\
-\x01ps\x01r\x05\x04names\x07versions\x07summarys\x0eoptions-schema\x03\x08featur\
-es\x14\x04\0\x0adescriptor\x03\0\x15\x03\0\x1bwindlass:plugin/types@0.1.0\x05\0\x02\
-\x03\0\0\x05error\x02\x03\0\0\x06handle\x02\x03\0\0\x04json\x01B\x11\x02\x03\x02\
-\x01\x01\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x02\x04\0\x06handle\x03\0\x02\x02\
-\x03\x02\x01\x03\x04\0\x04json\x03\0\x04\x01m\x05\x05trace\x05debug\x04info\x04w\
-arn\x05error\x04\0\x05level\x03\0\x06\x01@\0\0\x05\x04\0\x08settings\x01\x08\x01\
-@\0\0s\x04\0\x09engine-id\x01\x09\x01@\x02\x05level\x07\x07messages\x01\0\x04\0\x03\
-log\x01\x0a\x01j\0\x01\x01\x01@\x01\x06handle\x03\0\x0b\x04\0\x0acheckpoint\x01\x0c\
-\x03\0\x1awindlass:plugin/host@0.1.0\x05\x04\x02\x03\0\0\x06millis\x01B\x1d\x02\x03\
-\x02\x01\x01\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x03\x04\0\x04json\x03\0\x02\x02\
-\x03\x02\x01\x05\x04\0\x06millis\x03\0\x04\x01p}\x01q\x08\x04null\0\0\x07boolean\
-\x01\x7f\0\x07integer\x01x\0\x05float\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05\
-bytes\x01\x06\0\x04json\x01\x03\0\x04\0\x05value\x03\0\x07\x01k\x7f\x01r\x03\x04\
-names\x0ddatabase-types\x08nullable\x09\x04\0\x06column\x03\0\x0a\x01kw\x01k\x05\
-\x01r\x03\x04rows\x0c\x05bytes\x0c\x04time\x0d\x04\0\x06limits\x03\0\x0e\x04\0\x04\
-rows\x03\x01\x01h\x10\x01p\x0b\x01@\x01\x04self\x11\0\x12\x04\0\x14[method]rows.\
-columns\x01\x13\x01j\x01\x06\x01\x01\x01@\x02\x04self\x11\x05bytesy\0\x14\x04\0\x11\
-[method]rows.next\x01\x15\x01p\x08\x01i\x10\x01j\x01\x17\x01\x01\x01@\x04\x08end\
-points\x09statements\x0aparameters\x16\x06limits\x0f\0\x18\x04\0\x05query\x01\x19\
-\x03\0\x19windlass:plugin/sql@0.1.0\x05\x06\x01B\x0a\x04\0\x08pollable\x03\x01\x01\
-h\0\x01@\x01\x04self\x01\0\x7f\x04\0\x16[method]pollable.ready\x01\x02\x01@\x01\x04\
-self\x01\x01\0\x04\0\x16[method]pollable.block\x01\x03\x01p\x01\x01py\x01@\x01\x02\
-in\x04\0\x05\x04\0\x04poll\x01\x06\x03\0\x13wasi:io/poll@0.2.12\x05\x07\x02\x03\0\
-\x03\x08pollable\x01B\x0f\x02\x03\x02\x01\x08\x04\0\x08pollable\x03\0\0\x01w\x04\
-\0\x07instant\x03\0\x02\x01w\x04\0\x08duration\x03\0\x04\x01@\0\0\x03\x04\0\x03n\
-ow\x01\x06\x01@\0\0\x05\x04\0\x0aresolution\x01\x07\x01i\x01\x01@\x01\x04when\x03\
-\0\x08\x04\0\x11subscribe-instant\x01\x09\x01@\x01\x04when\x05\0\x08\x04\0\x12su\
-bscribe-duration\x01\x0a\x03\0\"wasi:clocks/monotonic-clock@0.2.12\x05\x09\x01B\x04\
-\x04\0\x05error\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x1d[method]error.to\
--debug-string\x01\x02\x03\0\x14wasi:io/error@0.2.12\x05\x0a\x02\x03\0\x05\x05err\
-or\x01B(\x02\x03\x02\x01\x0b\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x08\x04\0\x08\
-pollable\x03\0\x02\x01i\x01\x01q\x02\x15last-operation-failed\x01\x04\0\x06close\
-d\0\0\x04\0\x0cstream-error\x03\0\x05\x04\0\x0cinput-stream\x03\x01\x04\0\x0dout\
-put-stream\x03\x01\x01h\x07\x01p}\x01j\x01\x0a\x01\x06\x01@\x02\x04self\x09\x03l\
-enw\0\x0b\x04\0\x19[method]input-stream.read\x01\x0c\x04\0\"[method]input-stream\
-.blocking-read\x01\x0c\x01j\x01w\x01\x06\x01@\x02\x04self\x09\x03lenw\0\x0d\x04\0\
-\x19[method]input-stream.skip\x01\x0e\x04\0\"[method]input-stream.blocking-skip\x01\
-\x0e\x01i\x03\x01@\x01\x04self\x09\0\x0f\x04\0\x1e[method]input-stream.subscribe\
-\x01\x10\x01h\x08\x01@\x01\x04self\x11\0\x0d\x04\0![method]output-stream.check-w\
-rite\x01\x12\x01j\0\x01\x06\x01@\x02\x04self\x11\x08contents\x0a\0\x13\x04\0\x1b\
-[method]output-stream.write\x01\x14\x04\0.[method]output-stream.blocking-write-a\
-nd-flush\x01\x14\x01@\x01\x04self\x11\0\x13\x04\0\x1b[method]output-stream.flush\
-\x01\x15\x04\0$[method]output-stream.blocking-flush\x01\x15\x01@\x01\x04self\x11\
-\0\x0f\x04\0\x1f[method]output-stream.subscribe\x01\x16\x01@\x02\x04self\x11\x03\
-lenw\0\x13\x04\0\"[method]output-stream.write-zeroes\x01\x17\x04\05[method]outpu\
-t-stream.blocking-write-zeroes-and-flush\x01\x17\x01@\x03\x04self\x11\x03src\x09\
-\x03lenw\0\x0d\x04\0\x1c[method]output-stream.splice\x01\x18\x04\0%[method]outpu\
-t-stream.blocking-splice\x01\x18\x03\0\x16wasi:io/streams@0.2.12\x05\x0c\x02\x03\
-\0\x04\x08duration\x02\x03\0\x06\x0cinput-stream\x02\x03\0\x06\x0doutput-stream\x01\
-B\xc1\x01\x02\x03\x02\x01\x0d\x04\0\x08duration\x03\0\0\x02\x03\x02\x01\x0e\x04\0\
-\x0cinput-stream\x03\0\x02\x02\x03\x02\x01\x0f\x04\0\x0doutput-stream\x03\0\x04\x02\
-\x03\x02\x01\x0b\x04\0\x08io-error\x03\0\x06\x02\x03\x02\x01\x08\x04\0\x08pollab\
-le\x03\0\x08\x01q\x0a\x03get\0\0\x04head\0\0\x04post\0\0\x03put\0\0\x06delete\0\0\
-\x07connect\0\0\x07options\0\0\x05trace\0\0\x05patch\0\0\x05other\x01s\0\x04\0\x06\
-method\x03\0\x0a\x01q\x03\x04HTTP\0\0\x05HTTPS\0\0\x05other\x01s\0\x04\0\x06sche\
-me\x03\0\x0c\x01ks\x01k{\x01r\x02\x05rcode\x0e\x09info-code\x0f\x04\0\x11DNS-err\
-or-payload\x03\0\x10\x01k}\x01r\x02\x08alert-id\x12\x0dalert-message\x0e\x04\0\x1a\
-TLS-alert-received-payload\x03\0\x13\x01ky\x01r\x02\x0afield-name\x0e\x0afield-s\
-ize\x15\x04\0\x12field-size-payload\x03\0\x16\x01kw\x01k\x17\x01q'\x0bDNS-timeou\
-t\0\0\x09DNS-error\x01\x11\0\x15destination-not-found\0\0\x17destination-unavail\
-able\0\0\x19destination-IP-prohibited\0\0\x19destination-IP-unroutable\0\0\x12co\
-nnection-refused\0\0\x15connection-terminated\0\0\x12connection-timeout\0\0\x17c\
-onnection-read-timeout\0\0\x18connection-write-timeout\0\0\x18connection-limit-r\
-eached\0\0\x12TLS-protocol-error\0\0\x15TLS-certificate-error\0\0\x12TLS-alert-r\
-eceived\x01\x14\0\x13HTTP-request-denied\0\0\x1cHTTP-request-length-required\0\0\
-\x16HTTP-request-body-size\x01\x18\0\x1bHTTP-request-method-invalid\0\0\x18HTTP-\
-request-URI-invalid\0\0\x19HTTP-request-URI-too-long\0\0\x20HTTP-request-header-\
-section-size\x01\x15\0\x18HTTP-request-header-size\x01\x19\0!HTTP-request-traile\
-r-section-size\x01\x15\0\x19HTTP-request-trailer-size\x01\x17\0\x18HTTP-response\
--incomplete\0\0!HTTP-response-header-section-size\x01\x15\0\x19HTTP-response-hea\
-der-size\x01\x17\0\x17HTTP-response-body-size\x01\x18\0\"HTTP-response-trailer-s\
-ection-size\x01\x15\0\x1aHTTP-response-trailer-size\x01\x17\0\x1dHTTP-response-t\
-ransfer-coding\x01\x0e\0\x1cHTTP-response-content-coding\x01\x0e\0\x15HTTP-respo\
-nse-timeout\0\0\x13HTTP-upgrade-failed\0\0\x13HTTP-protocol-error\0\0\x0dloop-de\
-tected\0\0\x13configuration-error\0\0\x0einternal-error\x01\x0e\0\x04\0\x0aerror\
--code\x03\0\x1a\x01q\x03\x0einvalid-syntax\0\0\x09forbidden\0\0\x09immutable\0\0\
-\x04\0\x0cheader-error\x03\0\x1c\x01s\x04\0\x09field-key\x03\0\x1e\x04\0\x0afiel\
-d-name\x03\0\x1f\x01p}\x04\0\x0bfield-value\x03\0!\x04\0\x06fields\x03\x01\x04\0\
-\x07headers\x03\0#\x04\0\x08trailers\x03\0#\x04\0\x10incoming-request\x03\x01\x04\
-\0\x10outgoing-request\x03\x01\x04\0\x0frequest-options\x03\x01\x04\0\x11respons\
-e-outparam\x03\x01\x01{\x04\0\x0bstatus-code\x03\0*\x04\0\x11incoming-response\x03\
-\x01\x04\0\x0dincoming-body\x03\x01\x04\0\x0ffuture-trailers\x03\x01\x04\0\x11ou\
-tgoing-response\x03\x01\x04\0\x0doutgoing-body\x03\x01\x04\0\x18future-incoming-\
-response\x03\x01\x01i#\x01@\0\02\x04\0\x13[constructor]fields\x013\x01o\x02\x20\"\
-\x01p4\x01j\x012\x01\x1d\x01@\x01\x07entries5\06\x04\0\x18[static]fields.from-li\
-st\x017\x01h#\x01p\"\x01@\x02\x04self8\x04name\x20\09\x04\0\x12[method]fields.ge\
-t\x01:\x01@\x02\x04self8\x04name\x20\0\x7f\x04\0\x12[method]fields.has\x01;\x01j\
-\0\x01\x1d\x01@\x03\x04self8\x04name\x20\x05value9\0<\x04\0\x12[method]fields.se\
-t\x01=\x01@\x02\x04self8\x04name\x20\0<\x04\0\x15[method]fields.delete\x01>\x01@\
-\x03\x04self8\x04name\x20\x05value\"\0<\x04\0\x15[method]fields.append\x01?\x01@\
-\x01\x04self8\05\x04\0\x16[method]fields.entries\x01@\x01@\x01\x04self8\02\x04\0\
-\x14[method]fields.clone\x01A\x01h&\x01@\x01\x04self\xc2\0\0\x0b\x04\0\x1f[metho\
-d]incoming-request.method\x01C\x01@\x01\x04self\xc2\0\0\x0e\x04\0([method]incomi\
-ng-request.path-with-query\x01D\x01k\x0d\x01@\x01\x04self\xc2\0\0\xc5\0\x04\0\x1f\
-[method]incoming-request.scheme\x01F\x04\0\"[method]incoming-request.authority\x01\
-D\x01i$\x01@\x01\x04self\xc2\0\0\xc7\0\x04\0\x20[method]incoming-request.headers\
-\x01H\x01i-\x01j\x01\xc9\0\0\x01@\x01\x04self\xc2\0\0\xca\0\x04\0\x20[method]inc\
-oming-request.consume\x01K\x01i'\x01@\x01\x07headers\xc7\0\0\xcc\0\x04\0\x1d[con\
-structor]outgoing-request\x01M\x01h'\x01i0\x01j\x01\xcf\0\0\x01@\x01\x04self\xce\
-\0\0\xd0\0\x04\0\x1d[method]outgoing-request.body\x01Q\x01@\x01\x04self\xce\0\0\x0b\
-\x04\0\x1f[method]outgoing-request.method\x01R\x01j\0\0\x01@\x02\x04self\xce\0\x06\
-method\x0b\0\xd3\0\x04\0#[method]outgoing-request.set-method\x01T\x01@\x01\x04se\
-lf\xce\0\0\x0e\x04\0([method]outgoing-request.path-with-query\x01U\x01@\x02\x04s\
-elf\xce\0\x0fpath-with-query\x0e\0\xd3\0\x04\0,[method]outgoing-request.set-path\
--with-query\x01V\x01@\x01\x04self\xce\0\0\xc5\0\x04\0\x1f[method]outgoing-reques\
-t.scheme\x01W\x01@\x02\x04self\xce\0\x06scheme\xc5\0\0\xd3\0\x04\0#[method]outgo\
-ing-request.set-scheme\x01X\x04\0\"[method]outgoing-request.authority\x01U\x01@\x02\
-\x04self\xce\0\x09authority\x0e\0\xd3\0\x04\0&[method]outgoing-request.set-autho\
-rity\x01Y\x01@\x01\x04self\xce\0\0\xc7\0\x04\0\x20[method]outgoing-request.heade\
-rs\x01Z\x01i(\x01@\0\0\xdb\0\x04\0\x1c[constructor]request-options\x01\\\x01h(\x01\
-k\x01\x01@\x01\x04self\xdd\0\0\xde\0\x04\0'[method]request-options.connect-timeo\
-ut\x01_\x01@\x02\x04self\xdd\0\x08duration\xde\0\0\xd3\0\x04\0+[method]request-o\
-ptions.set-connect-timeout\x01`\x04\0*[method]request-options.first-byte-timeout\
-\x01_\x04\0.[method]request-options.set-first-byte-timeout\x01`\x04\0-[method]re\
-quest-options.between-bytes-timeout\x01_\x04\01[method]request-options.set-betwe\
-en-bytes-timeout\x01`\x01i)\x01i/\x01j\x01\xe2\0\x01\x1b\x01@\x02\x05param\xe1\0\
-\x08response\xe3\0\x01\0\x04\0\x1d[static]response-outparam.set\x01d\x01h,\x01@\x01\
-\x04self\xe5\0\0+\x04\0\x20[method]incoming-response.status\x01f\x01@\x01\x04sel\
-f\xe5\0\0\xc7\0\x04\0![method]incoming-response.headers\x01g\x01@\x01\x04self\xe5\
-\0\0\xca\0\x04\0![method]incoming-response.consume\x01h\x01h-\x01i\x03\x01j\x01\xea\
-\0\0\x01@\x01\x04self\xe9\0\0\xeb\0\x04\0\x1c[method]incoming-body.stream\x01l\x01\
-i.\x01@\x01\x04this\xc9\0\0\xed\0\x04\0\x1c[static]incoming-body.finish\x01n\x01\
-h.\x01i\x09\x01@\x01\x04self\xef\0\0\xf0\0\x04\0![method]future-trailers.subscri\
-be\x01q\x01i%\x01k\xf2\0\x01j\x01\xf3\0\x01\x1b\x01j\x01\xf4\0\0\x01k\xf5\0\x01@\
-\x01\x04self\xef\0\0\xf6\0\x04\0\x1b[method]future-trailers.get\x01w\x01@\x01\x07\
-headers\xc7\0\0\xe2\0\x04\0\x1e[constructor]outgoing-response\x01x\x01h/\x01@\x01\
-\x04self\xf9\0\0+\x04\0%[method]outgoing-response.status-code\x01z\x01@\x02\x04s\
-elf\xf9\0\x0bstatus-code+\0\xd3\0\x04\0)[method]outgoing-response.set-status-cod\
-e\x01{\x01@\x01\x04self\xf9\0\0\xc7\0\x04\0![method]outgoing-response.headers\x01\
-|\x01@\x01\x04self\xf9\0\0\xd0\0\x04\0\x1e[method]outgoing-response.body\x01}\x01\
-h0\x01i\x05\x01j\x01\xff\0\0\x01@\x01\x04self\xfe\0\0\x80\x01\x04\0\x1b[method]o\
-utgoing-body.write\x01\x81\x01\x01j\0\x01\x1b\x01@\x02\x04this\xcf\0\x08trailers\
-\xf3\0\0\x82\x01\x04\0\x1c[static]outgoing-body.finish\x01\x83\x01\x01h1\x01@\x01\
-\x04self\x84\x01\0\xf0\0\x04\0*[method]future-incoming-response.subscribe\x01\x85\
-\x01\x01i,\x01j\x01\x86\x01\x01\x1b\x01j\x01\x87\x01\0\x01k\x88\x01\x01@\x01\x04\
-self\x84\x01\0\x89\x01\x04\0$[method]future-incoming-response.get\x01\x8a\x01\x01\
-h\x07\x01k\x1b\x01@\x01\x03err\x8b\x01\0\x8c\x01\x04\0\x0fhttp-error-code\x01\x8d\
-\x01\x03\0\x16wasi:http/types@0.2.12\x05\x10\x02\x03\0\x07\x10outgoing-request\x02\
-\x03\0\x07\x0frequest-options\x02\x03\0\x07\x18future-incoming-response\x02\x03\0\
-\x07\x0aerror-code\x01B\x0f\x02\x03\x02\x01\x11\x04\0\x10outgoing-request\x03\0\0\
-\x02\x03\x02\x01\x12\x04\0\x0frequest-options\x03\0\x02\x02\x03\x02\x01\x13\x04\0\
-\x18future-incoming-response\x03\0\x04\x02\x03\x02\x01\x14\x04\0\x0aerror-code\x03\
-\0\x06\x01i\x01\x01i\x03\x01k\x09\x01i\x05\x01j\x01\x0b\x01\x07\x01@\x02\x07requ\
-est\x08\x07options\x0a\0\x0c\x04\0\x06handle\x01\x0d\x03\0!wasi:http/outgoing-ha\
-ndler@0.2.12\x05\x15\x04\0Dwindlass:plugin/fetcher-plugin-with-all-of-its-export\
-s-removed@0.1.0\x04\0\x0b4\x01\0.fetcher-plugin-with-all-of-its-exports-removed\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
-bindgen-rust\x060.63.0";
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 8123] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x96>\x01A\x02\x01A!\x01\
+B\x17\x01w\x04\0\x06millis\x03\0\0\x01s\x04\0\x04json\x03\0\x02\x01m\x0b\x07inva\
+lid\x0funauthenticated\x06denied\x09not-found\x08conflict\x09exhausted\x0bunavai\
+lable\x07timeout\x09cancelled\x0bunsupported\x08internal\x04\0\x0aerror-kind\x03\
+\0\x04\x01q\x03\x05never\0\0\x07backoff\0\0\x05after\x01\x01\0\x04\0\x05retry\x03\
+\0\x06\x01ks\x01o\x02ss\x01p\x09\x01r\x05\x04kind\x05\x05retry\x07\x07messages\x04\
+code\x08\x07details\x0a\x04\0\x05error\x03\0\x0b\x01r\x03\x05fields\x07problems\x07\
+alloweds\x04\0\x07problem\x03\0\x0d\x01r\x02\x03jobs\x06numbery\x04\0\x07attempt\
+\x03\0\x0f\x01p}\x01r\x02\x06schemay\x04data\x11\x04\0\x06handle\x03\0\x12\x01ps\
+\x01r\x05\x04names\x07versions\x07summarys\x0eoptions-schema\x03\x08features\x14\
+\x04\0\x0adescriptor\x03\0\x15\x03\0\x1bwindlass:plugin/types@0.1.0\x05\0\x02\x03\
+\0\0\x05error\x02\x03\0\0\x06handle\x02\x03\0\0\x04json\x01B\x11\x02\x03\x02\x01\
+\x01\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x02\x04\0\x06handle\x03\0\x02\x02\x03\
+\x02\x01\x03\x04\0\x04json\x03\0\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05\
+error\x04\0\x05level\x03\0\x06\x01@\0\0\x05\x04\0\x08settings\x01\x08\x01@\0\0s\x04\
+\0\x09engine-id\x01\x09\x01@\x02\x05level\x07\x07messages\x01\0\x04\0\x03log\x01\
+\x0a\x01j\0\x01\x01\x01@\x01\x06handle\x03\0\x0b\x04\0\x0acheckpoint\x01\x0c\x03\
+\0\x1awindlass:plugin/host@0.1.0\x05\x04\x01B\x04\x04\0\x05error\x03\x01\x01h\0\x01\
+@\x01\x04self\x01\0s\x04\0\x1d[method]error.to-debug-string\x01\x02\x03\0\x14was\
+i:io/error@0.2.12\x05\x05\x01B\x0a\x04\0\x08pollable\x03\x01\x01h\0\x01@\x01\x04\
+self\x01\0\x7f\x04\0\x16[method]pollable.ready\x01\x02\x01@\x01\x04self\x01\x01\0\
+\x04\0\x16[method]pollable.block\x01\x03\x01p\x01\x01py\x01@\x01\x02in\x04\0\x05\
+\x04\0\x04poll\x01\x06\x03\0\x13wasi:io/poll@0.2.12\x05\x06\x02\x03\0\x02\x05err\
+or\x02\x03\0\x03\x08pollable\x01B(\x02\x03\x02\x01\x07\x04\0\x05error\x03\0\0\x02\
+\x03\x02\x01\x08\x04\0\x08pollable\x03\0\x02\x01i\x01\x01q\x02\x15last-operation\
+-failed\x01\x04\0\x06closed\0\0\x04\0\x0cstream-error\x03\0\x05\x04\0\x0cinput-s\
+tream\x03\x01\x04\0\x0doutput-stream\x03\x01\x01h\x07\x01p}\x01j\x01\x0a\x01\x06\
+\x01@\x02\x04self\x09\x03lenw\0\x0b\x04\0\x19[method]input-stream.read\x01\x0c\x04\
+\0\"[method]input-stream.blocking-read\x01\x0c\x01j\x01w\x01\x06\x01@\x02\x04sel\
+f\x09\x03lenw\0\x0d\x04\0\x19[method]input-stream.skip\x01\x0e\x04\0\"[method]in\
+put-stream.blocking-skip\x01\x0e\x01i\x03\x01@\x01\x04self\x09\0\x0f\x04\0\x1e[m\
+ethod]input-stream.subscribe\x01\x10\x01h\x08\x01@\x01\x04self\x11\0\x0d\x04\0![\
+method]output-stream.check-write\x01\x12\x01j\0\x01\x06\x01@\x02\x04self\x11\x08\
+contents\x0a\0\x13\x04\0\x1b[method]output-stream.write\x01\x14\x04\0.[method]ou\
+tput-stream.blocking-write-and-flush\x01\x14\x01@\x01\x04self\x11\0\x13\x04\0\x1b\
+[method]output-stream.flush\x01\x15\x04\0$[method]output-stream.blocking-flush\x01\
+\x15\x01@\x01\x04self\x11\0\x0f\x04\0\x1f[method]output-stream.subscribe\x01\x16\
+\x01@\x02\x04self\x11\x03lenw\0\x13\x04\0\"[method]output-stream.write-zeroes\x01\
+\x17\x04\05[method]output-stream.blocking-write-zeroes-and-flush\x01\x17\x01@\x03\
+\x04self\x11\x03src\x09\x03lenw\0\x0d\x04\0\x1c[method]output-stream.splice\x01\x18\
+\x04\0%[method]output-stream.blocking-splice\x01\x18\x03\0\x16wasi:io/streams@0.\
+2.12\x05\x09\x02\x03\0\0\x06millis\x02\x03\0\x04\x0cinput-stream\x02\x03\0\x04\x0d\
+output-stream\x01B\x20\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x02\x03\x02\x01\
+\x0a\x04\0\x06millis\x03\0\x02\x02\x03\x02\x01\x0b\x04\0\x0cinput-stream\x03\0\x04\
+\x02\x03\x02\x01\x0c\x04\0\x0doutput-stream\x03\0\x06\x01m\x03\x04none\x09author\
+ity\x04full\x04\0\x06verify\x03\0\x08\x04\0\x0aconnection\x03\x01\x01k\x03\x01i\x0a\
+\x01j\x01\x0c\x01\x01\x01@\x04\x04names\x04hosts\x04port{\x07timeout\x0b\0\x0d\x04\
+\0\x17[static]connection.open\x01\x0e\x01h\x0a\x01i\x05\x01i\x07\x01o\x02\x10\x11\
+\x01j\x01\x12\x01\x01\x01@\x01\x04self\x0f\0\x13\x04\0\x1a[method]connection.str\
+eams\x01\x14\x01ks\x01j\0\x01\x01\x01@\x04\x04self\x0f\x0bserver-names\x06verify\
+\x09\x0bauthorities\x15\0\x16\x04\0\x1c[method]connection.start-tls\x01\x17\x01k\
+\x01\x01@\x01\x04self\x0f\0\x18\x04\0\x1a[method]connection.failure\x01\x19\x01@\
+\x01\x04names\0\x16\x04\0\x07granted\x01\x1a\x03\0\x19windlass:plugin/net@0.1.0\x05\
+\x0d\x01B!\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x0a\x04\0\x06\
+millis\x03\0\x02\x01ks\x01o\x02ss\x01p\x05\x01r\x05\x06drivers\x03urls\x08userna\
+me\x04\x08password\x04\x0aproperties\x06\x04\0\x08database\x03\0\x07\x01k\x7f\x01\
+r\x03\x04names\x0ddatabase-types\x08nullable\x09\x04\0\x06column\x03\0\x0a\x01kw\
+\x01k\x03\x01r\x03\x04rows\x0c\x05bytes\x0c\x04time\x0d\x04\0\x06limits\x03\0\x0e\
+\x04\0\x04rows\x03\x01\x01h\x10\x01p\x0b\x01@\x01\x04self\x11\0\x12\x04\0\x14[me\
+thod]rows.columns\x01\x13\x01p}\x01j\x01\x14\x01\x01\x01@\x02\x04self\x11\x05byt\
+esy\0\x15\x04\0\x11[method]rows.next\x01\x16\x01ps\x01j\x01\x17\x01\x01\x01@\0\0\
+\x18\x04\0\x07drivers\x01\x19\x01i\x10\x01j\x01\x1a\x01\x01\x01@\x03\x08database\
+\x08\x09statements\x06limits\x0f\0\x1b\x04\0\x05query\x01\x1c\x03\0\x19windlass:\
+plugin/sql@0.1.0\x05\x0e\x01B\x0f\x02\x03\x02\x01\x08\x04\0\x08pollable\x03\0\0\x01\
+w\x04\0\x07instant\x03\0\x02\x01w\x04\0\x08duration\x03\0\x04\x01@\0\0\x03\x04\0\
+\x03now\x01\x06\x01@\0\0\x05\x04\0\x0aresolution\x01\x07\x01i\x01\x01@\x01\x04wh\
+en\x03\0\x08\x04\0\x11subscribe-instant\x01\x09\x01@\x01\x04when\x05\0\x08\x04\0\
+\x12subscribe-duration\x01\x0a\x03\0\"wasi:clocks/monotonic-clock@0.2.12\x05\x0f\
+\x02\x03\0\x07\x08duration\x01B\xc1\x01\x02\x03\x02\x01\x10\x04\0\x08duration\x03\
+\0\0\x02\x03\x02\x01\x0b\x04\0\x0cinput-stream\x03\0\x02\x02\x03\x02\x01\x0c\x04\
+\0\x0doutput-stream\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x08io-error\x03\0\x06\x02\
+\x03\x02\x01\x08\x04\0\x08pollable\x03\0\x08\x01q\x0a\x03get\0\0\x04head\0\0\x04\
+post\0\0\x03put\0\0\x06delete\0\0\x07connect\0\0\x07options\0\0\x05trace\0\0\x05\
+patch\0\0\x05other\x01s\0\x04\0\x06method\x03\0\x0a\x01q\x03\x04HTTP\0\0\x05HTTP\
+S\0\0\x05other\x01s\0\x04\0\x06scheme\x03\0\x0c\x01ks\x01k{\x01r\x02\x05rcode\x0e\
+\x09info-code\x0f\x04\0\x11DNS-error-payload\x03\0\x10\x01k}\x01r\x02\x08alert-i\
+d\x12\x0dalert-message\x0e\x04\0\x1aTLS-alert-received-payload\x03\0\x13\x01ky\x01\
+r\x02\x0afield-name\x0e\x0afield-size\x15\x04\0\x12field-size-payload\x03\0\x16\x01\
+kw\x01k\x17\x01q'\x0bDNS-timeout\0\0\x09DNS-error\x01\x11\0\x15destination-not-f\
+ound\0\0\x17destination-unavailable\0\0\x19destination-IP-prohibited\0\0\x19dest\
+ination-IP-unroutable\0\0\x12connection-refused\0\0\x15connection-terminated\0\0\
+\x12connection-timeout\0\0\x17connection-read-timeout\0\0\x18connection-write-ti\
+meout\0\0\x18connection-limit-reached\0\0\x12TLS-protocol-error\0\0\x15TLS-certi\
+ficate-error\0\0\x12TLS-alert-received\x01\x14\0\x13HTTP-request-denied\0\0\x1cH\
+TTP-request-length-required\0\0\x16HTTP-request-body-size\x01\x18\0\x1bHTTP-requ\
+est-method-invalid\0\0\x18HTTP-request-URI-invalid\0\0\x19HTTP-request-URI-too-l\
+ong\0\0\x20HTTP-request-header-section-size\x01\x15\0\x18HTTP-request-header-siz\
+e\x01\x19\0!HTTP-request-trailer-section-size\x01\x15\0\x19HTTP-request-trailer-\
+size\x01\x17\0\x18HTTP-response-incomplete\0\0!HTTP-response-header-section-size\
+\x01\x15\0\x19HTTP-response-header-size\x01\x17\0\x17HTTP-response-body-size\x01\
+\x18\0\"HTTP-response-trailer-section-size\x01\x15\0\x1aHTTP-response-trailer-si\
+ze\x01\x17\0\x1dHTTP-response-transfer-coding\x01\x0e\0\x1cHTTP-response-content\
+-coding\x01\x0e\0\x15HTTP-response-timeout\0\0\x13HTTP-upgrade-failed\0\0\x13HTT\
+P-protocol-error\0\0\x0dloop-detected\0\0\x13configuration-error\0\0\x0einternal\
+-error\x01\x0e\0\x04\0\x0aerror-code\x03\0\x1a\x01q\x03\x0einvalid-syntax\0\0\x09\
+forbidden\0\0\x09immutable\0\0\x04\0\x0cheader-error\x03\0\x1c\x01s\x04\0\x09fie\
+ld-key\x03\0\x1e\x04\0\x0afield-name\x03\0\x1f\x01p}\x04\0\x0bfield-value\x03\0!\
+\x04\0\x06fields\x03\x01\x04\0\x07headers\x03\0#\x04\0\x08trailers\x03\0#\x04\0\x10\
+incoming-request\x03\x01\x04\0\x10outgoing-request\x03\x01\x04\0\x0frequest-opti\
+ons\x03\x01\x04\0\x11response-outparam\x03\x01\x01{\x04\0\x0bstatus-code\x03\0*\x04\
+\0\x11incoming-response\x03\x01\x04\0\x0dincoming-body\x03\x01\x04\0\x0ffuture-t\
+railers\x03\x01\x04\0\x11outgoing-response\x03\x01\x04\0\x0doutgoing-body\x03\x01\
+\x04\0\x18future-incoming-response\x03\x01\x01i#\x01@\0\02\x04\0\x13[constructor\
+]fields\x013\x01o\x02\x20\"\x01p4\x01j\x012\x01\x1d\x01@\x01\x07entries5\06\x04\0\
+\x18[static]fields.from-list\x017\x01h#\x01p\"\x01@\x02\x04self8\x04name\x20\09\x04\
+\0\x12[method]fields.get\x01:\x01@\x02\x04self8\x04name\x20\0\x7f\x04\0\x12[meth\
+od]fields.has\x01;\x01j\0\x01\x1d\x01@\x03\x04self8\x04name\x20\x05value9\0<\x04\
+\0\x12[method]fields.set\x01=\x01@\x02\x04self8\x04name\x20\0<\x04\0\x15[method]\
+fields.delete\x01>\x01@\x03\x04self8\x04name\x20\x05value\"\0<\x04\0\x15[method]\
+fields.append\x01?\x01@\x01\x04self8\05\x04\0\x16[method]fields.entries\x01@\x01\
+@\x01\x04self8\02\x04\0\x14[method]fields.clone\x01A\x01h&\x01@\x01\x04self\xc2\0\
+\0\x0b\x04\0\x1f[method]incoming-request.method\x01C\x01@\x01\x04self\xc2\0\0\x0e\
+\x04\0([method]incoming-request.path-with-query\x01D\x01k\x0d\x01@\x01\x04self\xc2\
+\0\0\xc5\0\x04\0\x1f[method]incoming-request.scheme\x01F\x04\0\"[method]incoming\
+-request.authority\x01D\x01i$\x01@\x01\x04self\xc2\0\0\xc7\0\x04\0\x20[method]in\
+coming-request.headers\x01H\x01i-\x01j\x01\xc9\0\0\x01@\x01\x04self\xc2\0\0\xca\0\
+\x04\0\x20[method]incoming-request.consume\x01K\x01i'\x01@\x01\x07headers\xc7\0\0\
+\xcc\0\x04\0\x1d[constructor]outgoing-request\x01M\x01h'\x01i0\x01j\x01\xcf\0\0\x01\
+@\x01\x04self\xce\0\0\xd0\0\x04\0\x1d[method]outgoing-request.body\x01Q\x01@\x01\
+\x04self\xce\0\0\x0b\x04\0\x1f[method]outgoing-request.method\x01R\x01j\0\0\x01@\
+\x02\x04self\xce\0\x06method\x0b\0\xd3\0\x04\0#[method]outgoing-request.set-meth\
+od\x01T\x01@\x01\x04self\xce\0\0\x0e\x04\0([method]outgoing-request.path-with-qu\
+ery\x01U\x01@\x02\x04self\xce\0\x0fpath-with-query\x0e\0\xd3\0\x04\0,[method]out\
+going-request.set-path-with-query\x01V\x01@\x01\x04self\xce\0\0\xc5\0\x04\0\x1f[\
+method]outgoing-request.scheme\x01W\x01@\x02\x04self\xce\0\x06scheme\xc5\0\0\xd3\
+\0\x04\0#[method]outgoing-request.set-scheme\x01X\x04\0\"[method]outgoing-reques\
+t.authority\x01U\x01@\x02\x04self\xce\0\x09authority\x0e\0\xd3\0\x04\0&[method]o\
+utgoing-request.set-authority\x01Y\x01@\x01\x04self\xce\0\0\xc7\0\x04\0\x20[meth\
+od]outgoing-request.headers\x01Z\x01i(\x01@\0\0\xdb\0\x04\0\x1c[constructor]requ\
+est-options\x01\\\x01h(\x01k\x01\x01@\x01\x04self\xdd\0\0\xde\0\x04\0'[method]re\
+quest-options.connect-timeout\x01_\x01@\x02\x04self\xdd\0\x08duration\xde\0\0\xd3\
+\0\x04\0+[method]request-options.set-connect-timeout\x01`\x04\0*[method]request-\
+options.first-byte-timeout\x01_\x04\0.[method]request-options.set-first-byte-tim\
+eout\x01`\x04\0-[method]request-options.between-bytes-timeout\x01_\x04\01[method\
+]request-options.set-between-bytes-timeout\x01`\x01i)\x01i/\x01j\x01\xe2\0\x01\x1b\
+\x01@\x02\x05param\xe1\0\x08response\xe3\0\x01\0\x04\0\x1d[static]response-outpa\
+ram.set\x01d\x01h,\x01@\x01\x04self\xe5\0\0+\x04\0\x20[method]incoming-response.\
+status\x01f\x01@\x01\x04self\xe5\0\0\xc7\0\x04\0![method]incoming-response.heade\
+rs\x01g\x01@\x01\x04self\xe5\0\0\xca\0\x04\0![method]incoming-response.consume\x01\
+h\x01h-\x01i\x03\x01j\x01\xea\0\0\x01@\x01\x04self\xe9\0\0\xeb\0\x04\0\x1c[metho\
+d]incoming-body.stream\x01l\x01i.\x01@\x01\x04this\xc9\0\0\xed\0\x04\0\x1c[stati\
+c]incoming-body.finish\x01n\x01h.\x01i\x09\x01@\x01\x04self\xef\0\0\xf0\0\x04\0!\
+[method]future-trailers.subscribe\x01q\x01i%\x01k\xf2\0\x01j\x01\xf3\0\x01\x1b\x01\
+j\x01\xf4\0\0\x01k\xf5\0\x01@\x01\x04self\xef\0\0\xf6\0\x04\0\x1b[method]future-\
+trailers.get\x01w\x01@\x01\x07headers\xc7\0\0\xe2\0\x04\0\x1e[constructor]outgoi\
+ng-response\x01x\x01h/\x01@\x01\x04self\xf9\0\0+\x04\0%[method]outgoing-response\
+.status-code\x01z\x01@\x02\x04self\xf9\0\x0bstatus-code+\0\xd3\0\x04\0)[method]o\
+utgoing-response.set-status-code\x01{\x01@\x01\x04self\xf9\0\0\xc7\0\x04\0![meth\
+od]outgoing-response.headers\x01|\x01@\x01\x04self\xf9\0\0\xd0\0\x04\0\x1e[metho\
+d]outgoing-response.body\x01}\x01h0\x01i\x05\x01j\x01\xff\0\0\x01@\x01\x04self\xfe\
+\0\0\x80\x01\x04\0\x1b[method]outgoing-body.write\x01\x81\x01\x01j\0\x01\x1b\x01\
+@\x02\x04this\xcf\0\x08trailers\xf3\0\0\x82\x01\x04\0\x1c[static]outgoing-body.f\
+inish\x01\x83\x01\x01h1\x01@\x01\x04self\x84\x01\0\xf0\0\x04\0*[method]future-in\
+coming-response.subscribe\x01\x85\x01\x01i,\x01j\x01\x86\x01\x01\x1b\x01j\x01\x87\
+\x01\0\x01k\x88\x01\x01@\x01\x04self\x84\x01\0\x89\x01\x04\0$[method]future-inco\
+ming-response.get\x01\x8a\x01\x01h\x07\x01k\x1b\x01@\x01\x03err\x8b\x01\0\x8c\x01\
+\x04\0\x0fhttp-error-code\x01\x8d\x01\x03\0\x16wasi:http/types@0.2.12\x05\x11\x02\
+\x03\0\x08\x10outgoing-request\x02\x03\0\x08\x0frequest-options\x02\x03\0\x08\x18\
+future-incoming-response\x02\x03\0\x08\x0aerror-code\x01B\x0f\x02\x03\x02\x01\x12\
+\x04\0\x10outgoing-request\x03\0\0\x02\x03\x02\x01\x13\x04\0\x0frequest-options\x03\
+\0\x02\x02\x03\x02\x01\x14\x04\0\x18future-incoming-response\x03\0\x04\x02\x03\x02\
+\x01\x15\x04\0\x0aerror-code\x03\0\x06\x01i\x01\x01i\x03\x01k\x09\x01i\x05\x01j\x01\
+\x0b\x01\x07\x01@\x02\x07request\x08\x07options\x0a\0\x0c\x04\0\x06handle\x01\x0d\
+\x03\0!wasi:http/outgoing-handler@0.2.12\x05\x16\x04\0Dwindlass:plugin/fetcher-p\
+lugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b4\x01\0.fetcher-plugin-with\
+-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dw\
+it-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

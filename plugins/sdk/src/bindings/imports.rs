@@ -1339,6 +1339,945 @@ pub mod windlass {
                 }
             }
         }
+        /// Connections whose bytes a plugin speaks itself: databases, queues, whatever has a protocol of its own. A plugin asks for
+        /// them by name in its manifest and its operator grants each with the machines and ports that it may lead to. The engine
+        /// looks the name up, checks the addresses, connects and encrypts.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod net {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Error = super::super::super::windlass::plugin::types::Error;
+            pub type Millis = super::super::super::windlass::plugin::types::Millis;
+            pub type InputStream = super::super::super::__with_name2::InputStream;
+            pub type OutputStream = super::super::super::__with_name2::OutputStream;
+            /// What the certificate of a server must show.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Verify {
+                /// Nothing: whoever is on the way may read and change everything.
+                None,
+                /// That an authority has signed it, for whatever name.
+                Authority,
+                /// That an authority has signed it for the name.
+                Full,
+            }
+            impl ::core::fmt::Debug for Verify {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Verify::None => f.debug_tuple("Verify::None").finish(),
+                        Verify::Authority => f.debug_tuple("Verify::Authority").finish(),
+                        Verify::Full => f.debug_tuple("Verify::Full").finish(),
+                    }
+                }
+            }
+            impl Verify {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Verify {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Verify::None,
+                        1 => Verify::Authority,
+                        2 => Verify::Full,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// One connection. It ends when this is dropped.
+            #[derive(Debug)]
+            #[repr(transparent)]
+            pub struct Connection {
+                handle: _rt::Resource<Connection>,
+            }
+            impl Connection {
+                #[doc(hidden)]
+                pub unsafe fn from_handle(handle: u32) -> Self {
+                    Self {
+                        handle: unsafe { _rt::Resource::from_handle(handle) },
+                    }
+                }
+                #[doc(hidden)]
+                pub fn take_handle(&self) -> u32 {
+                    _rt::Resource::take_handle(&self.handle)
+                }
+                #[doc(hidden)]
+                pub fn handle(&self) -> u32 {
+                    _rt::Resource::handle(&self.handle)
+                }
+            }
+            unsafe impl _rt::WasmResource for Connection {
+                #[inline]
+                unsafe fn drop(_handle: u32) {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "windlass:plugin/net@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "[resource-drop]connection"]
+                        fn drop(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn drop(_: i32) {
+                        unreachable!()
+                    }
+                    unsafe {
+                        drop(_handle as i32);
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Whether there is a connection of this name that was asked for and granted; if not, an error that says so.
+            #[allow(async_fn_in_trait)]
+            pub fn granted(name: &str) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 40 + 6 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 40
+                            + 6 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "windlass:plugin/net@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "granted"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result24 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(*ptr1.add(8).cast::<u8>());
+                                let l5 = i32::from(*ptr1.add(16).cast::<u8>());
+                                use super::super::super::windlass::plugin::types::Retry as V7;
+                                let v7 = match l5 {
+                                    0 => V7::Never,
+                                    1 => V7::Backoff,
+                                    n => {
+                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                        let e7 = {
+                                            let l6 = *ptr1.add(24).cast::<i64>();
+                                            l6 as u64
+                                        };
+                                        V7::After(e7)
+                                    }
+                                };
+                                let l8 = *ptr1.add(32).cast::<*mut u8>();
+                                let l9 = *ptr1
+                                    .add(32 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len10 = l9;
+                                let bytes10 = _rt::Vec::from_raw_parts(
+                                    l8.cast(),
+                                    len10,
+                                    len10,
+                                );
+                                let l11 = i32::from(
+                                    *ptr1
+                                        .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                let l15 = *ptr1
+                                    .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l16 = *ptr1
+                                    .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base23 = l15;
+                                let len23 = l16;
+                                let mut result23 = _rt::Vec::with_capacity(len23);
+                                for i in 0..len23 {
+                                    let base = base23
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    let e23 = {
+                                        let l17 = *base.add(0).cast::<*mut u8>();
+                                        let l18 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len19 = l18;
+                                        let bytes19 = _rt::Vec::from_raw_parts(
+                                            l17.cast(),
+                                            len19,
+                                            len19,
+                                        );
+                                        let l20 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l21 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len22 = l21;
+                                        let bytes22 = _rt::Vec::from_raw_parts(
+                                            l20.cast(),
+                                            len22,
+                                            len22,
+                                        );
+                                        (_rt::string_lift(bytes19), _rt::string_lift(bytes22))
+                                    };
+                                    result23.push(e23);
+                                }
+                                _rt::cabi_dealloc(
+                                    base23,
+                                    len23 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                super::super::super::windlass::plugin::types::Error {
+                                    kind: super::super::super::windlass::plugin::types::ErrorKind::_lift(
+                                        l4 as u8,
+                                    ),
+                                    retry: v7,
+                                    message: _rt::string_lift(bytes10),
+                                    code: match l11 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l12 = *ptr1
+                                                    .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l13 = *ptr1
+                                                    .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len14 = l13;
+                                                let bytes14 = _rt::Vec::from_raw_parts(
+                                                    l12.cast(),
+                                                    len14,
+                                                    len14,
+                                                );
+                                                _rt::string_lift(bytes14)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                    details: result23,
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result24
+                }
+            }
+            impl Connection {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Connects to a machine. `timeout` is for the name and the connection together, and never more than granted.
+                #[allow(async_fn_in_trait)]
+                pub fn open(
+                    name: &str,
+                    host: &str,
+                    port: u16,
+                    timeout: ::core::option::Option<Millis>,
+                ) -> ::core::result::Result<Connection, Error> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 40 + 6 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 40
+                                + 6 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = name;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let vec1 = host;
+                        let ptr1 = vec1.as_ptr().cast::<u8>();
+                        let len1 = vec1.len();
+                        let (result2_0, result2_1) = match timeout {
+                            Some(e) => (1i32, _rt::as_i64(e)),
+                            None => (0i32, 0i64),
+                        };
+                        let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "windlass:plugin/net@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[static]connection.open"]
+                            fn wit_import4(
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                                _: usize,
+                                _: i32,
+                                _: i32,
+                                _: i64,
+                                _: *mut u8,
+                            );
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i32,
+                            _: i64,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import4(
+                            ptr0.cast_mut(),
+                            len0,
+                            ptr1.cast_mut(),
+                            len1,
+                            _rt::as_i32(&port),
+                            result2_0,
+                            result2_1,
+                            ptr3,
+                        );
+                        let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                        let result27 = match l5 {
+                            0 => {
+                                let e = {
+                                    let l6 = *ptr3.add(8).cast::<i32>();
+                                    Connection::from_handle(l6 as u32)
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l7 = i32::from(*ptr3.add(8).cast::<u8>());
+                                    let l8 = i32::from(*ptr3.add(16).cast::<u8>());
+                                    use super::super::super::windlass::plugin::types::Retry as V10;
+                                    let v10 = match l8 {
+                                        0 => V10::Never,
+                                        1 => V10::Backoff,
+                                        n => {
+                                            debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                            let e10 = {
+                                                let l9 = *ptr3.add(24).cast::<i64>();
+                                                l9 as u64
+                                            };
+                                            V10::After(e10)
+                                        }
+                                    };
+                                    let l11 = *ptr3.add(32).cast::<*mut u8>();
+                                    let l12 = *ptr3
+                                        .add(32 + 1 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len13 = l12;
+                                    let bytes13 = _rt::Vec::from_raw_parts(
+                                        l11.cast(),
+                                        len13,
+                                        len13,
+                                    );
+                                    let l14 = i32::from(
+                                        *ptr3
+                                            .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l18 = *ptr3
+                                        .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l19 = *ptr3
+                                        .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base26 = l18;
+                                    let len26 = l19;
+                                    let mut result26 = _rt::Vec::with_capacity(len26);
+                                    for i in 0..len26 {
+                                        let base = base26
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e26 = {
+                                            let l20 = *base.add(0).cast::<*mut u8>();
+                                            let l21 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len22 = l21;
+                                            let bytes22 = _rt::Vec::from_raw_parts(
+                                                l20.cast(),
+                                                len22,
+                                                len22,
+                                            );
+                                            let l23 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l24 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len25 = l24;
+                                            let bytes25 = _rt::Vec::from_raw_parts(
+                                                l23.cast(),
+                                                len25,
+                                                len25,
+                                            );
+                                            (_rt::string_lift(bytes22), _rt::string_lift(bytes25))
+                                        };
+                                        result26.push(e26);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base26,
+                                        len26 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    );
+                                    super::super::super::windlass::plugin::types::Error {
+                                        kind: super::super::super::windlass::plugin::types::ErrorKind::_lift(
+                                            l7 as u8,
+                                        ),
+                                        retry: v10,
+                                        message: _rt::string_lift(bytes13),
+                                        code: match l14 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l15 = *ptr3
+                                                        .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l16 = *ptr3
+                                                        .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len17 = l16;
+                                                    let bytes17 = _rt::Vec::from_raw_parts(
+                                                        l15.cast(),
+                                                        len17,
+                                                        len17,
+                                                    );
+                                                    _rt::string_lift(bytes17)
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        details: result26,
+                                    }
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result27
+                    }
+                }
+            }
+            impl Connection {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Both directions of it. What was written is on its way after a flush, at the latest. There is one pair of them at
+                /// a time.
+                #[allow(async_fn_in_trait)]
+                pub fn streams(
+                    &self,
+                ) -> ::core::result::Result<(InputStream, OutputStream), Error> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 40 + 6 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 40
+                                + 6 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "windlass:plugin/net@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]connection.streams"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result25 = match l2 {
+                            0 => {
+                                let e = {
+                                    let l3 = *ptr0.add(8).cast::<i32>();
+                                    let l4 = *ptr0.add(12).cast::<i32>();
+                                    (
+                                        super::super::super::__with_name2::InputStream::from_handle(
+                                            l3 as u32,
+                                        ),
+                                        super::super::super::__with_name2::OutputStream::from_handle(
+                                            l4 as u32,
+                                        ),
+                                    )
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l5 = i32::from(*ptr0.add(8).cast::<u8>());
+                                    let l6 = i32::from(*ptr0.add(16).cast::<u8>());
+                                    use super::super::super::windlass::plugin::types::Retry as V8;
+                                    let v8 = match l6 {
+                                        0 => V8::Never,
+                                        1 => V8::Backoff,
+                                        n => {
+                                            debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                            let e8 = {
+                                                let l7 = *ptr0.add(24).cast::<i64>();
+                                                l7 as u64
+                                            };
+                                            V8::After(e8)
+                                        }
+                                    };
+                                    let l9 = *ptr0.add(32).cast::<*mut u8>();
+                                    let l10 = *ptr0
+                                        .add(32 + 1 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len11 = l10;
+                                    let bytes11 = _rt::Vec::from_raw_parts(
+                                        l9.cast(),
+                                        len11,
+                                        len11,
+                                    );
+                                    let l12 = i32::from(
+                                        *ptr0
+                                            .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l16 = *ptr0
+                                        .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l17 = *ptr0
+                                        .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base24 = l16;
+                                    let len24 = l17;
+                                    let mut result24 = _rt::Vec::with_capacity(len24);
+                                    for i in 0..len24 {
+                                        let base = base24
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e24 = {
+                                            let l18 = *base.add(0).cast::<*mut u8>();
+                                            let l19 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len20 = l19;
+                                            let bytes20 = _rt::Vec::from_raw_parts(
+                                                l18.cast(),
+                                                len20,
+                                                len20,
+                                            );
+                                            let l21 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l22 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len23 = l22;
+                                            let bytes23 = _rt::Vec::from_raw_parts(
+                                                l21.cast(),
+                                                len23,
+                                                len23,
+                                            );
+                                            (_rt::string_lift(bytes20), _rt::string_lift(bytes23))
+                                        };
+                                        result24.push(e24);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base24,
+                                        len24 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    );
+                                    super::super::super::windlass::plugin::types::Error {
+                                        kind: super::super::super::windlass::plugin::types::ErrorKind::_lift(
+                                            l5 as u8,
+                                        ),
+                                        retry: v8,
+                                        message: _rt::string_lift(bytes11),
+                                        code: match l12 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l13 = *ptr0
+                                                        .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l14 = *ptr0
+                                                        .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len15 = l14;
+                                                    let bytes15 = _rt::Vec::from_raw_parts(
+                                                        l13.cast(),
+                                                        len15,
+                                                        len15,
+                                                    );
+                                                    _rt::string_lift(bytes15)
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        details: result24,
+                                    }
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result25
+                    }
+                }
+            }
+            impl Connection {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Speaks TLS from here on. The streams that there were are to be dropped before: nothing that was read ahead may
+                /// count as having come through TLS. `authorities` are certificates in PEM that are accepted in place of those
+                /// that the operator or the system has.
+                #[allow(async_fn_in_trait)]
+                pub fn start_tls(
+                    &self,
+                    server_name: &str,
+                    verify: Verify,
+                    authorities: ::core::option::Option<&str>,
+                ) -> ::core::result::Result<(), Error> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 40 + 6 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 40
+                                + 6 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = server_name;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let (result2_0, result2_1, result2_2) = match authorities {
+                            Some(e) => {
+                                let vec1 = e;
+                                let ptr1 = vec1.as_ptr().cast::<u8>();
+                                let len1 = vec1.len();
+                                (1i32, ptr1.cast_mut(), len1)
+                            }
+                            None => (0i32, ::core::ptr::null_mut(), 0usize),
+                        };
+                        let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "windlass:plugin/net@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]connection.start-tls"]
+                            fn wit_import4(
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: i32,
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                            );
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import4(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import4(
+                            (self).handle() as i32,
+                            ptr0.cast_mut(),
+                            len0,
+                            verify.clone() as i32,
+                            result2_0,
+                            result2_1,
+                            result2_2,
+                            ptr3,
+                        );
+                        let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                        let result26 = match l5 {
+                            0 => {
+                                let e = ();
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l6 = i32::from(*ptr3.add(8).cast::<u8>());
+                                    let l7 = i32::from(*ptr3.add(16).cast::<u8>());
+                                    use super::super::super::windlass::plugin::types::Retry as V9;
+                                    let v9 = match l7 {
+                                        0 => V9::Never,
+                                        1 => V9::Backoff,
+                                        n => {
+                                            debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                            let e9 = {
+                                                let l8 = *ptr3.add(24).cast::<i64>();
+                                                l8 as u64
+                                            };
+                                            V9::After(e9)
+                                        }
+                                    };
+                                    let l10 = *ptr3.add(32).cast::<*mut u8>();
+                                    let l11 = *ptr3
+                                        .add(32 + 1 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len12 = l11;
+                                    let bytes12 = _rt::Vec::from_raw_parts(
+                                        l10.cast(),
+                                        len12,
+                                        len12,
+                                    );
+                                    let l13 = i32::from(
+                                        *ptr3
+                                            .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l17 = *ptr3
+                                        .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l18 = *ptr3
+                                        .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base25 = l17;
+                                    let len25 = l18;
+                                    let mut result25 = _rt::Vec::with_capacity(len25);
+                                    for i in 0..len25 {
+                                        let base = base25
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e25 = {
+                                            let l19 = *base.add(0).cast::<*mut u8>();
+                                            let l20 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len21 = l20;
+                                            let bytes21 = _rt::Vec::from_raw_parts(
+                                                l19.cast(),
+                                                len21,
+                                                len21,
+                                            );
+                                            let l22 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l23 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len24 = l23;
+                                            let bytes24 = _rt::Vec::from_raw_parts(
+                                                l22.cast(),
+                                                len24,
+                                                len24,
+                                            );
+                                            (_rt::string_lift(bytes21), _rt::string_lift(bytes24))
+                                        };
+                                        result25.push(e25);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base25,
+                                        len25 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    );
+                                    super::super::super::windlass::plugin::types::Error {
+                                        kind: super::super::super::windlass::plugin::types::ErrorKind::_lift(
+                                            l6 as u8,
+                                        ),
+                                        retry: v9,
+                                        message: _rt::string_lift(bytes12),
+                                        code: match l13 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l14 = *ptr3
+                                                        .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l15 = *ptr3
+                                                        .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len16 = l15;
+                                                    let bytes16 = _rt::Vec::from_raw_parts(
+                                                        l14.cast(),
+                                                        len16,
+                                                        len16,
+                                                    );
+                                                    _rt::string_lift(bytes16)
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        details: result25,
+                                    }
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result26
+                    }
+                }
+            }
+            impl Connection {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Why it broke, after a stream has failed.
+                #[allow(async_fn_in_trait)]
+                pub fn failure(&self) -> ::core::option::Option<Error> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 40 + 6 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 40
+                                + 6 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "windlass:plugin/net@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]connection.failure"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result23 = match l2 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l3 = i32::from(*ptr0.add(8).cast::<u8>());
+                                    let l4 = i32::from(*ptr0.add(16).cast::<u8>());
+                                    use super::super::super::windlass::plugin::types::Retry as V6;
+                                    let v6 = match l4 {
+                                        0 => V6::Never,
+                                        1 => V6::Backoff,
+                                        n => {
+                                            debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                            let e6 = {
+                                                let l5 = *ptr0.add(24).cast::<i64>();
+                                                l5 as u64
+                                            };
+                                            V6::After(e6)
+                                        }
+                                    };
+                                    let l7 = *ptr0.add(32).cast::<*mut u8>();
+                                    let l8 = *ptr0
+                                        .add(32 + 1 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len9 = l8;
+                                    let bytes9 = _rt::Vec::from_raw_parts(
+                                        l7.cast(),
+                                        len9,
+                                        len9,
+                                    );
+                                    let l10 = i32::from(
+                                        *ptr0
+                                            .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l14 = *ptr0
+                                        .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l15 = *ptr0
+                                        .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base22 = l14;
+                                    let len22 = l15;
+                                    let mut result22 = _rt::Vec::with_capacity(len22);
+                                    for i in 0..len22 {
+                                        let base = base22
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e22 = {
+                                            let l16 = *base.add(0).cast::<*mut u8>();
+                                            let l17 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len18 = l17;
+                                            let bytes18 = _rt::Vec::from_raw_parts(
+                                                l16.cast(),
+                                                len18,
+                                                len18,
+                                            );
+                                            let l19 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l20 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len21 = l20;
+                                            let bytes21 = _rt::Vec::from_raw_parts(
+                                                l19.cast(),
+                                                len21,
+                                                len21,
+                                            );
+                                            (_rt::string_lift(bytes18), _rt::string_lift(bytes21))
+                                        };
+                                        result22.push(e22);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base22,
+                                        len22 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    );
+                                    super::super::super::windlass::plugin::types::Error {
+                                        kind: super::super::super::windlass::plugin::types::ErrorKind::_lift(
+                                            l3 as u8,
+                                        ),
+                                        retry: v6,
+                                        message: _rt::string_lift(bytes9),
+                                        code: match l10 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l11 = *ptr0
+                                                        .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l12 = *ptr0
+                                                        .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len13 = l12;
+                                                    let bytes13 = _rt::Vec::from_raw_parts(
+                                                        l11.cast(),
+                                                        len13,
+                                                        len13,
+                                                    );
+                                                    _rt::string_lift(bytes13)
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        details: result22,
+                                    }
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result23
+                    }
+                }
+            }
+        }
     }
 }
 #[rustfmt::skip]
@@ -1513,6 +2452,29 @@ mod _rt {
             val != 0
         }
     }
+    pub fn as_i64<T: AsI64>(t: T) -> i64 {
+        t.as_i64()
+    }
+    pub trait AsI64 {
+        fn as_i64(self) -> i64;
+    }
+    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
+        fn as_i64(self) -> i64 {
+            (*self).as_i64()
+        }
+    }
+    impl AsI64 for i64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    impl AsI64 for u64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
     extern crate alloc as alloc_crate;
     pub use alloc_crate::alloc;
 }
@@ -1523,9 +2485,9 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2460] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfe\x11\x01A\x02\x01\
-A\x15\x01B\x17\x01w\x04\0\x06millis\x03\0\0\x01s\x04\0\x04json\x03\0\x02\x01m\x0b\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2922] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xcc\x15\x01A\x02\x01\
+A\x18\x01B\x17\x01w\x04\0\x06millis\x03\0\0\x01s\x04\0\x04json\x03\0\x02\x01m\x0b\
 \x07invalid\x0funauthenticated\x06denied\x09not-found\x08conflict\x09exhausted\x0b\
 unavailable\x07timeout\x09cancelled\x0bunsupported\x08internal\x04\0\x0aerror-ki\
 nd\x03\0\x04\x01q\x03\x05never\0\0\x07backoff\0\0\x05after\x01\x01\0\x04\0\x05re\
@@ -1574,10 +2536,21 @@ unpack\x01\x0d\x01j\0\x01\x01\x01@\0\0\x0e\x04\0\x06finish\x01\x0f\x03\0\x1awind
 lass:plugin/work@0.1.0\x05\x0c\x01B\x07\x01m\x03\x06stdout\x06stderr\x06system\x04\
 \0\x07channel\x03\0\0\x04\0\x04sink\x03\x01\x01h\x02\x01p}\x01@\x04\x04self\x03\x07\
 channel\x01\x05bytes\x04\x06cursors\0\x7f\x04\0\x12[method]sink.write\x01\x05\x03\
-\0\x1awindlass:plugin/logs@0.1.0\x05\x0d\x04\04windlass:sdk/imports-with-all-of-\
-its-exports-removed\x04\0\x0b-\x01\0'imports-with-all-of-its-exports-removed\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
-bindgen-rust\x060.63.0";
+\0\x1awindlass:plugin/logs@0.1.0\x05\x0d\x02\x03\0\0\x06millis\x01B\x20\x02\x03\x02\
+\x01\x01\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x0e\x04\0\x06millis\x03\0\x02\x02\
+\x03\x02\x01\x0a\x04\0\x0cinput-stream\x03\0\x04\x02\x03\x02\x01\x0b\x04\0\x0dou\
+tput-stream\x03\0\x06\x01m\x03\x04none\x09authority\x04full\x04\0\x06verify\x03\0\
+\x08\x04\0\x0aconnection\x03\x01\x01k\x03\x01i\x0a\x01j\x01\x0c\x01\x01\x01@\x04\
+\x04names\x04hosts\x04port{\x07timeout\x0b\0\x0d\x04\0\x17[static]connection.ope\
+n\x01\x0e\x01h\x0a\x01i\x05\x01i\x07\x01o\x02\x10\x11\x01j\x01\x12\x01\x01\x01@\x01\
+\x04self\x0f\0\x13\x04\0\x1a[method]connection.streams\x01\x14\x01ks\x01j\0\x01\x01\
+\x01@\x04\x04self\x0f\x0bserver-names\x06verify\x09\x0bauthorities\x15\0\x16\x04\
+\0\x1c[method]connection.start-tls\x01\x17\x01k\x01\x01@\x01\x04self\x0f\0\x18\x04\
+\0\x1a[method]connection.failure\x01\x19\x01@\x01\x04names\0\x16\x04\0\x07grante\
+d\x01\x1a\x03\0\x19windlass:plugin/net@0.1.0\x05\x0f\x04\04windlass:sdk/imports-\
+with-all-of-its-exports-removed\x04\0\x0b-\x01\0'imports-with-all-of-its-exports\
+-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.2\
+62.0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

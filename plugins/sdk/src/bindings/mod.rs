@@ -20,5 +20,6 @@ pub mod sink;
 
 pub(crate) use executor::exports::windlass::plugin::executor as exports_of_executor;
 pub(crate) use fetcher::exports::windlass::plugin::fetcher as exports_of_fetcher;
+pub(crate) use fetcher::windlass::plugin::sql;
 pub(crate) use imports::windlass::plugin::types;
 pub(crate) use sink::exports::windlass::plugin::sink as exports_of_sink;

@@ -27,17 +27,23 @@ use crate::options;
 
 mod engine;
 pub(crate) mod http;
+pub(crate) mod net;
+pub(crate) mod sql;
 #[cfg(test)]
 mod tests;
 
 pub use engine::{checkpoints, engine_id, messages, packed, refuse_checkpoints, settings, unpacked, work_at};
 pub(crate) use engine::{host, work};
 pub use http::{Asked, Reply, Script, asked, endpoint};
+pub use net::{Secured, Talk, connection, secured};
+pub use sql::{AskedQuery, driver};
 
 /// Forgets all that was scripted and recorded on this thread.
 pub fn reset() {
     engine::reset();
     http::reset();
+    net::reset();
+    sql::reset();
 }
 
 /// A first attempt with these options, without anything else; an error as `validate` has it.

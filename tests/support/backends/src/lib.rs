@@ -1,5 +1,5 @@
-//! Real platforms for tests: Docker Engines, image registries and an S3 store, each in a directory of its own, and gone with
-//! the process that wanted them, however that ends.
+//! Real platforms for tests: Docker Engines, image registries, an S3 store and database servers, each in a directory of its
+//! own, and gone with the process that wanted them, however that ends; and JDBC drivers.
 //!
 //! They are started as root from what the script `install` beside this has installed. Where that cannot be, a test fails
 //! and says why, unless `WINDLASS_SKIP_BACKENDS=1` leaves it out.
@@ -14,7 +14,9 @@
 
 mod authority;
 mod client;
+mod database;
 mod docker;
+mod drivers;
 mod events;
 mod image;
 mod keeper;
@@ -25,7 +27,9 @@ mod tokens;
 
 pub use authority::{Authority, Identity};
 pub use client::{Answer, Client};
+pub use database::Database;
 pub use docker::{BUSYBOX, Docker, Door, Setup};
+pub use drivers::drivers_in;
 pub use events::{Event, Events};
 pub use registry::{Registry, Visitors};
 pub use s3::{S3, S3Keys};
@@ -34,7 +38,19 @@ pub use tokens::{AskedToken, TokenServer};
 /// The variable that leaves these tests out.
 const SKIP: &str = "WINDLASS_SKIP_BACKENDS";
 /// What has to be there, wherever programs of the system are.
-const PROGRAMS: [&str; 7] = ["busybox", "docker-registry", "dockerd", "flock", "htpasswd", "tini", "unshare"];
+const PROGRAMS: [&str; 11] = [
+    "busybox",
+    "docker-registry",
+    "dockerd",
+    "flock",
+    "htpasswd",
+    "mariadb-install-db",
+    "mariadbd",
+    "psql",
+    "setpriv",
+    "tini",
+    "unshare",
+];
 
 /// Whether the tests of real platforms are left out. When they are not and cannot be run either, that is a failure.
 ///

@@ -1,4 +1,4 @@
-//! Stands between the engine and a store, and spoils the way.
+//! Stands between the engine and a platform, and spoils the way.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,21 +8,21 @@ use std::time::Duration;
 
 /// What is wrong with the way.
 #[derive(Clone, Copy)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// Each connection is cut after as many bytes of answers.
     CutAfter(usize),
     /// Nothing comes after as many bytes of answers.
     SilentAfter(usize),
 }
 
-/// A way to a store.
-pub(super) struct Proxy {
-    pub(super) address: SocketAddr,
+/// A way to a platform.
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
     connections: Arc<AtomicUsize>,
 }
 
 impl Proxy {
-    pub(super) fn start(store: SocketAddr, trouble: Trouble) -> Proxy {
+    pub(crate) fn start(platform: SocketAddr, trouble: Trouble) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -30,7 +30,7 @@ impl Proxy {
         std::thread::spawn(move || {
             for near in listener.incoming() {
                 counted.fetch_add(1, Ordering::Relaxed);
-                let (near, far) = (near.unwrap(), TcpStream::connect(store).unwrap());
+                let (near, far) = (near.unwrap(), TcpStream::connect(platform).unwrap());
                 let (from, to) = (near.try_clone().unwrap(), far.try_clone().unwrap());
                 std::thread::spawn(move || pass(from, to, usize::MAX, false));
                 std::thread::spawn(move || match trouble {
@@ -43,7 +43,7 @@ impl Proxy {
     }
 
     /// How many there were.
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 }

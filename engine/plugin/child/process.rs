@@ -1,6 +1,7 @@
-//! The engine's side of a process with a plugin: starting it, talking to it, and finding out how it ended.
+//! The engine's side of a process of its own: starting it, talking to it, and finding out how it ended.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
@@ -18,9 +21,8 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::frame::{FrameError, Order, Report, decode, encode};
+use super::frame::{FrameError, decode, encode};
 use super::nursery::Nursery;
-use super::worker::SERVE_ARG;
 
 /// How much of what it has printed is kept for an error.
 const TAIL_BYTES: usize = 2_048;
@@ -32,16 +34,16 @@ const END_TIME: Duration = Duration::from_secs(2);
 const ENVIRONMENT: [&str; 4] = ["PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ"];
 
 /// What came of listening to a process for a moment.
-pub(super) enum News {
-    Report(Report),
+pub(crate) enum News<R> {
+    Report(R),
     /// It has printed something, or sent a part of a message.
     Sign,
     /// The socket is closed.
     Closed,
 }
 
-/// A process with a plugin. Dropping it kills it and what it has started within its process group.
-pub(super) struct Process {
+/// A process that the engine talks to. Dropping it kills it and what it has started within its process group.
+pub(crate) struct Process {
     child: Child,
     group: Pid,
     pidfd: AsyncFd<OwnedFd>,
@@ -59,12 +61,13 @@ impl Drop for Process {
 }
 
 impl Process {
-    pub(super) async fn start(nursery: &Nursery, program: &Path, library: &Path, most: usize) -> io::Result<Process> {
+    /// Starts a program, which is told nothing but these arguments. No message of it may be longer than `most` bytes.
+    pub(crate) async fn start(nursery: &Nursery, program: &Path, args: &[&OsStr], most: usize) -> io::Result<Process> {
         let (ours, theirs) = StdUnixStream::pair()?;
         let (output, its_stdout) = io::pipe()?;
         let its_stderr = its_stdout.try_clone()?;
         let mut command = Command::new(program);
-        command.arg(SERVE_ARG).arg(library).env_clear().process_group(0);
+        command.args(args).env_clear().process_group(0);
         command.envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(its_stdout).stderr(its_stderr);
         let child = nursery.start(command).await?;
@@ -83,18 +86,18 @@ impl Process {
         })
     }
 
-    pub(super) fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         let mut events = [PollFd::new(&self.pidfd, PollFlags::IN)];
         matches!(poll(&mut events, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0))
     }
 
-    pub(super) async fn send(&mut self, order: &Order) -> io::Result<()> {
+    pub(crate) async fn send<O: Serialize>(&mut self, order: &O) -> io::Result<()> {
         let frame = encode(order, usize::MAX).map_err(io::Error::other)?;
         self.socket.write_all(&frame).await
     }
 
     /// Waits for a sign of life. May be dropped at any time, nothing is lost.
-    pub(super) async fn listen(&mut self) -> Result<News, FrameError> {
+    pub(crate) async fn listen<R: DeserializeOwned>(&mut self) -> Result<News<R>, FrameError> {
         if let Some((report, len)) = decode(&self.received, self.most_frame_bytes)? {
             self.received.drain(..len);
             return Ok(News::Report(report));
@@ -110,19 +113,19 @@ impl Process {
     }
 
     /// Forgets what earlier calls have printed.
-    pub(super) fn begin_call(&mut self) {
+    pub(crate) fn begin_call(&mut self) {
         self.output.drain();
         self.output.tail.clear();
         self.output.bytes = 0;
     }
 
     /// How many bytes this call has printed.
-    pub(super) fn printed_bytes(&self) -> usize {
+    pub(crate) fn printed_bytes(&self) -> usize {
         self.output.bytes
     }
 
     /// Bytes of memory that it has resident.
-    pub(super) fn memory_bytes(&self) -> u64 {
+    pub(crate) fn memory_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.group.as_raw_pid())).unwrap_or_default();
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kibibytes = resident.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
@@ -130,7 +133,7 @@ impl Process {
     }
 
     /// Ends it, or waits for its end when it is about to; how it ended, if that was not by us, and the last it printed.
-    pub(super) async fn end(mut self, has_closed: bool) -> (Option<String>, Vec<u8>) {
+    pub(crate) async fn end(mut self, has_closed: bool) -> (Option<String>, Vec<u8>) {
         let by_itself = has_closed && timeout(END_TIME, self.pidfd.readable()).await.is_ok_and(|end| end.is_ok());
         // Before it is reaped: as long as it is not, its number is that of no other group.
         self.kill();

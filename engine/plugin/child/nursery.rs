@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 /// The thread that is the parent of processes. The kernel ends them when this thread ends, which no other thread of a
 /// program can be trusted with: the threads of a runtime come and go. It ends when this value is dropped.
-pub(super) struct Nursery {
+pub(crate) struct Nursery {
     births: Sender<Birth>,
 }
 
@@ -21,13 +21,13 @@ struct Birth {
 }
 
 impl Nursery {
-    pub(super) fn new() -> io::Result<Nursery> {
+    pub(crate) fn new() -> io::Result<Nursery> {
         let (births, asked) = channel();
-        thread::Builder::new().name("windlass-plugins".to_owned()).spawn(move || attend(&asked))?;
+        thread::Builder::new().name("windlass-children".to_owned()).spawn(move || attend(&asked))?;
         Ok(Nursery { births })
     }
 
-    pub(super) async fn start(&self, command: Command) -> io::Result<Child> {
+    pub(crate) async fn start(&self, command: Command) -> io::Result<Child> {
         let gone = || io::Error::other("the thread that starts processes is gone");
         let (born, birth) = oneshot::channel();
         self.births.send(Birth { command, runtime: Handle::current(), born }).map_err(|_| gone())?;
