@@ -38,7 +38,11 @@ async fn measure() {
     let overhead = (items.as_secs_f64() - plain.as_secs_f64()) / MANY as f64;
     println!("  an item more than a job:         {:>9.1} us = {:.3} syncs", overhead * 1e6, overhead * syncs);
     let with_files = median(|| crate::items(&engine, MANY, None, true)).await;
-    println!("{MANY} items with a file each:      {:>9.0} ms; ratio {:.2}", millis(with_files), ratio(with_files, plain));
+    println!(
+        "{MANY} items with a file each:      {:>9.0} ms; ratio {:.2}",
+        millis(with_files),
+        ratio(with_files, plain)
+    );
     let line = median(|| crate::items(&engine, LINE, Some(1), false)).await;
     let each = line.as_secs_f64() / LINE as f64;
     println!("{LINE} items one after the other:     {:>9.0} ms; each {:.2} syncs", millis(line), each * syncs);

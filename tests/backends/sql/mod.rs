@@ -1,6 +1,7 @@
 //! The fetcher `jdbc` on real databases.
 
 mod conformance;
+mod jobs;
 mod limits;
 mod mariadb;
 mod postgresql;
