@@ -10,6 +10,14 @@ pub fn records(bytes: &[u8]) {
     crate::store::fuzz_records(bytes);
 }
 
+/// Any bytes as content that is embedded in a text.
+///
+/// # Panics
+/// When what is encoded does not come back as it was.
+pub fn embedded(bytes: &[u8]) {
+    crate::job::embedded::fuzz_embedded(bytes);
+}
+
 /// Any bytes as a request of a plugin.
 ///
 /// # Panics

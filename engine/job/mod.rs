@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod chain;
 pub mod config;
 pub mod effect;
+pub mod embedded;
 pub mod event;
 pub mod file_path;
 pub mod id;
