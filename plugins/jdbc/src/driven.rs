@@ -10,6 +10,8 @@ use crate::options::Options;
 use crate::target::mistake;
 
 const MOST_BYTES: usize = 4_096;
+/// What drivers call a password.
+const PASSWORDS: [&str; 3] = ["password", "passwd", "pwd"];
 
 /// What is to be seen of a URL without the driver that takes it. What may be in it the operator says, and the engine checks.
 pub(crate) fn check_url(url: &str) -> Result<(), Vec<Problem>> {
@@ -19,6 +21,10 @@ pub(crate) fn check_url(url: &str) -> Result<(), Vec<Problem>> {
     }
     if url.len() > MOST_BYTES || url.chars().any(char::is_control) {
         return Err(vec![mistake("it is too long or holds a control character", allowed())]);
+    }
+    let names = url.split(['?', ';', '&']).filter_map(|parameter| parameter.split_once('=')).map(|(name, _)| name);
+    if names.map(str::trim).any(|name| PASSWORDS.iter().any(|known| known.eq_ignore_ascii_case(name))) {
+        return Err(vec![mistake("it holds a password, which belongs into `password`", allowed())]);
     }
     Ok(())
 }
@@ -56,4 +62,24 @@ pub(crate) fn ask(class: &str, options: &Options, mut out: impl Write) -> Result
     let bytes = rows.copy_to(&mut out)?;
     out.flush()?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_told_without_it() {
+        for url in
+            ["jdbc:h2:mem:x;PASSWORD=hush", "jdbc:sqlserver://db;user=me;pwd=hush", "jdbc:db2://db/x?a=1&password=hush"]
+        {
+            let problems = check_url(url).unwrap_err();
+            let told = format!("{problems:?}");
+            assert!(told.contains("belongs into `password`") && !told.contains("hush"), "{told}");
+        }
+        for url in ["h2:mem:", "jdbc:\n", &format!("jdbc:{}", "x".repeat(MOST_BYTES))] {
+            assert!(check_url(url).is_err(), "{url}");
+        }
+        assert_eq!(check_url("jdbc:oracle:thin:@//db:1521/shop"), Ok(()));
+    }
 }
