@@ -232,6 +232,9 @@ struct Outgoing {
 
 impl OutputStream for Outgoing {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > self.check_write()? {
+            return Err(StreamError::trap("more was written than there was room for"));
+        }
         self.line.write(&bytes).map_err(|error| failed(&error))
     }
 

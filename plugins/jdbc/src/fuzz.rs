@@ -1,5 +1,7 @@
 //! Doors for the fuzz targets. Only built for them.
 
+use windlass_plugin::Problem;
+
 use crate::driver::Driver;
 use crate::options::Options;
 use crate::target::Target;
@@ -14,13 +16,20 @@ pub fn fuzz_url(url: &str) {
         let Err(problems) = Target::parse(url, chosen) else { continue };
         assert!(!problems.is_empty());
         for value in url.split(['&', '?']).filter_map(|pair| pair.split_once('=')).map(|(_, value)| value) {
-            let hidden = value.len() > 12 && !url.replacen(value, "", 1).contains(value);
-            let shown = problems.iter().any(|it| it.problem.contains(value));
-            assert!(!(hidden && shown), "{problems:?}");
+            if value.len() > 12 && url.matches(value).count() == 1 {
+                // The problems have words of their own.
+                let other = Target::parse(&url.replacen(value, &"#".repeat(value.len()), 1), chosen);
+                let is_fixed = other.is_err_and(|problems| shows(&problems, value));
+                assert!(is_fixed || !shows(&problems, value), "{problems:?}");
+            }
         }
     }
     let options = Options { url: url.to_owned(), query: "SELECT 1".to_owned(), ..Options::default() };
     let _ = options.problems();
+}
+
+fn shows(problems: &[Problem], value: &str) -> bool {
+    problems.iter().any(|it| it.problem.contains(value))
 }
 
 /// Any bytes as a value of each kind.

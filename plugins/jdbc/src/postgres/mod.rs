@@ -45,9 +45,9 @@ fn beginning(question: &Question<'_>) -> String {
         let names: Vec<String> = schema.split(',').map(|name| quoted_name(name.trim())).collect();
         format!("SET LOCAL search_path = {};", names.join(", "))
     });
-    // A server that has such a setting then notices that we are gone, also while it computes.
+    // A server that can (one of version 14 or later, on Linux) then notices that we are gone, also while it computes.
     let notices = "SELECT set_config(name, '5s', true) FROM pg_catalog.pg_settings \
-                   WHERE name = 'client_connection_check_interval';";
+                   WHERE name = 'client_connection_check_interval' AND pg_catalog.version() LIKE '%linux%';";
     format!(
         "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL DateStyle = 'ISO'; \
          SET LOCAL TimeZone = 'UTC'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; \
