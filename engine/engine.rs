@@ -16,6 +16,7 @@ mod plans;
 mod runs;
 mod schedules;
 mod submission;
+mod uploads;
 mod view;
 
 use std::sync::Arc;
@@ -267,7 +268,8 @@ impl Engine {
         self.apply(id, Event::Release).await
     }
 
-    /// Adds items to a job that was submitted with `open_items`.
+    /// Counts more items of a job that was submitted with `open_items` and knows itself what they are. Items with inputs are
+    /// added by [`Engine::upload`].
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`] over the limit of items, [`Error::Conflict`] when they are
@@ -286,7 +288,12 @@ impl Engine {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Conflict`] when it is over, [`Error::Storage`].
     pub async fn close_items(&self, id: JobId) -> Result<JobView, Error> {
-        self.apply(id, Event::ItemsClosed).await
+        let runtime = self.runtime();
+        let no_more = runtime.end_uploads(id).await;
+        let closed = self.apply(id, Event::ItemsClosed).await;
+        drop(no_more);
+        runtime.forget_uploads(id).await;
+        closed
     }
 
     async fn apply(&self, id: JobId, event: Event) -> Result<JobView, Error> {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::StartError;
 use crate::files::{
-    FileError, Layout, ProjectFiles, create_work_tree, merge_tree, place_inputs, read_payload, unpack_inputs,
+    FileError, Layout, ProjectFiles, create_work_tree, merge_tree, place_inputs, place_uploads, read_payload,
+    unpack_inputs,
 };
 use crate::job::{InputFile, Job, Private, RunOptions};
 
@@ -17,6 +18,8 @@ const OUTPUTS: &str = "WINDLASS_OUTPUTS";
 /// The files of an attempt. The default is none.
 #[derive(Clone, Debug, Default)]
 pub struct JobFiles {
+    /// The tree of what was uploaded for it, where something was.
+    uploaded: Option<PathBuf>,
     /// Input files of the job that come from its record.
     given: Vec<InputFile>,
     /// The file with its input files, where it has some that do not.
@@ -38,6 +41,7 @@ impl JobFiles {
         let lie_beside = !spec.inputs.is_empty() && given.is_empty();
         let fetched = || layout.fetched(job.id, job.status.attempt);
         JobFiles {
+            uploaded: spec.item.as_ref().filter(|item| item.uploaded).map(|_| layout.upload(job.seq())),
             inputs: lie_beside.then(|| layout.input(job.seq())),
             given,
             fetched: (!spec.fetches.is_empty()).then(fetched),
@@ -51,6 +55,7 @@ impl JobFiles {
     pub fn is_empty(&self) -> bool {
         self.inputs.is_none()
             && self.given.is_empty()
+            && self.uploaded.is_none()
             && self.fetched.is_none()
             && self.reads.is_empty()
             && self.writes.is_empty()
@@ -84,6 +89,11 @@ impl JobFiles {
             let placed = read_payload(inputs).and_then(|packed| unpack_inputs(&packed));
             let placed = placed.and_then(|inputs| place_inputs(&inputs, &work.join("input")));
             placed.map_err(no_work_tree)?;
+        }
+        if let Some(uploaded) = self.uploaded.clone() {
+            let to = work.join("input");
+            let placed = tokio::task::spawn_blocking(move || place_uploads(&uploaded, &to)).await;
+            placed.map_err(io::Error::other).and_then(|placed| placed).map_err(no_work_tree)?;
         }
         if !self.given.is_empty() {
             place_inputs(&self.given, &work.join("input")).map_err(no_work_tree)?;

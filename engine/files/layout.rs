@@ -108,6 +108,11 @@ impl Layout {
         self.of_job("work", job.seq()).join("rows")
     }
 
+    /// What was uploaded for the job of an item.
+    pub fn upload(&self, seq: Seq) -> PathBuf {
+        self.of_job("uploads", seq)
+    }
+
     /// Everything of an attempt but its log: what an executor on this machine keeps about it, and its work tree.
     pub fn of_attempt(&self, job: JobId, attempt: u32) -> PathBuf {
         self.of_job("work", job.seq()).join(attempt.to_string())
@@ -143,6 +148,7 @@ impl Layout {
     pub fn remove_job(&self, seq: Seq) -> io::Result<()> {
         super::remove_tree(&self.of_job("logs", seq))?;
         super::remove_tree(&self.of_job("work", seq))?;
+        super::remove_tree(&self.upload(seq))?;
         for path in [self.input(seq), self.output(seq)] {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -154,7 +160,8 @@ impl Layout {
 
     /// The bytes of everything of a job that is beside the store.
     pub fn size_of_job(&self, seq: Seq) -> u64 {
-        let trees = [self.of_job("logs", seq), self.of_job("work", seq), self.input(seq), self.output(seq)];
+        let trees =
+            [self.of_job("logs", seq), self.of_job("work", seq), self.upload(seq), self.input(seq), self.output(seq)];
         trees.iter().map(|path| size_of(path)).sum()
     }
 
@@ -179,7 +186,7 @@ impl Layout {
     /// What the file system says.
     pub fn jobs_with_files(&self) -> io::Result<Vec<Seq>> {
         let mut jobs = Vec::new();
-        for kind in ["logs", "work", "payloads"] {
+        for kind in ["logs", "work", "uploads", "payloads"] {
             for shard in entries(&self.root.join(kind))? {
                 for name in entries(&shard)? {
                     jobs.extend(number(&name));

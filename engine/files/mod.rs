@@ -15,6 +15,7 @@ mod payload;
 #[cfg(feature = "plugin")]
 mod private;
 mod projects;
+mod uploads;
 mod value;
 
 pub use attempt_log::AttemptLog;
@@ -32,4 +33,5 @@ pub use payload::{read_payload, write_payload};
 #[cfg(feature = "plugin")]
 pub use private::{PrivateDir, read_file};
 pub use projects::{FileError, FileLimits, FilePage, FileView, ProjectFiles, Staged};
+pub use uploads::{append_upload, place_uploads};
 pub use value::read_value;

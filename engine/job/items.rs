@@ -105,6 +105,9 @@ pub struct ItemOf {
     pub job: JobId,
     /// Its name.
     pub name: String,
+    /// Its inputs were uploaded.
+    #[serde(default)]
+    pub uploaded: bool,
 }
 
 /// The job that runs one item of a job with items. It waits until it is released.
@@ -134,7 +137,7 @@ pub fn item_spec(parent: &JobSpec, of: JobId, item: Item) -> JobSpec {
         writes: parent.writes.iter().map(|path| path.replace(ITEM_NAME, &name)).collect(),
         fetches: parent.fetches.iter().cloned().chain(fetches).collect(),
         deliveries: parent.deliveries.iter().map(delivery).collect(),
-        item: Some(ItemOf { job: of, name }),
+        item: Some(ItemOf { job: of, name, uploaded: false }),
         ..JobSpec::new(parent.task.clone())
     }
 }

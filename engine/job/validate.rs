@@ -4,6 +4,8 @@ mod files;
 mod items;
 mod transfers;
 
+pub(crate) use items::{is_item_name, item_name_allowed};
+
 use super::chain::{self, GraphError, Link, Node};
 use super::limits::JobLimits;
 use super::options::RunOptions;

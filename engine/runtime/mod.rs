@@ -32,6 +32,7 @@ mod slots;
 mod submission;
 mod sweep;
 mod transfer;
+mod uploads;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -70,6 +71,7 @@ pub(crate) struct Runtime {
     pub(crate) hub: Arc<Hub>,
     pub(crate) schedules: Arc<Schedules>,
     pub(crate) outputs: outputs::Outputs,
+    uploads: uploads::Uploads,
     pub(crate) slots: Mutex<Slots>,
     /// Turns true when external attempts are to be left to the next life of the engine.
     pub(crate) detach: watch::Sender<bool>,
@@ -124,6 +126,7 @@ impl Runtime {
             transfers,
             hub,
             outputs: outputs::Outputs::default(),
+            uploads: uploads::Uploads::default(),
             slots: Mutex::new(Slots::default()),
             detach: watch::Sender::new(false),
             hand_back: StopSignal::default(),

@@ -29,3 +29,4 @@ mod stops;
 mod submissions;
 mod time;
 mod transfers;
+mod uploads;

@@ -12,16 +12,26 @@ use crate::job::spec::JobSpec;
 /// Bytes of the name of an item.
 const MOST_NAME_BYTES: usize = 1_024;
 
+/// Whether an item can be called so.
+pub(crate) fn is_item_name(name: &str) -> bool {
+    name.len() <= MOST_NAME_BYTES && !name.contains(char::is_control)
+}
+
+/// What is allowed, for errors.
+pub(crate) fn item_name_allowed() -> String {
+    format!("at most {MOST_NAME_BYTES} bytes without control characters")
+}
+
 pub(super) fn check_items(spec: &JobSpec, limits: &JobLimits, check: &mut Check<'_>) {
     let Some(items) = &spec.items else { return };
-    let none = items.given.is_empty() && items.count == 0 && items.listed.is_empty() && items.rows.is_empty();
-    let allowed = || "items that are given, or fetchers that list some".to_owned();
+    let found = items.given.is_empty() && items.count == 0 && items.listed.is_empty() && items.rows.is_empty();
+    let none = found && !spec.open_items;
+    let allowed = || "items that are given, fetchers that list some, or items that are open".to_owned();
     check.require(!none, "items", || "there is none".into(), allowed);
     let at_once = || "1 or more".to_owned();
     check.require(items.parallel != Some(0), "items.parallel", || "it is 0".into(), at_once);
     let each = || "files of each item".to_owned();
     check.require(spec.inputs.is_empty(), "inputs", || "the job has items".into(), each);
-    check.require(!spec.open_items, "open_items", || "the job has items".into(), || "one of the two".into());
     check_apart(spec, check);
     check_given(spec, items, limits, check);
     check_fetch_list("items.listed", &items.listed, limits, check);
@@ -52,9 +62,8 @@ fn check_given(spec: &JobSpec, items: &Items, limits: &JobLimits, check: &mut Ch
     let mut names = HashSet::new();
     for (position, item) in items.given.iter().enumerate() {
         let field = |name: &str| format!("items[{position}].{name}");
-        let is_name = item.name.len() <= MOST_NAME_BYTES && !item.name.contains(char::is_control);
-        let allowed = || format!("at most {MOST_NAME_BYTES} bytes without control characters");
-        check.require(is_name, &field("name"), || "it is no name of an item".into(), allowed);
+        let is_name = is_item_name(&item.name);
+        check.require(is_name, &field("name"), || "it is no name of an item".into(), item_name_allowed);
         let twice = || format!("{} is there twice", super::shown(&item.name));
         check.require(names.insert(&item.name), &field("name"), twice, || "each name once".into());
         check_item(spec, item, position, limits, check);
@@ -100,6 +109,7 @@ mod tests {
         assert!(found[0].starts_with(r#"items[1].name: "a" is there twice"#), "{found:?}");
         assert!(found[1].starts_with("items[2].name: it is no name of an item"), "{found:?}");
         assert!(problems(job(Vec::new()))[0].starts_with("items: there is none"));
+        assert_eq!(problems(JobSpec { open_items: true, ..job(Vec::new()) }), [] as [&str; 0]);
     }
 
     #[test]
