@@ -51,7 +51,7 @@ fn other_content_is_another_run_and_mistakes_are_told() {
     let bad = "jobs:\n- shell: x\n  inputs: {../up: {text: a}, both: {text: a, file: b}, d: {text: ''}, d/e: {text: ''}}\n- shell: x\n  inputs: [a]\n";
     place.file("bad.yaml", bad);
     let told = place.run(&["run", "bad.yaml"]).expect(2).stderr;
-    for part in ["there has to be one of the two", "is a list; allowed: a map of paths"] {
+    for part in ["there has to be one of the fields", "is a list; allowed: a map of paths"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     place.file("bad.yaml", &bad.replace("both: {text: a, file: b}, ", "").replace("inputs: [a]", "name: y"));
