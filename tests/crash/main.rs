@@ -14,6 +14,7 @@ mod acts;
 mod drain;
 mod faults;
 mod fires;
+mod items;
 mod kill;
 mod power;
 mod promises;
