@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use windlass::job::{Delivery, Fetch, Reason};
+use windlass::job::{Delivery, Fetch, Items, Reason};
 use windlass::plugin::parse_config;
 use windlass::{Engine, JobSpec, JobView, State, Supervisor};
 use windlass_backends::S3;
@@ -37,11 +37,11 @@ async fn a_job_fetches_a_prefix_and_delivers_what_it_made_of_it() {
         let fetch = Fetch::new("s3", r#"{"bucket": "jobs", "prefix": "in/"}"#).to("input/numbers");
         fetch.key("AWS_ACCESS_KEY_ID", &keys.id).key("AWS_SECRET_ACCESS_KEY", secret)
     };
-    let deliver = || {
-        let delivery =
-            Delivery::new("s3-sink", r#"{"bucket": "jobs", "prefix": "out/"}"#).from("output/sums").with_log();
+    let deliver_to = |options: &str| {
+        let delivery = Delivery::new("s3-sink", options);
         delivery.key("AWS_ACCESS_KEY_ID", &keys.id).key("AWS_SECRET_ACCESS_KEY", &keys.secret)
     };
+    let deliver = || deliver_to(r#"{"bucket": "jobs", "prefix": "out/"}"#).from("output/sums").with_log();
     let command =
         "mkdir output/sums && cat input/numbers/* | awk '{n+=$1} END {print n}' > output/sums/all && echo summed";
     let spec = || JobSpec::process("sh", ["-c", command]);
@@ -51,6 +51,26 @@ async fn a_job_fetches_a_prefix_and_delivers_what_it_made_of_it() {
         "read = lambda key: s3.get_object(Bucket='jobs', Key=key)['Body'].read().decode()\n\
          assert read('out/all') == '190\\n', read('out/all')\nassert read('out/log.txt') == 'summed\\n'",
     );
+
+    // Every object as an item of its own, delivered under its name.
+    let each = JobSpec::process(
+        "sh",
+        ["-c", "echo $(($(cat input/*) * 2)) > output/twice && cat output/twice > output/value"],
+    );
+    let each = each.with_items(Items { parallel: Some(4), ..Items::listed(fetch(&keys.secret).to("input")) });
+    let each = each.deliver(deliver_to(r#"{"bucket": "jobs", "prefix": "each/${item}/"}"#).from("output/twice"));
+    let view = ended(&engine, each).await;
+    assert_eq!(
+        (view.job.state(), view.job.status.items.succeeded),
+        (State::Succeeded, 20),
+        "{:?}",
+        view.job.status.reason
+    );
+    for item in engine.items(view.job.id, None, 100).unwrap().items {
+        let twice = item.name.parse::<u32>().unwrap() * 2;
+        assert_eq!(item.output, Some(format!("\"{twice}\"").into_bytes()));
+    }
+    store.script("assert s3.get_object(Bucket='jobs', Key='each/7/twice')['Body'].read() == b'14\\n'");
 
     let view = ended(&engine, spec().fetch(fetch("not-the-secret-of-it"))).await;
     let Some(Reason::NotStarted(message)) = &view.job.status.reason else { panic!("{:?}", view.job.status) };
