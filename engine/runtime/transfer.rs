@@ -2,7 +2,7 @@
 //! shown.
 
 use super::Runtime;
-use crate::error::Error;
+use crate::error::{Error, MOST_MESSAGE_BYTES, bounded};
 use crate::executors::{BoxFuture, TransferError};
 use crate::files::Masker;
 use crate::job::options::{ITEM, NOMINAL_TIME};
@@ -69,6 +69,6 @@ impl Masked {
         let mut masker = Masker::new(&self.0);
         let mut shown = masker.push(message.as_bytes());
         shown.extend(masker.flush());
-        String::from_utf8_lossy(&shown).into_owned()
+        bounded(String::from_utf8_lossy(&shown).into_owned(), MOST_MESSAGE_BYTES)
     }
 }
