@@ -14,7 +14,9 @@ use crate::config::EngineConfig;
 use crate::error::Error;
 use crate::executors::function::{Function, FunctionContext, FunctionError, Functions};
 use crate::executors::process::{ProcessExecutor, Supervisor};
-use crate::executors::{Executor, Executors, Fetcher, PROJECT, Platform, ProjectFetcher, Registered, Sink, Transfers};
+use crate::executors::{
+    Executor, Executors, Fetcher, PROJECT, Platform, ProjectFetcher, ProjectSink, Registered, Sink, Transfers,
+};
 use crate::files::{Layout, ProjectFiles};
 #[cfg(feature = "native")]
 use crate::plugin::native::NativePlugin;
@@ -264,6 +266,7 @@ impl Builder {
         let files = ProjectFiles::open(layout.project_files(), config.files);
         let files = files.map_err(|error| Error::io(layout.project_files().display(), &error))?;
         transfers.add_fetcher(PROJECT, Arc::new(ProjectFetcher::new(files.clone())));
+        transfers.add_sink(PROJECT, Arc::new(ProjectSink::new(files.clone(), layout.clone())));
         #[cfg(feature = "native")]
         for (name, plugin) in self.native {
             let setting = PlatformSetting { name: name.clone(), layout: layout.clone(), keep_work: config.keep_work };

@@ -16,6 +16,7 @@ mod job_files;
 mod platform;
 pub mod process;
 mod project_fetcher;
+mod project_sink;
 mod registry;
 mod transfer;
 
@@ -25,6 +26,7 @@ pub use platform::{
     Definition, DefinitionPage, Journal, ObserveError, OwnedRuns, Platform, Run, Seen, Sighting, SubmitError,
 };
 pub(crate) use project_fetcher::{PROJECT, ProjectFetcher};
+pub(crate) use project_sink::ProjectSink;
 pub(crate) use registry::{Executors, Registered};
 pub(crate) use transfer::Transfers;
 pub use transfer::{Delivered, DeliveryOrder, FetchItem, FetchOrder, FetchPage, Fetched, Fetcher, Sink, TransferError};

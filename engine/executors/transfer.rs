@@ -126,6 +126,10 @@ pub trait Sink: Send + Sync + 'static {
 pub struct DeliveryOrder {
     /// The attempt whose outputs they are.
     pub attempt: AttemptName,
+    /// Which delivery of the job it is, from 0.
+    pub position: usize,
+    /// The project of the job.
+    pub project: String,
     /// What the user wrote: a JSON object that was found good.
     pub options: String,
     /// The run options of the job, and the keys of the delivery over them: the engine signs with these.

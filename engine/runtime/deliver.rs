@@ -51,7 +51,8 @@ pub(super) async fn stage(
     for (position, delivery) in job.spec.deliveries.iter().enumerate() {
         let told = private.transfers.get(job.spec.fetches.len() + position).cloned().unwrap_or_default();
         let attempt = AttemptName { job: job.id, attempt: job.status.attempt };
-        let order = DeliveryOrder { attempt, keys: keys_of(private, &told), options: told.options };
+        let (project, keys) = (job.spec.project.clone(), keys_of(private, &told));
+        let order = DeliveryOrder { attempt, position, project, keys, options: told.options };
         if let Err(error) = staged.one(runtime, job, delivery, order, work).await {
             let message = format!("deliver[{position}] to {}: {}", delivery.to, staged.masked.show(&error.message));
             staged.abort(runtime).await;

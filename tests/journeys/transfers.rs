@@ -464,6 +464,20 @@ async fn files_of_the_project_are_fetched_but_for_those_that_are_excluded() {
     let said: Vec<u8> =
         engine.logs(view.job.id, None, 0, 1 << 20).unwrap().chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
     assert_eq!(String::from_utf8_lossy(&said), "5\n");
+    // And delivered beside what is there.
+    let deliver = |options: &str| Delivery::new("project", options);
+    let spec = shell("mkdir output/d; echo 1 > output/a.csv; echo 2 > output/d/new; echo said");
+    let spec = spec.deliver(deliver(r#"{"folder": "set"}"#).with_log()).deliver(deliver("{}").from("output/d"));
+    let view = ended(&engine, spec).await;
+    assert_eq!(view.job.state(), State::Succeeded, "{:?}", view.job.status.reason);
+    let read = |path: &str| fs::read_to_string(dir.path().join("files/default").join(path)).unwrap();
+    let are = ["set/a.csv", "set/d/new", "set/log.txt", "new", "set/deep/b.csv"].map(read);
+    assert_eq!(are, ["1\n", "2\n", "said\n", "2\n", "set/deep/b.csv"]);
+    // A folder is in the way of a file: none of them appears.
+    let spec = shell("echo x > output/deep; echo x > output/another").deliver(deliver(r#"{"folder": "set"}"#));
+    let message = message_of(&ended(&engine, spec).await);
+    assert!(message.contains("set/deep") && !dir.path().join("files/default/set/another").exists(), "{message}");
+
     let wrong = engine.submit(shell("true").fetch(Fetch::new("project", r#"{"folder": "../x"}"#))).await;
     assert!(wrong.unwrap_err().to_string().contains("fetch[0].with.folder: \"../x\" is no path"));
     engine.shutdown().await;

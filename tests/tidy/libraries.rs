@@ -44,6 +44,7 @@ const STARTS_TASKS: &[&str] = &[
     "executors/function",
     "executors/job_files",
     "executors/project_fetcher",
+    "executors/project_sink",
     "plugin/native/in_process",
     "plugin/platform",
     "plugin/wasm",
